@@ -1,0 +1,253 @@
+"""Agreements: which fields of which events one agency may give another, why, and until when.
+
+This module reads a mapping that was loaded from YAML. Whatever it does not know refuses the whole
+document (invariant I2): nothing is parsed and then ignored. Whether fields, purposes and agencies
+exist is checked by `policy`, which sees the whole set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from civicbus_schemas import ids
+from civicbus_schemas.errors import InvalidAgreement, InvalidIdentifier
+from civicbus_schemas.ids import AgencyId, AgreementRef, EventType
+from civicbus_schemas.vocabulary import ConsentRule, Form
+
+NATION_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+
+_REQUIRED = {
+    "agreement", "version", "provider", "recipient", "purpose", "basis", "consent", "valid",
+    "retention", "approved_by",
+}  # fmt: skip
+_OPTIONAL = {"releases", "reads", "limits", "note"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldGrant:
+    """One field and the form in which it is released."""
+
+    path: str
+    form: Form = Form.AS_IS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgeUnder:
+    """Holds while the person born on the date at `path` is younger than `years`."""
+
+    path: str
+    years: int
+
+
+Condition = AgeUnder  # a closed union; issue by issue more forms join it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What is released of one event type, and on which conditions (all must hold)."""
+
+    fields: tuple[FieldGrant, ...]
+    only_if: tuple[Condition, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of the released fields."""
+        return tuple(grant.path for grant in self.fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """What may be looked up in a view: returned, or only verified with yes or no."""
+
+    read: frozenset[str]
+    verify: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """One version of an agreement between a provider and a recipient. Days are the nation's."""
+
+    ref: AgreementRef
+    provider: AgencyId
+    recipient: AgencyId
+    purpose: str
+    basis: str
+    consent: ConsentRule
+    releases: Mapping[EventType, Release]
+    reads: Mapping[EventType, Reads]
+    valid_from: date
+    valid_until: date
+    retention: str
+    approved_by: tuple[tuple[AgencyId, str], ...]
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether the agreement binds on the day of `at`; both its days are included."""
+        return self.valid_from <= local_day(at) <= self.valid_until
+
+
+def local_day(at: datetime) -> date:
+    """The calendar day of an instant in the nation's zone."""
+    return at.astimezone(NATION_ZONE).date()
+
+
+def parse_agreement(document: Mapping[str, Any], *, source: str) -> Agreement:
+    """The agreement in a document; `source` names the file in errors (`InvalidAgreement`)."""
+    try:
+        return _parse(document, source)
+    except InvalidIdentifier as error:
+        raise InvalidAgreement(f"{source}: {error.what}", expected=error.expected) from None
+
+
+def _parse(document: Mapping[str, Any], source: str) -> Agreement:
+    _keys(document, required=_REQUIRED, optional=_OPTIONAL, where=source)
+    if document.get("limits"):
+        raise InvalidAgreement(
+            f"{source}: limits are not enforced yet", next_step="leave `limits` out"
+        )
+    valid = _mapping(document["valid"], where=f"{source}: valid")
+    _keys(valid, required={"from", "until"}, optional=set(), where=f"{source}: valid")
+    start, end = valid["from"], valid["until"]
+    if type(start) is not date or type(end) is not date or start > end:
+        raise InvalidAgreement(f"{source}: valid", expected="two days, from not after until")
+    agreement = Agreement(
+        ref=AgreementRef(
+            ids.dotted_id(_text(document, "agreement", source), what="agreement id"),
+            _positive(document["version"], where=f"{source}: version"),
+        ),
+        provider=ids.agency_id(_text(document, "provider", source)),
+        recipient=ids.agency_id(_text(document, "recipient", source)),
+        purpose=ids.dotted_id(_text(document, "purpose", source), what="purpose"),
+        basis=ids.dotted_id(_text(document, "basis", source), what="legal basis"),
+        consent=_consent_rule(document["consent"], source),
+        releases=MappingProxyType(dict(_releases(document.get("releases", {}), source))),
+        reads=MappingProxyType(dict(_reads(document.get("reads", {}), source))),
+        valid_from=start,
+        valid_until=end,
+        retention=_text(document, "retention", source),
+        approved_by=tuple(_approvals(document["approved_by"], source)),
+    )
+    if not agreement.releases and not agreement.reads:
+        raise InvalidAgreement(f"{source}: nothing is released", expected="releases or reads")
+    return agreement
+
+
+def _releases(releases: Any, source: str) -> Iterator[tuple[EventType, Release]]:
+    for name, body in _mapping(releases, where=f"{source}: releases").items():
+        where = f"{source}: {ascii(name)}"
+        release = _mapping(body, where=where)
+        _keys(release, required={"fields"}, optional={"only_if"}, where=where)
+        grants = tuple(_grant(item, where) for item in _sequence(release["fields"], where=where))
+        _distinct([grant.path for grant in grants], where=where)
+        conditions = _sequence(release.get("only_if", []), where=where)
+        yield (
+            ids.event_type(str(name)),
+            Release(fields=grants, only_if=tuple(_condition(item, where) for item in conditions)),
+        )
+
+
+def _grant(item: Any, where: str) -> FieldGrant:
+    if isinstance(item, str):
+        return FieldGrant(path=item)
+    path, form = _single(item, where=where)
+    if form not in list(Form):
+        raise InvalidAgreement(
+            f"{where}: unknown form of release for {path}", got=form, expected=list(Form)
+        )
+    return FieldGrant(path=path, form=Form(form))
+
+
+def _condition(item: Any, where: str) -> Condition:
+    path, test = _single(item, where=where)
+    name, argument = _single(test, where=f"{where}: condition on {path}")
+    if name != "age-under-years":
+        raise InvalidAgreement(
+            f"{where}: unknown condition on {path}", got=name, expected="age-under-years"
+        )
+    return AgeUnder(path=path, years=_positive(argument, where=f"{where}: condition on {path}"))
+
+
+def _reads(reads: Any, source: str) -> Iterator[tuple[EventType, Reads]]:
+    for name, body in _mapping(reads, where=f"{source}: reads").items():
+        where = f"{source}: {ascii(name)}"
+        modes = _mapping(body, where=where)
+        _keys(modes, required=set(), optional={"read", "verify"}, where=where)
+        lists = {mode: [str(p) for p in _sequence(modes.get(mode, []), where=where)]
+                 for mode in ("read", "verify")}  # fmt: skip
+        for paths in lists.values():
+            _distinct(paths, where=where)
+        if not any(lists.values()):
+            raise InvalidAgreement(f"{where}: nothing may be read", expected="read or verify")
+        yield (
+            ids.event_type(str(name)),
+            Reads(read=frozenset(lists["read"]), verify=frozenset(lists["verify"])),
+        )
+
+
+def _approvals(items: Any, source: str) -> Iterator[tuple[AgencyId, str]]:
+    where = f"{source}: approved_by"
+    for item in _sequence(items, where=where):
+        approval = _mapping(item, where=where)
+        _keys(approval, required={"agency", "role"}, optional=set(), where=where)
+        yield ids.agency_id(str(approval["agency"])), str(approval["role"])
+
+
+def _consent_rule(value: Any, source: str) -> ConsentRule:
+    if value not in list(ConsentRule):
+        raise InvalidAgreement(f"{source}: consent", got=value, expected=list(ConsentRule))
+    return ConsentRule(value)
+
+
+def _keys(
+    document: Mapping[str, Any], *, required: set[str], optional: set[str], where: str
+) -> None:
+    unknown = sorted(str(key) for key in set(document) - required - optional)
+    if unknown:
+        raise InvalidAgreement(
+            f"{where}: unknown keys", got=unknown, expected=sorted(required | optional)
+        )
+    missing = sorted(required - set(document))
+    if missing:
+        raise InvalidAgreement(f"{where}: missing keys", expected=missing)
+
+
+def _mapping(value: Any, *, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidAgreement(where, got=type(value).__name__, expected="a mapping")
+    return value
+
+
+def _sequence(value: Any, *, where: str) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise InvalidAgreement(where, got=type(value).__name__, expected="a list")
+    return value
+
+
+def _single(value: Any, *, where: str) -> tuple[str, Any]:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise InvalidAgreement(where, got=type(value).__name__, expected="one `key: value`")
+    [(key, inner)] = value.items()
+    return str(key), inner
+
+
+def _text(document: Mapping[str, Any], key: str, source: str) -> str:
+    value = document[key]
+    if not isinstance(value, str) or not value:
+        raise InvalidAgreement(f"{source}: {key}", got=type(value).__name__, expected="a text")
+    return value
+
+
+def _positive(value: Any, *, where: str) -> int:
+    if type(value) is not int or not 0 < value < 1_000_000:
+        raise InvalidAgreement(where, expected="a whole number above 0")
+    return value
+
+
+def _distinct(paths: Sequence[str], *, where: str) -> None:
+    repeated = sorted({path for path in paths if paths.count(path) > 1})
+    if repeated:
+        raise InvalidAgreement(f"{where}: a field is named twice", got=repeated)

@@ -1,0 +1,150 @@
+"""CloudEvents 1.0 in Kafka's binary mode: the headers of events and deliveries.
+
+Source: CloudEvents Kafka Protocol Binding 1.0.2 section 3.2; the extensions `purpose`,
+`legalbasis`, `agreement` and `recordid` on deliveries are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from civicbus_schemas import ids
+from civicbus_schemas.errors import InvalidEnvelope, InvalidIdentifier
+from civicbus_schemas.ids import AgreementRef, EventId, EventType, RecordId
+
+CONTENT_TYPE = "application/avro"
+MAX_HEADERS = 32
+MAX_HEADER_BYTES = 1024
+
+_REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type")
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_EVENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+_SOURCE = re.compile(r"/[0-9a-z][0-9a-z._/-]{0,127}")
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Why a delivery was released; carried in the headers of each delivery."""
+
+    purpose: str
+    basis: str
+    agreement: AgreementRef
+    record_id: RecordId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """The headers of one message. `time` is aware; `source` is `/agencies/<agency>`."""
+
+    id: EventId
+    source: str
+    type: EventType
+    time: datetime
+    traceparent: str | None = None
+    ground: Ground | None = None
+
+    def headers(self) -> Headers:
+        """The headers as Kafka carries them, in a fixed order."""
+        pairs = [
+            ("ce_specversion", "1.0"),
+            ("ce_id", self.id),
+            ("ce_source", self.source),
+            ("ce_type", self.type),
+            ("ce_time", self.time.astimezone(UTC).isoformat().replace("+00:00", "Z")),
+            ("content-type", CONTENT_TYPE),
+        ]
+        if self.traceparent is not None:
+            pairs.append(("traceparent", self.traceparent))
+        if self.ground is not None:
+            pairs += [
+                ("ce_purpose", self.ground.purpose),
+                ("ce_legalbasis", self.ground.basis),
+                ("ce_agreement", str(self.ground.agreement)),
+                ("ce_recordid", self.ground.record_id),
+            ]
+        return [(name, value.encode("ascii")) for name, value in pairs]
+
+
+def parse_headers(headers: Iterable[tuple[str, bytes | str | None]] | None) -> Envelope:
+    """The envelope that the headers carry.
+
+    Raises `InvalidEnvelope` when a header is missing, repeated, too long, or malformed. Headers we
+    do not know are ignored and never passed on. An unreadable `traceparent` is dropped, as W3C
+    Trace Context section 3.2 asks: a bad trace must not stop an event.
+    """
+    known = _known(headers or [])
+    for name in _REQUIRED:
+        if name not in known:
+            raise InvalidEnvelope("a header is missing", expected=name)
+    if known["ce_specversion"] != "1.0" or known["content-type"] != CONTENT_TYPE:
+        raise InvalidEnvelope(
+            "not a CloudEvents 1.0 message in Avro",
+            expected=f"ce_specversion 1.0 and content-type {CONTENT_TYPE}",
+        )
+    trace = known.get("traceparent")
+    try:
+        return Envelope(
+            id=EventId(_shaped(_EVENT_ID, known, "ce_id")),
+            source=_shaped(_SOURCE, known, "ce_source"),
+            type=ids.event_type(known["ce_type"]),
+            time=_time(known["ce_time"]),
+            traceparent=trace if trace and _TRACEPARENT.fullmatch(trace) else None,
+            ground=_ground(known),
+        )
+    except InvalidIdentifier as error:
+        raise InvalidEnvelope("a header is malformed", expected=error.expected) from None
+
+
+def _known(headers: Iterable[tuple[str, bytes | str | None]]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for count, (name, raw) in enumerate(headers, start=1):
+        if count > MAX_HEADERS:
+            raise InvalidEnvelope("too many headers", got=f"more than {MAX_HEADERS}")
+        if not (name.startswith("ce_") or name in {"content-type", "traceparent"}):
+            continue
+        value = raw.encode() if isinstance(raw, str) else raw
+        if value is None or len(value) > MAX_HEADER_BYTES or not value.isascii():
+            raise InvalidEnvelope(
+                "a header is malformed", expected=f"at most {MAX_HEADER_BYTES} ASCII bytes"
+            )
+        text = value.decode("ascii")
+        if name in known or not text.isprintable():
+            raise InvalidEnvelope("a header is repeated or holds control characters")
+        known[name] = text
+    return known
+
+
+def _shaped(pattern: re.Pattern[str], known: dict[str, str], name: str) -> str:
+    if not pattern.fullmatch(known[name]):
+        raise InvalidEnvelope(f"{name} is malformed", expected=pattern.pattern)
+    return known[name]
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidEnvelope("ce_time is malformed", expected="an RFC 3339 time with its offset")
+    return time
+
+
+def _ground(known: dict[str, str]) -> Ground | None:
+    names = ("ce_purpose", "ce_legalbasis", "ce_agreement", "ce_recordid")
+    present = [name for name in names if name in known]
+    if not present:
+        return None
+    if len(present) < len(names):
+        raise InvalidEnvelope("a delivery's ground is incomplete", expected=", ".join(names))
+    return Ground(
+        purpose=ids.dotted_id(known["ce_purpose"], what="purpose"),
+        basis=ids.dotted_id(known["ce_legalbasis"], what="legal basis"),
+        agreement=AgreementRef.parse(known["ce_agreement"]),
+        record_id=RecordId(ids.hex_id(known["ce_recordid"], what="record id")),
+    )

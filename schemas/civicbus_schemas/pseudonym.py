@@ -1,0 +1,55 @@
+"""Keyed names of a person: one for topics, one for the ledger, one per recipient.
+
+All are the first 16 bytes of HMAC-SHA256(key, scheme ‖ 0x00 ‖ number) as 32 lower-case hex
+characters (DESIGN: keys). Different keys make them unlinkable to whoever lacks the keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import NewType
+
+from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, Pin
+
+TopicPseudonym = NewType("TopicPseudonym", str)
+LedgerPseudonym = NewType("LedgerPseudonym", str)
+PairwisePseudonym = NewType("PairwisePseudonym", str)
+
+SCHEME_VN_PIN = "vn-pin"
+SCHEME_OFFICER = "officer"
+
+
+def _keyed(key: bytes, scheme: str, value: str) -> str:
+    message = scheme.encode() + b"\x00" + value.encode()
+    return hmac.digest(key, message, hashlib.sha256)[:16].hex()
+
+
+def topic_pseudonym(key: bytes, pin: Pin) -> TopicPseudonym:
+    """The key of the subject's events on source topics and of its consent state."""
+    return TopicPseudonym(_keyed(key, SCHEME_VN_PIN, pin.number))
+
+
+def ledger_pseudonym(key: bytes, pin: Pin) -> LedgerPseudonym:
+    """The subject's name in records."""
+    return LedgerPseudonym(_keyed(key, SCHEME_VN_PIN, pin.number))
+
+
+def officer_pseudonym(key: bytes, agency: AgencyId, officer: str) -> str:
+    """An officer's name in records; the officer's identity itself is sealed."""
+    return _keyed(key, SCHEME_OFFICER, f"{agency}\x00{officer}")
+
+
+def pairwise_key(master: bytes, recipient: AgencyId) -> bytes:
+    """The 32-byte key of one recipient's pseudonyms and delivery ids."""
+    return hmac.digest(master, b"pairwise\x00" + recipient.encode(), hashlib.sha256)
+
+
+def pairwise_pseudonym(key: bytes, number: str) -> PairwisePseudonym:
+    """What one recipient sees instead of a PIN; `key` is from `pairwise_key`."""
+    return PairwisePseudonym(_keyed(key, SCHEME_VN_PIN, number))
+
+
+def delivery_id(key: bytes, source_id: EventId, agreement: AgreementRef) -> EventId:
+    """The ce_id of a delivery: HMAC of source id and agreement under the recipient's key."""
+    return EventId(_keyed(key, "delivery", f"{source_id}\x00{agreement}"))

@@ -1,0 +1,75 @@
+"""The code's own closed vocabularies; purposes, bases and agencies are data (`policy`)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Sensitivity(StrEnum):
+    """How a field is protected by law (Law 91/2025; Decree 356/2025)."""
+
+    BASIC = "basic"
+    SENSITIVE = "sensitive"
+
+
+class Form(StrEnum):
+    """The form in which a field is released."""
+
+    AS_IS = "as-is"
+    PAIRWISE_PSEUDONYM = "pairwise-pseudonym"
+
+
+class ConsentRule(StrEnum):
+    """Whether an agreement rests on the citizen's consent."""
+
+    REQUIRED = "required"
+    NOT_REQUIRED = "not-required"
+
+
+class ConsentStatus(StrEnum):
+    """Where a consent stands."""
+
+    GIVEN = "given"
+    WITHDRAWN = "withdrawn"
+
+
+class RecordKind(StrEnum):
+    """What a leaf of the ledger tells."""
+
+    PAGE = "page"
+    ACCESS_DECISION = "access.decision"
+    DEAD_LETTER = "dead.letter"
+    LOG_GAP = "log.gap"
+
+
+class Outcome(StrEnum):
+    """What was decided."""
+
+    PERMIT = "permit"
+    DENY = "deny"
+    ERROR = "error"
+    BREAKGLASS = "breakglass"
+
+
+class Reason(StrEnum):
+    """Why data was not released, or why an event was set aside. Stable codes."""
+
+    NO_AGREEMENT = "no-agreement"
+    NOT_YET_IN_FORCE = "agreement-not-yet-in-force"
+    EXPIRED = "agreement-expired"
+    CONDITION_NOT_MET = "condition-not-met"
+    NO_CONSENT = "no-consent"
+    CONSENT_WITHDRAWN = "consent-withdrawn"
+    CONSENT_TOO_NARROW = "consent-too-narrow"
+    CONSENT_EXPIRED = "consent-expired"
+    FIELD_NOT_IN_AGREEMENT = "field-not-in-agreement"
+    PURPOSE_MISMATCH = "purpose-mismatch"
+    SUBJECT_NOT_FOUND = "subject-not-found"
+    IDENTITY_MISMATCH = "identity-mismatch"
+    MALFORMED_HEADERS = "malformed-headers"
+    MALFORMED_BYTES = "malformed-bytes"
+    UNKNOWN_SCHEMA = "unknown-schema"
+    UNKNOWN_EVENT_TYPE = "unknown-event-type"
+    KEY_MISMATCH = "key-mismatch"
+    TOO_LARGE = "too-large"
+    CRASH_LOOP = "crash-loop"
