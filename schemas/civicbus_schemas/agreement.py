@@ -111,9 +111,9 @@ def _parse(document: Mapping[str, Any], source: str) -> Agreement:
         )
     valid = _mapping(document["valid"], where=f"{source}: valid")
     _keys(valid, required={"from", "until"}, optional=set(), where=f"{source}: valid")
-    start, end = valid["from"], valid["until"]
-    if type(start) is not date or type(end) is not date or start > end:
-        raise InvalidAgreement(f"{source}: valid", expected="two days, from not after until")
+    start, end = _day(valid["from"], source), _day(valid["until"], source)
+    if start > end:
+        raise InvalidAgreement(f"{source}: valid", expected="from not after until")
     agreement = Agreement(
         ref=AgreementRef(
             ids.dotted_id(_text(document, "agreement", source), what="agreement id"),
@@ -138,7 +138,7 @@ def _parse(document: Mapping[str, Any], source: str) -> Agreement:
 
 def _releases(releases: Any, source: str) -> Iterator[tuple[EventType, Release]]:
     for name, body in _mapping(releases, where=f"{source}: releases").items():
-        where = f"{source}: {ascii(name)}"
+        where = f"{source}: {name!a}"
         release = _mapping(body, where=where)
         _keys(release, required={"fields"}, optional={"only_if"}, where=where)
         grants = tuple(_grant(item, where) for item in _sequence(release["fields"], where=where))
@@ -173,7 +173,7 @@ def _condition(item: Any, where: str) -> Condition:
 
 def _reads(reads: Any, source: str) -> Iterator[tuple[EventType, Reads]]:
     for name, body in _mapping(reads, where=f"{source}: reads").items():
-        where = f"{source}: {ascii(name)}"
+        where = f"{source}: {name!a}"
         modes = _mapping(body, where=where)
         _keys(modes, required=set(), optional={"read", "verify"}, where=where)
         lists = {mode: [str(p) for p in _sequence(modes.get(mode, []), where=where)]
@@ -239,6 +239,16 @@ def _text(document: Mapping[str, Any], key: str, source: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidAgreement(f"{source}: {key}", got=type(value).__name__, expected="a text")
     return value
+
+
+def _day(value: Any, source: str) -> date:
+    """A whole day: a date as YAML reads it, or as the policy set writes it (`2026-01-01`)."""
+    if type(value) is date:
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise InvalidAgreement(f"{source}: valid", expected="days written YYYY-MM-DD") from None
 
 
 def _positive(value: Any, *, where: str) -> int:

@@ -98,7 +98,7 @@ def parse_contract(document: SchemaDocument) -> Contract:
     try:
         type_ = ids.event_type(f"{family}.{name}")
     except InvalidIdentifier as error:
-        raise InvalidContract(f"contract {ascii(name)} has no proper family", got=error) from None
+        raise InvalidContract(f"contract {name!a} has no proper family", got=error) from None
     _only_keys(document, _RECORD_KEYS, where=type_)
     subjects = tuple(Subject(str(s["name"]), str(s["path"])) for s in document.get("subjects", ()))
     fields = {leaf.path: leaf for leaf in _leaves(document, prefix="", where=type_)}
@@ -145,7 +145,7 @@ def _leaves(record: SchemaDocument, *, prefix: str, where: str) -> Iterator[Fiel
         name = str(entry["name"])
         path = prefix + name
         if not _FIELD_NAME.fullmatch(name):
-            raise InvalidContract(f"{where}: field name {ascii(path)}", expected="snake_case")
+            raise InvalidContract(f"{where}: field name {path!a}", expected="snake_case")
         type_, nullable = without_null(entry["type"], where=f"{where}: field {path}")
         nested = nested_record(type_)
         if nested is None:
@@ -157,9 +157,7 @@ def _leaves(record: SchemaDocument, *, prefix: str, where: str) -> Iterator[Fiel
         yield from _leaves(nested, prefix=path + suffix, where=where)
 
 
-def _leaf(
-    entry: Mapping[str, Any], *, path: str, type_: Any, nullable: bool, where: str
-) -> Field:
+def _leaf(entry: Mapping[str, Any], *, path: str, type_: Any, nullable: bool, where: str) -> Field:
     _only_keys(entry, _FIELD_KEYS, where=f"{where}: field {path}")
     missing = [label for label in _LABELS if label not in entry]
     if missing:
