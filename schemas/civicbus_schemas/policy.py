@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from civicbus_schemas import ids
 from civicbus_schemas.agreement import Agreement, parse_agreement
 from civicbus_schemas.contract import Contract, parse_contract
 from civicbus_schemas.delivered import derive_delivered
 from civicbus_schemas.errors import InvalidAgreement
-from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, PolicyVersion
+from civicbus_schemas.ids import (
+    AgencyId,
+    AgreementRef,
+    EventType,
+    PolicyVersion,
+    agency_id,
+    dotted_id,
+)
 from civicbus_schemas.topics import SourceTopic
 from civicbus_schemas.vocabulary import ConsentRule
 
@@ -26,33 +32,43 @@ _KEYS = {"nation", "agencies", "purposes", "bases", "agreements", "contracts"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agency:
-    """A principal of the bus, the families it publishes, and its names."""
+class Title:
+    """A name for people, in Vietnamese and English."""
 
-    id: AgencyId
-    publishes: tuple[str, ...]
     vi: str
     en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agency:
+    """A principal of the bus, and the families it publishes and receives."""
+
+    id: AgencyId
+    names: Title
+    kind: str
+    publishes: tuple[str, ...]
+    receives: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """What data may be used for."""
+    """What data may be used for, the function or duty behind it, and the bases it may rest on."""
 
     id: str
-    vi: str
-    en: str
+    titles: Title
+    function: str
+    bases: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """A legal ground, its article, and whether it is the citizen's consent."""
+    """A legal ground: its article, whether it is consent, and which kinds of agencies it serves."""
 
     id: str
+    titles: Title
     article: str
     needs_consent: bool
-    vi: str
-    en: str
+    recipient_kinds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,23 +115,10 @@ def parse_policy_set(data: bytes) -> PolicySet:
         version=PolicyVersion(hashlib.sha256(data).hexdigest()),
         nation=document["nation"],
         agencies=_by_id(
-            Agency(id=ids.agency_id(key), publishes=tuple(a["publishes"]), vi=a["vi"], en=a["en"])
-            for key, a in document["agencies"].items()
+            _agency(agency_id(name), body) for name, body in document["agencies"].items()
         ),
-        purposes=_by_id(
-            Purpose(id=ids.dotted_id(key, what="purpose"), vi=p["vi"], en=p["en"])
-            for key, p in document["purposes"].items()
-        ),
-        bases=_by_id(
-            Basis(
-                id=ids.dotted_id(key, what="legal basis"),
-                article=b["article"],
-                needs_consent=b["needs_consent"],
-                vi=b["vi"],
-                en=b["en"],
-            )
-            for key, b in document["bases"].items()
-        ),
+        purposes=_by_id(_purpose(name, body) for name, body in document["purposes"].items()),
+        bases=_by_id(_basis(name, body) for name, body in document["bases"].items()),
         agreements=tuple(
             parse_agreement(a, source=str(a.get("agreement"))) for a in document["agreements"]
         ),
@@ -123,6 +126,47 @@ def parse_policy_set(data: bytes) -> PolicySet:
     )
     check_policy_set(policy)
     return policy
+
+
+def _agency(id_: AgencyId, body: Mapping[str, Any]) -> Agency:
+    _exactly(body, {"names", "kind", "publishes", "receives"}, where=f"agency {id_}")
+    return Agency(
+        id=id_,
+        names=Title(**body["names"]),
+        kind=body["kind"],
+        publishes=tuple(body["publishes"]),
+        receives=tuple(body["receives"]),
+    )
+
+
+def _purpose(name: str, body: Mapping[str, Any]) -> Purpose:
+    _exactly(body, {"titles", "function", "bases"}, where=f"purpose {name!a}")
+    return Purpose(
+        id=dotted_id(name, what="purpose"),
+        titles=Title(**body["titles"]),
+        function=body["function"],
+        bases=tuple(body["bases"]),
+    )
+
+
+def _basis(name: str, body: Mapping[str, Any]) -> Basis:
+    _exactly(
+        body,
+        {"titles", "article", "needs_consent", "recipient_kinds"},
+        where=f"legal basis {name!a}",
+    )
+    return Basis(
+        id=dotted_id(name, what="legal basis"),
+        titles=Title(**body["titles"]),
+        article=body["article"],
+        needs_consent=body["needs_consent"],
+        recipient_kinds=tuple(body["recipient_kinds"]),
+    )
+
+
+def _exactly(body: Mapping[str, Any], keys: set[str], *, where: str) -> None:
+    if set(body) != keys:
+        raise InvalidAgreement(where, got=sorted(body), expected=sorted(keys))
 
 
 def _by_id(items: Iterable[Any]) -> Mapping[Any, Any]:
@@ -173,6 +217,16 @@ def _check_names(policy: PolicySet, agreement: Agreement) -> None:
     basis = policy.bases.get(agreement.basis)
     if basis is None:
         raise InvalidAgreement(f"{agreement.ref}: unknown legal basis", got=agreement.basis)
+    if basis.id not in policy.purposes[agreement.purpose].bases:
+        raise InvalidAgreement(
+            f"{agreement.ref}: purpose {agreement.purpose} may not rest on {basis.id}",
+            expected=list(policy.purposes[agreement.purpose].bases),
+        )
+    if policy.agencies[agreement.recipient].kind not in basis.recipient_kinds:
+        raise InvalidAgreement(
+            f"{agreement.ref}: {agreement.recipient} may not receive on {basis.id}",
+            expected=list(basis.recipient_kinds),
+        )
     if basis.needs_consent != (agreement.consent is ConsentRule.REQUIRED):
         raise InvalidAgreement(
             f"{agreement.ref}: basis and consent disagree",
@@ -188,6 +242,12 @@ def _get_contract(
         raise InvalidAgreement(
             f"{agreement.ref}: {event_type} is no {'view' if is_view else 'event type'}",
             expected="a contract of the nation",
+        )
+    recipient = policy.agencies[agreement.recipient]
+    if not is_view and contract.family not in recipient.receives:
+        raise InvalidAgreement(
+            f"{agreement.ref}: {recipient.id} does not receive {contract.family}",
+            expected=list(recipient.receives),
         )
     provider = policy.agencies[agreement.provider]
     if not is_view and contract.family not in provider.publishes:
