@@ -1,0 +1,1 @@
+"""Vietnam as data: agencies, purposes, contracts and agreements, reviewed like law."""
