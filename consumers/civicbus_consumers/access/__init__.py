@@ -1,0 +1,1 @@
+"""The core of the product: plan, decide, project. Pure; imports no I/O."""

@@ -1,0 +1,1 @@
+"""The release step: decide, record, release; one process per group of partitions."""

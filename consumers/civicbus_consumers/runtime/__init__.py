@@ -1,0 +1,1 @@
+"""What every process of the bus has: settings, health, logs, traces, a watchdog."""

@@ -1,0 +1,72 @@
+"""`/livez`, `/readyz` and `/metrics` of a process, on loopback."""
+
+from __future__ import annotations
+
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+
+class Health:
+    """What a process says of itself. Alive while its loop beats; ready when it says so."""
+
+    def __init__(self, *, silence_s: float = 60.0) -> None:
+        self._silence_s = silence_s
+        self._beat = time.monotonic()
+        self._reason: str | None = "starting"
+
+    def beat(self) -> None:
+        """The loop has gone round once more."""
+        self._beat = time.monotonic()
+
+    def ready(self) -> None:
+        """The process does its work."""
+        self._reason = None
+
+    def unready(self, reason: str) -> None:
+        """The process cannot do its work; the reason is for operators and names no person."""
+        self._reason = reason
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop has gone round lately."""
+        return time.monotonic() - self._beat < self._silence_s
+
+    def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        """Status, content type and body for a path."""
+        match path:
+            case "/livez":
+                status = HTTPStatus.OK if self.alive else HTTPStatus.SERVICE_UNAVAILABLE
+                return status, "text/plain", b"alive\n" if self.alive else b"silent\n"
+            case "/readyz" if self._reason is None:
+                return HTTPStatus.OK, "text/plain", b"ready\n"
+            case "/readyz":
+                body = f"{self._reason}\n".encode()
+                return HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", body
+            case "/metrics":
+                return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest()
+            case _:
+                return HTTPStatus.NOT_FOUND, "text/plain", b"unknown path\n"
+
+
+def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
+    """Answer for this process on 127.0.0.1:`port` from a thread of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, kind, body = health.answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing: probes come every second."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    return server

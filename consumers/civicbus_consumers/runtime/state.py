@@ -1,0 +1,79 @@
+"""Following a state topic: read from its beginning, then caught up on request.
+
+A worker that asks the broker for the ends and catches up with them knows every state that was
+committed before it asked; that is what a fence stands on (DESIGN section 3, step 3).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from civicbus_producers.kafka import kafka_errors_translated, translate
+from civicbus_schemas.errors import Overdue
+from civicbus_schemas.page import Position
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+Apply = Callable[[Message], None]
+
+
+class StateTail:
+    """Some partitions of state topics, read committed, from their beginning."""
+
+    def __init__(
+        self, consumer: Consumer, admin: AdminClient, partitions: Sequence[tuple[str, int]]
+    ) -> None:
+        self._consumer, self._admin = consumer, admin
+        self._partitions = [TopicPartition(topic, p) for topic, p in partitions]
+        self._consumer.assign(
+            [TopicPartition(topic, p, OFFSET_BEGINNING) for topic, p in partitions]
+        )
+
+    def positions(self) -> tuple[Position, ...]:
+        """The next offset to read of each partition (0 before the first message)."""
+        return tuple(
+            Position(topic=tp.topic, partition=tp.partition, offset=max(tp.offset, 0))
+            for tp in self._consumer.position(self._partitions)
+        )
+
+    def catch_up(self, apply: Apply, *, timeout_s: float = 30.0) -> tuple[Position, ...]:
+        """Apply every committed message up to the ends as they are now; raises `Overdue`.
+
+        The ends are the last stable offsets; positions step over transaction markers.
+        """
+        ends = self._ends(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            positions = self.positions()
+            if all(p.offset >= ends[p.topic, p.partition] for p in positions):
+                return positions
+            if time.monotonic() > deadline:
+                raise Overdue("the state topics could not be read to their ends")
+            self._poll(apply)
+
+    def _poll(self, apply: Apply) -> None:
+        for message in self._consumer.consume(1000, timeout=0.02):
+            error = message.error()
+            if error is None:
+                apply(message)
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise translate(error, doing="reading a state topic")
+
+    def _ends(self, timeout_s: float) -> dict[tuple[str, int], int]:
+        with kafka_errors_translated("asking for the ends of the state topics"):
+            futures = self._admin.list_offsets(
+                {tp: OffsetSpec.latest() for tp in self._partitions},
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=timeout_s,
+            )
+            return {
+                (tp.topic, tp.partition): future.result().offset for tp, future in futures.items()
+            }

@@ -1,0 +1,56 @@
+"""OpenTelemetry's SDK at the edge of a process; packages only use its API.
+
+Exported over OTLP/HTTP. Spans are made per batch, and per event only when its publisher sampled it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from civicbus_schemas import telemetry
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Link, SpanContext, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+def configure_tracing(service: str, *, endpoint: str | None, ratio: float) -> None:
+    """Export spans of this process; without an endpoint nothing is recorded."""
+    if endpoint is None:
+        return
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(ratio)),
+        resource=Resource.create({SERVICE_NAME: service}),
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    trace.set_tracer_provider(provider)
+
+
+def tracer() -> trace.Tracer:
+    """The tracer of CivicBus."""
+    return trace.get_tracer(telemetry.SCOPE)
+
+
+def sampled_context(traceparent: str | None) -> SpanContext | None:
+    """The publisher's span context, if it asked for this event to be traced."""
+    if traceparent is None or not traceparent.endswith("01"):
+        return None
+    context = _PROPAGATOR.extract({"traceparent": traceparent})
+    return trace.get_current_span(context).get_span_context()
+
+
+def traceparent_of(context: SpanContext) -> str:
+    """A span context as a W3C `traceparent`."""
+    flags = int(context.trace_flags & TraceFlags.SAMPLED)
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
+
+
+def links(contexts: Sequence[SpanContext]) -> list[Link]:
+    """Links to spans of other traces."""
+    return [Link(context) for context in contexts]
