@@ -20,7 +20,10 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 Apply = Callable[[Message], None]
 
@@ -70,7 +73,7 @@ class StateTail:
     def _ends(self, timeout_s: float) -> dict[tuple[str, int], int]:
         with kafka_errors_translated("asking for the ends of the state topics"):
             futures = self._admin.list_offsets(
-                {tp: OffsetSpec.latest() for tp in self._partitions},
+                dict.fromkeys(self._partitions, _LATEST),
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=timeout_s,
             )

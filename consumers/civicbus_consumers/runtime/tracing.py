@@ -14,7 +14,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Link, SpanContext, TraceFlags
+from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -43,12 +43,6 @@ def sampled_context(traceparent: str | None) -> SpanContext | None:
         return None
     context = _PROPAGATOR.extract({"traceparent": traceparent})
     return trace.get_current_span(context).get_span_context()
-
-
-def traceparent_of(context: SpanContext) -> str:
-    """A span context as a W3C `traceparent`."""
-    flags = int(context.trace_flags & TraceFlags.SAMPLED)
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
 
 
 def links(contexts: Sequence[SpanContext]) -> list[Link]:
