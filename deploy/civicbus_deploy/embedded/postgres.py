@@ -1,0 +1,185 @@
+"""PostgreSQL: on loopback with SCRAM, as an unprivileged user where we are root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from civicbus_deploy.embedded import artifacts, secrets
+from civicbus_deploy.embedded.failures import ServerFailed
+from civicbus_deploy.embedded.machine import reaches, unprivileged_user
+from civicbus_deploy.embedded.ports import HOST, accepts
+from civicbus_deploy.embedded.processes import ProcessSpec
+from civicbus_deploy.embedded.server import Ground
+from civicbus_deploy.embedded.state import StateFolder, write_file
+
+ADMIN = "postgres"
+# database and the role that owns it: own processes never connect as the server's admin
+DATABASES = {"civicbus": "bus", "registry": "registry"}
+ELSEWHERE = Path("/var/lib/civicbus")
+
+_SETTINGS = {
+    "listen_addresses": HOST,
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_statement": "none",
+    "log_min_error_statement": "panic",  # statements may carry personal data
+    "log_parameter_max_length": "0",
+    "log_error_verbosity": "terse",  # drops DETAIL, which quotes values of rows
+}
+
+
+def place(folder: StateFolder) -> Path:
+    """Where binaries and data lie: in H, or below /var/lib/civicbus where H cannot be reached.
+
+    Only root meets the second case: PostgreSQL runs as another user, who cannot enter a home.
+    """
+    user = unprivileged_user()
+    if user is None or reaches(user, folder.home):
+        return folder.home / "postgres"
+    return ELSEWHERE / hashlib.sha256(str(folder.home).encode()).hexdigest()[:16]
+
+
+class Postgres:
+    """The relational store. Ready in two seconds from an empty folder."""
+
+    name = "postgres"
+    needs: tuple[str, ...] = ()
+    start_timeout_s = 60.0
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._user = unprivileged_user()
+        self._place = place(ground.folder)
+        self._data = self._place / "data"
+        self._port = ground.ports["postgres"]
+
+    def prepare(self) -> ProcessSpec:
+        """Unpack and verify the binaries, make the cluster once, and say how to start it."""
+        self._place.mkdir(parents=True, exist_ok=True)
+        self._place.chmod(0o711 if self._user else 0o700)
+        (artifact,) = artifacts.committed(self.name)
+        (archive,) = self._ground.parts[self.name]
+        binaries = artifacts.unpacked(artifact, archive, into=self._place) / "bin"
+        if not (self._data / "PG_VERSION").exists():
+            self._initialise(binaries)
+        self._forget_dead_postmaster()
+        settings = {**_SETTINGS, "port": str(self._port), "unix_socket_directories": ""}
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        return ProcessSpec(
+            name=self.name,
+            command=(str(binaries / "postgres"), "-D", str(self._data), *options),
+            log=self._ground.folder.log(self.name),
+            cwd=self._place,
+            uid=self._user.uid if self._user else None,
+            gid=self._user.gid if self._user else None,
+            stop_signal=signal.SIGINT,  # fast shutdown: clients are cut off, nothing is lost
+        )
+
+    def _initialise(self, binaries: Path) -> None:
+        """Make the cluster; a half-made one, left by a crash, is removed first."""
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._data.mkdir(mode=0o700)
+        secrets.get_or_create(self._ground.folder.home, "postgres-admin")
+        with tempfile.TemporaryDirectory(dir=self._place) as aside:
+            password_file = Path(aside) / "password"
+            password = secrets.read(self._ground.folder.home, "postgres-admin")
+            write_file(password_file, password.encode())
+            if self._user:
+                for path in (self._data, Path(aside), password_file):
+                    os.chown(path, self._user.uid, self._user.gid)
+            done = subprocess.run(  # noqa: S603
+                [
+                    *(str(binaries / "initdb"), "-D", str(self._data), "-U", ADMIN),
+                    *("--encoding=UTF8", "--locale=C.UTF-8", f"--pwfile={password_file}"),
+                    *("--auth-local=scram-sha-256", "--auth-host=scram-sha-256"),
+                ],
+                cwd=self._place,
+                user=self._user.uid if self._user else None,
+                group=self._user.gid if self._user else None,
+                extra_groups=[] if self._user else None,
+                capture_output=True,
+                timeout=120,
+                check=False,
+            )
+        if done.returncode:
+            shutil.rmtree(self._data, ignore_errors=True)
+            raise ServerFailed(
+                "PostgreSQL's cluster could not be made",
+                got=f"initdb ended with {done.returncode}",
+                expected="0",
+                next_step=f"check room and modes of {self._place}, then civicbus doctor",
+            )
+
+    def _forget_dead_postmaster(self) -> None:
+        """Remove the pid file of a crashed machine: its pid may belong to a stranger by now.
+
+        The supervisor has ended every process of the former run before, and holds the lock.
+        """
+        if not accepts(self._port):
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def is_ready(self) -> bool:
+        """Whether the admin can connect."""
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def settle(self) -> None:
+        """Make the databases, each owned by a role that is not a superuser."""
+        with self._connect() as connection:
+            for database, role in DATABASES.items():
+                make_database(connection, database, role=role, password=self._password(role))
+        home = self._ground.folder.home
+        dsn = f"postgresql://bus:{self._password('bus')}@{HOST}:{self._port}/civicbus\n"
+        write_file(home / "secrets" / "postgres-dsn", dsn.encode())
+
+    def _password(self, role: str) -> str:
+        secrets.get_or_create(self._ground.folder.home, f"postgres-{role}")
+        return secrets.read(self._ground.folder.home, f"postgres-{role}")
+
+    def _connect(self) -> psycopg.Connection:
+        return connect_admin(self._ground.folder.home, self._port)
+
+
+def connect_admin(home: Path, port: int) -> psycopg.Connection:
+    """A connection of the server's admin, in autocommit."""
+    return psycopg.connect(
+        host=HOST,
+        port=port,
+        user=ADMIN,
+        password=secrets.read(home, "postgres-admin"),
+        dbname="postgres",
+        autocommit=True,
+        connect_timeout=3,
+    )
+
+
+def make_database(
+    connection: psycopg.Connection, database: str, *, role: str, password: str
+) -> None:
+    """Make role and database unless they are there; nobody else may connect to it."""
+    names = {"role": sql.Identifier(role), "database": sql.Identifier(database)}
+    if not connection.execute("select from pg_roles where rolname = %s", [role]).rowcount:
+        connection.execute(
+            sql.SQL("create role {role} login password {password}").format(
+                **names, password=sql.Literal(password)
+            )
+        )
+    if not connection.execute("select from pg_database where datname = %s", [database]).rowcount:
+        connection.execute(sql.SQL("create database {database} owner {role}").format(**names))
+        connection.execute(
+            sql.SQL("revoke connect on database {database} from public").format(**names)
+        )

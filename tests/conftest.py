@@ -1,0 +1,46 @@
+"""Fixtures of the whole suite: the real servers, once for the run, and instances to be killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.stack import Stack, sweep
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rounds N`: how often each crash test kills (3 here, hundreds in `make campaign`)."""
+    parser.addoption("--rounds", type=int, default=3, help="rounds of each crash test")
+
+
+@pytest.fixture(scope="session")
+def rounds(pytestconfig: pytest.Config) -> int:
+    """How many rounds a crash test runs."""
+    return int(pytestconfig.getoption("--rounds"))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Kafka, registry and PostgreSQL for the whole run. Use names of your own; kill nothing."""
+    sweep()
+    servers = Stack()
+    try:
+        yield servers.start()
+    finally:
+        servers.close()
+
+
+@pytest.fixture
+def make_stack() -> Iterator[Callable[..., Stack]]:
+    """Makes started stacks of the test's own (`make_stack("kafka")`), which it may kill."""
+    made: list[Stack] = []
+
+    def make(*names: str) -> Stack:
+        servers = Stack(names) if names else Stack()
+        made.append(servers)
+        return servers.start()
+
+    yield make
+    for servers in made:
+        servers.close()

@@ -1,0 +1,53 @@
+"""The session's servers: users, ACLs, schemas and databases are real and closed by default."""
+
+from __future__ import annotations
+
+import httpx
+import psycopg
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka.admin import AclOperation
+
+from tests.stack import Stack
+
+pytestmark = pytest.mark.broker
+
+
+def _write(config: dict[str, object], topic: str) -> KafkaError | None:
+    outcome: list[KafkaError | None] = []
+    producer = Producer({**config, "message.timeout.ms": 10_000})
+    producer.produce(topic, b"value", on_delivery=lambda error, _message: outcome.append(error))
+    producer.flush(15)
+    return outcome[0]
+
+
+def test_user_writes_its_own_topic_only_when_acls_say_so(stack: Stack) -> None:
+    stack.create_topics("embedded.mine", "embedded.theirs")
+    stack.create_user("embedded-writer")
+    stack.grant("embedded-writer", AclOperation.WRITE, topic="embedded.mine")
+    config = stack.client_config("embedded-writer")
+    assert _write(config, "embedded.mine") is None
+    refused = _write(config, "embedded.theirs")
+    assert refused is not None
+    assert refused.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_topic_is_not_created_when_it_is_only_named(stack: Stack) -> None:
+    stack.create_user("embedded-namer")
+    stack.grant("embedded-namer", AclOperation.ALL, topic="embedded.nowhere")
+    stack.grant("embedded-namer", AclOperation.READ, group="embedded")
+    consumer = Consumer(stack.client_config("embedded-namer", group_id="embedded"))
+    assert "embedded.nowhere" not in consumer.list_topics(timeout=10).topics
+    consumer.close()
+
+
+def test_registry_refuses_incompatible_schemas_by_default(stack: Stack) -> None:
+    level = httpx.get(f"{stack.registry_url}/config").json()
+    assert level["compatibilityLevel"] == "FULL_TRANSITIVE"
+
+
+def test_role_of_the_processes_is_no_superuser_when_it_connects(stack: Stack) -> None:
+    with psycopg.connect(stack.create_database()) as connection:
+        row = connection.execute("select rolsuper from pg_roles where rolname = current_user")
+        assert row.fetchone() == (False,)
+        connection.execute("create extension pg_trgm")
