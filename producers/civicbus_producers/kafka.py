@@ -7,6 +7,7 @@ It never logs or raises anything of a message: no key, no value, no header, no s
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -236,3 +237,30 @@ def kafka_errors_translated(
         raise (errors.explain(ours) if errors else ours) from None
     except BufferError:
         raise Unavailable(f"Kafka: {doing} failed", got="a full queue") from None
+
+
+class ReachableClient(Protocol):
+    """A producer or consumer of librdkafka."""
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any: ...
+    def poll(self, timeout: float = -1) -> Any: ...
+
+
+def reach_broker(client: ReachableClient, *, errors: ConnectionErrors, timeout_s: float) -> None:
+    """Return once a broker has accepted the login of a client that has no work yet.
+
+    Raises `Forbidden` as soon as the login is refused, `Unavailable` or `Overdue` after the
+    timeout.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        remaining = deadline - time.monotonic()
+        try:
+            with kafka_errors_translated(f"connecting as {errors.client_id}", errors=errors):
+                client.list_topics(timeout=max(min(remaining, 0.5), 0.05))
+            return
+        except (Unavailable, Overdue) as error:
+            client.poll(0)
+            explained = errors.explain(error)
+            if explained is not error or remaining <= 0:
+                raise explained from None

@@ -1,0 +1,104 @@
+"""The schema registry, read only: ids of our schemas, and schemas of ids. It registers nothing.
+
+Each answer is kept for the life of the process: an id never changes its meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from civicbus_schemas.codec import SchemaDocument
+from civicbus_schemas.errors import Refused, Stopped, Unavailable
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from httpx2 import HTTPError  # what that client raises when nobody answers
+
+_NOT_FOUND = 404
+_TOO_MANY_REQUESTS = 429
+
+
+class NotRegistered(Refused):
+    """The registry answers that it does not know this schema or this id."""
+
+
+class Registry:
+    """A reader of the schema registry.
+
+    Every method raises `NotRegistered` when the registry says no, `Unavailable` when it does not
+    answer in time, and `Stopped` when it answers something else.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
+        self._client = SchemaRegistryClient(
+            {"url": url, "timeout": timeout_s, "max.retries": 2, "retries.wait.ms": 200}
+        )
+        self._ids: dict[tuple[str, str], int] = {}
+        self._documents: dict[int, SchemaDocument] = {}
+
+    def get_id(self, topic: str, document: SchemaDocument) -> int:
+        """The id of this very schema under the topic's subject for it."""
+        subject = subject_name(topic, document)
+        text = schema_text(document)
+        if (subject, text) not in self._ids:
+            with _errors_translated(f"looking up {subject}"):
+                found = self._client.lookup_schema(subject, Schema(text, "AVRO"))
+            if not isinstance(found.schema_id, int):
+                raise Stopped(f"the registry gave no id for {subject}")
+            self._ids[subject, text] = found.schema_id
+        return self._ids[subject, text]
+
+    def get_document(self, schema_id: int) -> SchemaDocument:
+        """The schema document of an id."""
+        if schema_id not in self._documents:
+            with _errors_translated(f"reading schema {schema_id}"):
+                text = self._client.get_schema(schema_id).schema_str
+            self._documents[schema_id] = _parsed(text, schema_id)
+        return self._documents[schema_id]
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+
+def subject_name(topic: str, document: SchemaDocument) -> str:
+    """The registry's subject of a schema on a topic: `<topic>-<Avro full name>`."""
+    return f"{topic}-{document['namespace']}.{document['name']}"
+
+
+def schema_text(document: SchemaDocument) -> str:
+    """A schema document as the text that is registered and looked up."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _parsed(text: str | None, schema_id: int) -> SchemaDocument:
+    try:
+        document: Any = json.loads(text or "")
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Stopped(f"schema {schema_id} in the registry is not a record in Avro")
+    return document
+
+
+@contextmanager
+def _errors_translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except SchemaRegistryError as error:
+        status = error.http_status_code
+        if status == _NOT_FOUND:
+            raise NotRegistered(
+                f"{doing}: not registered", next_step="provision the contract that this code uses"
+            ) from None
+        if status >= 500 or status == _TOO_MANY_REQUESTS:
+            raise Unavailable(f"{doing}: the registry failed", got=f"status {status}") from None
+        raise Stopped(f"{doing}: the registry refused", got=f"status {status}") from None
+    except HTTPError as error:
+        raise Unavailable(
+            f"{doing}: the registry does not answer",
+            got=type(error).__name__,
+            next_step="try again when it is up",
+        ) from None
