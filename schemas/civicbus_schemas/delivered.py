@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from civicbus_schemas.agreement import Release
+from civicbus_schemas.agreement import FieldGrant, Release
 from civicbus_schemas.codec import SchemaDocument
 from civicbus_schemas.contract import Contract, nested_record, without_null
 from civicbus_schemas.errors import InvalidAgreement
@@ -32,7 +32,7 @@ def derive_delivered(
     pseudonym is asked of a field that is not a person's number.
     """
     for grant in release.fields:
-        _check_grant(contract, grant.path, grant.form, agreement)
+        _check_grant(contract, grant, agreement)
     forms = {grant.path: grant.form for grant in release.fields}
     record = _cut_record(contract.document, forms, prefix="")
     return {
@@ -46,13 +46,14 @@ def derive_delivered(
     }
 
 
-def _check_grant(contract: Contract, path: str, form: Form, agreement: AgreementRef) -> None:
+def _check_grant(contract: Contract, grant: FieldGrant, agreement: AgreementRef) -> None:
+    path = grant.path
     if path not in contract.fields:
         raise InvalidAgreement(
             f"{agreement}: {contract.event_type} has no field {path!a}",
             next_step="name a leaf field of the contract",
         )
-    if form is Form.PAIRWISE_PSEUDONYM and path not in {s.path for s in contract.subjects}:
+    if grant.form is Form.PAIRWISE_PSEUDONYM and path not in {s.path for s in contract.subjects}:
         raise InvalidAgreement(
             f"{agreement}: {path} of {contract.event_type} cannot be pseudonymised",
             expected="the number of a subject",
