@@ -1,0 +1,66 @@
+"""A delivery: what one recipient was given, on what ground, and where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from civicbus_schemas.event import Delivered
+from civicbus_schemas.ids import AgreementRef, EventId, EventType, RecordId
+from civicbus_schemas.pseudonym import PairwisePseudonym
+from opentelemetry import trace
+from opentelemetry.trace import Link
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_propagator = TraceContextTextMapPropagator()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Where a message lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event as released to this agency; a field that was cut raises `NotReleased`.
+
+    `event_id` is the same whenever this delivery comes again: remember it to drop repetitions.
+    `subject` is this agency's own pseudonym of the person, `record_id` names the audit record.
+    """
+
+    event: Delivered
+    event_id: EventId
+    type: EventType
+    purpose: str
+    basis: str
+    agreement: AgreementRef
+    record_id: RecordId
+    time: datetime
+    subject: PairwisePseudonym = field(repr=False)
+    position: Position
+    traceparent: str | None = None
+    acknowledgement: Callable[[], bool] = field(repr=False, compare=False)
+
+    def acknowledge(self) -> bool:
+        """Say that this delivery is dealt with; it will not come again once that is committed.
+
+        False when its partition has meanwhile moved to another member of the group, who gets the
+        delivery again.
+        """
+        return self.acknowledgement()
+
+    @property
+    def trace_link(self) -> Link | None:
+        """The delivery's trace, for a span of yours to link to."""
+        if self.traceparent is None:
+            return None
+        context = _propagator.extract({"traceparent": self.traceparent})
+        return Link(trace.get_current_span(context).get_span_context())
