@@ -1,0 +1,75 @@
+"""What a reviewer would object to in a policy set that is otherwise sound. Pure."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+
+from civicbus_schemas.agreement import Agreement
+from civicbus_schemas.errors import InvalidAgreement
+from civicbus_schemas.policy import PolicySet
+
+_CATEGORY = re.compile(r"pd:[A-Z][A-Za-z]+")
+_PERIOD = re.compile(r"P[1-9][0-9]*[DWMY]")  # ISO 8601, one unit
+
+
+def review(policy: PolicySet) -> None:
+    """Raise `InvalidAgreement` for the first objection."""
+    _review_families(policy)
+    _review_categories(policy)
+    for agreement in policy.agreements:
+        _review_agreement(agreement)
+    for one, other in combinations(policy.agreements, 2):
+        _review_versions(one, other)
+
+
+def _review_families(policy: PolicySet) -> None:
+    """An agency deals in families of which there are contracts."""
+    families = {c.family for c in policy.contracts.values() if not c.is_view}
+    for agency in policy.agencies.values():
+        unknown = sorted({*agency.publishes, *agency.receives} - families)
+        if unknown:
+            raise InvalidAgreement(
+                f"agencies.yaml: {agency.id} names unknown families",
+                got=unknown,
+                expected=sorted(families),
+            )
+
+
+def _review_categories(policy: PolicySet) -> None:
+    """A category is a term of the W3C Data Privacy Vocabulary, extension Personal Data."""
+    for contract in policy.contracts.values():
+        for leaf in contract.fields.values():
+            if leaf.category is not None and not _CATEGORY.fullmatch(leaf.category):
+                raise InvalidAgreement(
+                    f"{contract.event_type}: category of {leaf.path}",
+                    got=leaf.category,
+                    expected="pd:<Term> of W3C DPV, or null",
+                )
+
+
+def _review_agreement(agreement: Agreement) -> None:
+    """Two bodies sign, the provider among them; nobody agrees with himself; retention is a time."""
+    signers = {agency for agency, _ in agreement.approved_by}
+    if agreement.provider not in signers or len(signers) < 2:
+        raise InvalidAgreement(
+            f"{agreement.ref}: approved_by",
+            got=sorted(signers),
+            expected="the provider and at least one other agency",
+        )
+    if agreement.provider == agreement.recipient:
+        raise InvalidAgreement(f"{agreement.ref}: provider and recipient are the same")
+    if not _PERIOD.fullmatch(agreement.retention):
+        raise InvalidAgreement(
+            f"{agreement.ref}: retention", got=agreement.retention, expected="such as P2Y or P90D"
+        )
+
+
+def _review_versions(one: Agreement, other: Agreement) -> None:
+    """Two versions of an agreement never bind on the same day, or all would be delivered twice."""
+    apart = one.valid_until < other.valid_from or other.valid_until < one.valid_from
+    if one.ref.id == other.ref.id and not apart:
+        raise InvalidAgreement(
+            f"{one.ref} and {other.ref} are in force on the same days",
+            next_step="end the older version on the day before the newer begins",
+        )
