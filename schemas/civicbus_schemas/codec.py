@@ -15,9 +15,10 @@ from io import BytesIO
 from typing import Any
 
 import fastavro
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro.read import SchemaResolutionError
+from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
-from civicbus_schemas.errors import InvalidBytes, InvalidEvent
+from civicbus_schemas.errors import InvalidBytes, InvalidContract, InvalidEvent
 from civicbus_schemas.ids import Fingerprint
 
 _FRAME = struct.Struct(">bI")
@@ -25,6 +26,7 @@ _SINGLE_OBJECT = b"\xc3\x01"
 
 # What fastavro raises on bytes that do not fit the schema, found by fuzzing (tests/properties).
 _UNREADABLE = (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError, MemoryError)
+_UNPARSABLE = (SchemaParseException, KeyError, TypeError, ValueError, AttributeError)
 _UNWRITABLE = (AttributeError, KeyError, OverflowError, TypeError, ValueError, IndexError)
 
 SchemaDocument = Mapping[str, Any]
@@ -57,14 +59,17 @@ def document_fingerprint(document: SchemaDocument) -> Fingerprint:
 
 
 class AvroType:
-    """One parsed schema that encodes and decodes bodies."""
+    """One parsed schema that encodes and decodes bodies; raises `InvalidContract` for a bad one."""
 
     __slots__ = ("_header", "_parsed", "document", "name")
 
     def __init__(self, document: SchemaDocument) -> None:
         self.document = document
-        self.name: str = f"{document.get('namespace', '')}.{document['name']}".lstrip(".")
-        self._parsed = fastavro.parse_schema(dict(document), named_schemas={})
+        self.name: str = f"{document.get('namespace', '')}.{document.get('name')}".lstrip(".")
+        try:
+            self._parsed = fastavro.parse_schema(dict(document), named_schemas={})
+        except _UNPARSABLE as error:
+            raise InvalidContract(f"{self.name} is not an Avro schema", got=error) from None
         checksum = fingerprint(to_parsing_canonical_form(self._parsed), "CRC-64-AVRO")
         self._header = _SINGLE_OBJECT + bytes.fromhex(checksum)
 
@@ -79,10 +84,18 @@ class AvroType:
 
     def decode(self, body: bytes) -> dict[str, Any]:
         """The datum of an Avro body, all of it; raises `InvalidBytes`, which names no value."""
+        return self._read(body, None)
+
+    def decode_as(self, body: bytes, reader: AvroType) -> dict[str, Any]:
+        """The datum of a body of this schema, resolved to the reader's; raises `InvalidBytes`."""
+        return self._read(body, reader)
+
+    def _read(self, body: bytes, reader: AvroType | None) -> dict[str, Any]:
         source = BytesIO(body)
+        target = None if reader is None else reader._parsed
         try:
-            datum: dict[str, Any] = fastavro.schemaless_reader(source, self._parsed, None)
-        except _UNREADABLE:
+            datum: dict[str, Any] = fastavro.schemaless_reader(source, self._parsed, target)
+        except (*_UNREADABLE, SchemaResolutionError):
             raise InvalidBytes(f"the body cannot be read as {self.name}") from None
         if source.tell() != len(body):
             raise InvalidBytes(

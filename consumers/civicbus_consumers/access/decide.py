@@ -1,0 +1,88 @@
+"""The decision: who may have this event, judged from facts, plan, consents and one time.
+
+Rules are checked in a fixed order, so that a denial always names the first rule that refused:
+validity, conditions, consent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from civicbus_schemas.agreement import AgeUnder, Condition, local_day
+from civicbus_schemas.consent import Consent, SubjectConsents
+from civicbus_schemas.decision import Decision, Deny, Facts, Permit
+from civicbus_schemas.ids import AgencyId
+from civicbus_schemas.vocabulary import ConsentRule, Reason
+
+from civicbus_consumers.access.plan import Plan, PlannedRelease
+
+
+def decide(
+    facts: Facts, plan: Plan, consents: SubjectConsents, at: datetime
+) -> tuple[Decision, ...]:
+    """One decision for every agreement that names the event's type, in the plan's order."""
+    planned = plan.find(facts.provider, facts.event_type)
+    if planned is None:
+        return ()
+    return tuple(judge(release, facts, consents, at) for release in planned.releases)
+
+
+def judge(
+    planned: PlannedRelease, facts: Facts, consents: SubjectConsents, at: datetime
+) -> Decision:
+    """The decision under one agreement."""
+    agreement = planned.agreement
+    if not agreement.in_force(at):
+        early = local_day(at) < agreement.valid_from
+        return Deny(
+            agreement=agreement.ref, reason=Reason.NOT_YET_IN_FORCE if early else Reason.EXPIRED
+        )
+    if not all(holds(condition, facts, at) for condition in planned.release.only_if):
+        return Deny(agreement=agreement.ref, reason=Reason.CONDITION_NOT_MET)
+    if agreement.consent is ConsentRule.NOT_REQUIRED:
+        return Permit(agreement=agreement.ref)
+    consent, refusal = covering_consent(
+        consents,
+        recipient=agreement.recipient,
+        purpose=agreement.purpose,
+        needed=planned.needed,
+        at=at,
+    )
+    if refusal is not None:
+        return Deny(agreement=agreement.ref, reason=refusal, consent=consent)
+    return Permit(agreement=agreement.ref, consent=consent)
+
+
+def holds(condition: Condition, facts: Facts, at: datetime) -> bool:
+    """Whether a condition holds; a value that is absent fails it (deny by default)."""
+    match condition:
+        case AgeUnder(path=path, years=years):
+            today = local_day(at)
+            values = facts.values[path]
+            return bool(values) and all(
+                born is not None
+                and born <= today
+                and today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+                < years
+                for born in values
+            )
+
+
+def covering_consent(
+    consents: SubjectConsents,
+    *,
+    recipient: AgencyId,
+    purpose: str,
+    needed: frozenset[str],
+    at: datetime,
+) -> tuple[Consent | None, Reason | None]:
+    """A consent that covers all that is needed, or the newest one and why it does not."""
+    newest: Consent | None = None
+    refusal: Reason | None = Reason.NO_CONSENT
+    for consent in consents.find(recipient, purpose):
+        lapse = consent.lapse(needed, at)
+        if lapse is None:
+            return consent, None
+        if newest is None:
+            newest, refusal = consent, lapse
+    return newest, refusal

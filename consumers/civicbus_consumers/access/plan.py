@@ -1,0 +1,105 @@
+"""The plan: a policy set compiled for one look per event. Immutable; swapped as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from civicbus_schemas.agreement import Agreement, Release
+from civicbus_schemas.contract import Contract
+from civicbus_schemas.ids import AgencyId, EventType, PolicyVersion
+from civicbus_schemas.policy import PolicySet
+from civicbus_schemas.topics import delivery_topic
+
+from civicbus_consumers.access.project import Cut, compile_cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRelease:
+    """One agreement's release of one event type, ready to be decided and cut.
+
+    `people` lists, per subject whose data it concerns, which of the released fields are about
+    them; the key's subject always stands first, with no fields where none is about it. `needed` is
+    what a consent must name.
+    """
+
+    agreement: Agreement
+    release: Release
+    cut: Cut
+    topic: str
+    people: tuple[tuple[str, tuple[str, ...]], ...]
+    needed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedType:
+    """One event type of one provider: its contract, releases, and the paths conditions read."""
+
+    contract: Contract
+    releases: tuple[PlannedRelease, ...]
+    decision_paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is released of every event type of every provider, under one policy version."""
+
+    policy: PolicyVersion
+    types: Mapping[tuple[AgencyId, EventType], PlannedType]
+
+    def find(self, provider: AgencyId, event_type: EventType) -> PlannedType | None:
+        """The planned type, or None where this provider has no such event type."""
+        return self.types.get((provider, event_type))
+
+
+def compile_plan(policy: PolicySet, *, pairwise_key_of: Callable[[AgencyId], bytes]) -> Plan:
+    """The plan of a policy set; `pairwise_key_of` gives each recipient's key."""
+    types = {}
+    for source in policy.source_topics():
+        for contract in policy.contracts.values():
+            if contract.family == source.family and not contract.is_view:
+                key = source.agency, contract.event_type
+                types[key] = _planned_type(policy, contract, source.agency, pairwise_key_of)
+    return Plan(policy=policy.version, types=MappingProxyType(types))
+
+
+def _planned_type(
+    policy: PolicySet,
+    contract: Contract,
+    provider: AgencyId,
+    pairwise_key_of: Callable[[AgencyId], bytes],
+) -> PlannedType:
+    releases = tuple(
+        _planned_release(agreement, contract, pairwise_key_of(agreement.recipient))
+        for agreement in policy.agreements
+        if agreement.provider == provider and contract.event_type in agreement.releases
+    )
+    paths = {c.path for planned in releases for c in planned.release.only_if}
+    return PlannedType(contract=contract, releases=releases, decision_paths=tuple(sorted(paths)))
+
+
+def _planned_release(
+    agreement: Agreement, contract: Contract, pairwise_key: bytes
+) -> PlannedRelease:
+    release = agreement.releases[contract.event_type]
+    return PlannedRelease(
+        agreement=agreement,
+        release=release,
+        cut=compile_cut(contract, release, agreement=agreement.ref, pairwise_key=pairwise_key),
+        topic=delivery_topic(agreement.recipient, contract.family),
+        people=people_of(contract, release.paths),
+        needed=frozenset(f"{contract.event_type}:{path}" for path in release.paths),
+    )
+
+
+def people_of(
+    contract: Contract, paths: tuple[str, ...]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Per subject whose data these paths hold, the paths about them; the key's subject first."""
+    about = {
+        subject.name: tuple(p for p in paths if contract.fields[p].subject == subject.name)
+        for subject in contract.subjects
+    }
+    key = contract.key_subject.name
+    return tuple((name, mine) for name, mine in about.items() if mine or name == key)

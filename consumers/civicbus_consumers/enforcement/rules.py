@@ -1,0 +1,279 @@
+"""What is done with one event: read it, decide, cut, record. Pure; the shell is `handler`.
+
+An event that cannot be read is a dead letter, which is a judgement and final. That a registry does
+not answer is not a judgement: the error passes through and stops the partition (invariant I2).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from civicbus_schemas.codec import AvroType, document_fingerprint, unframe
+from civicbus_schemas.consent import SubjectConsents
+from civicbus_schemas.contract import values_at
+from civicbus_schemas.decision import Facts, Permit
+from civicbus_schemas.envelope import Envelope, Headers, parse_headers
+from civicbus_schemas.envelope import Ground as DeliveryGround
+from civicbus_schemas.errors import InvalidBytes, InvalidEnvelope, InvalidIdentifier, TooLarge
+from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, Pin, RecordId
+from civicbus_schemas.pseudonym import (
+    delivery_id,
+    ledger_pseudonym,
+    pairwise_pseudonym,
+    topic_pseudonym,
+)
+from civicbus_schemas.record import Actor, Positions, Source
+from civicbus_schemas.topics import MAX_EVENT_BYTES, SourceTopic
+from civicbus_schemas.vocabulary import Reason
+
+from civicbus_consumers.access.decide import decide
+from civicbus_consumers.access.plan import Plan, PlannedRelease, PlannedType
+from civicbus_consumers.access.project import Opened, open_event, project
+from civicbus_consumers.enforcement.note import Coordinates
+from civicbus_consumers.recording.pages import PageBuilder
+from civicbus_consumers.recording.records import (
+    Ground,
+    facts_secret,
+    record_dead_letter,
+    record_decision,
+)
+
+
+class NoSuchSchema(InvalidBytes):
+    """The registry says that it knows no such id."""
+
+
+TypeOf = Callable[[int], AvroType]
+"""The schema of a registry id; raises `NoSuchSchema`, or `Unavailable` if it does not answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A message as it was taken from a source topic."""
+
+    at: Coordinates
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A message that could be read."""
+
+    source: Source
+    provider: AgencyId
+    envelope: Envelope
+    planned: PlannedType
+    opened: Opened
+    people: Mapping[str, tuple[Pin, ...]]
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message that could not, or must not, be read; its bytes stay untouched."""
+
+    source: Source
+    provider: AgencyId
+    reason: Reason
+    value: bytes | None
+
+    @property
+    def headers(self) -> Headers:
+        """Its coordinates and the reason; never a header of the message (invariant I6)."""
+        return [
+            ("dlq_topic", self.source.topic.encode()),
+            ("dlq_partition", str(self.source.partition).encode()),
+            ("dlq_offset", str(self.source.offset).encode()),
+            ("dlq_reason", self.reason.encode()),
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One minimised event for one recipient, ready to be framed and produced."""
+
+    agreement: AgreementRef
+    event_type: EventType
+    topic: str
+    partition: int
+    key: bytes
+    body: bytes
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """The keys of pseudonyms: of topics, of the ledger, and of each recipient."""
+
+    topic: bytes
+    ledger: bytes
+    pairwise_of: Callable[[AgencyId], bytes]
+
+
+def read_event(
+    taken: Taken, plan: Plan, *, type_of: TypeOf, topic_key: bytes
+) -> Event | DeadLetter:
+    """The event in a message, or why it is a dead letter. Raises what `type_of` raises else."""
+    topic = SourceTopic.parse(taken.at.topic)
+    source = Source(topic=taken.at.topic, partition=taken.at.partition, offset=taken.at.offset)
+
+    def dead(reason: Reason) -> DeadLetter:
+        return DeadLetter(source=source, provider=topic.agency, reason=reason, value=taken.value)
+
+    if taken.value is not None and len(taken.value) > MAX_EVENT_BYTES:
+        return dead(Reason.TOO_LARGE)
+    try:
+        envelope = parse_headers(taken.headers)
+    except InvalidEnvelope:
+        return dead(Reason.MALFORMED_HEADERS)
+    if envelope.source != f"/agencies/{topic.agency}" or envelope.ground is not None:
+        return dead(Reason.MALFORMED_HEADERS)
+    planned = plan.find(topic.agency, envelope.type)
+    if planned is None or planned.contract.family != topic.family:
+        return dead(Reason.UNKNOWN_EVENT_TYPE)
+    try:
+        schema_id, body = unframe(taken.value)
+        writer = type_of(schema_id)
+        opened = open_event(body, planned.contract, writer)
+        people = {
+            name: tuple(dict.fromkeys(Pin(number) for number in numbers))
+            for name, numbers in planned.contract.subject_numbers(opened).items()
+        }
+    except NoSuchSchema:
+        return dead(Reason.UNKNOWN_SCHEMA)
+    except (InvalidBytes, InvalidIdentifier):
+        return dead(Reason.MALFORMED_BYTES)
+    [key_pin] = people[planned.contract.key_subject.name]
+    if not hmac.compare_digest(taken.key or b"", topic_pseudonym(topic_key, key_pin).encode()):
+        return dead(Reason.KEY_MISMATCH)
+    return Event(
+        source=Source(
+            topic=source.topic,
+            partition=source.partition,
+            offset=source.offset,
+            id=envelope.id,
+            schema=document_fingerprint(writer.document),
+        ),
+        provider=topic.agency,
+        envelope=envelope,
+        planned=planned,
+        opened=opened,
+        people=people,
+        value=taken.value,
+    )
+
+
+def facts_of(event: Event) -> Facts:
+    """What a decision about this event reads."""
+    return Facts(
+        provider=event.provider,
+        event_type=event.planned.contract.event_type,
+        contract=event.planned.contract.fingerprint,
+        values={
+            path: tuple(values_at(event.opened, path)) for path in event.planned.decision_paths
+        },
+    )
+
+
+def release_event(
+    event: Event,
+    plan: Plan,
+    *,
+    consents: SubjectConsents,
+    positions: Positions,
+    keys: Keys,
+    page: PageBuilder,
+) -> list[Delivery] | DeadLetter:
+    """Decide for every agreement, cut, and record on the page; the deliveries to be produced.
+
+    An event whose record would be too large is not released at all: it is a dead letter.
+    """
+    facts = facts_of(event)
+    secret = facts_secret(facts)
+    ground = Ground(
+        source=event.source, dataset=facts.event_type, policy=plan.policy, positions=positions
+    )
+    before, deliveries = len(page.leaves), []
+    try:
+        decisions = decide(facts, plan, consents, page.at)
+        for planned, decision in zip(event.planned.releases, decisions, strict=True):
+            body = project(event.opened, planned.cut) if isinstance(decision, Permit) else None
+            ids = []
+            for pin, fields in _people(event, planned):
+                stamp = page.stamp()
+                record = record_decision(
+                    ground,
+                    planned.agreement,
+                    decision,
+                    subject=ledger_pseudonym(keys.ledger, pin),
+                    fields=fields,
+                    delivered=body,
+                    secret=secret,
+                    stamp=stamp,
+                )
+                page.add(record, stamp=stamp, secret=secret)
+                ids.append(stamp.id)
+            if body is not None:
+                deliveries.append(_delivery(event, planned, body, record_id=ids[0], keys=keys))
+    except TooLarge:
+        page.forget_after(before)
+        return DeadLetter(
+            source=event.source,
+            provider=event.provider,
+            reason=Reason.TOO_LARGE,
+            value=event.value,
+        )
+    return deliveries
+
+
+def _people(event: Event, planned: PlannedRelease) -> Iterator[tuple[Pin, tuple[str, ...]]]:
+    """Every person whose data this release concerns, with the fields about them; key first."""
+    for name, fields in planned.people:
+        for pin in event.people[name]:
+            yield pin, fields
+
+
+def _delivery(
+    event: Event, planned: PlannedRelease, body: bytes, *, record_id: RecordId, keys: Keys
+) -> Delivery:
+    agreement = planned.agreement
+    pairwise = keys.pairwise_of(agreement.recipient)
+    [key_pin] = event.people[event.planned.contract.key_subject.name]
+    return Delivery(
+        agreement=agreement.ref,
+        event_type=event.envelope.type,
+        topic=planned.topic,
+        partition=event.source.partition,
+        key=pairwise_pseudonym(pairwise, key_pin.number).encode(),
+        body=body,
+        envelope=Envelope(
+            id=delivery_id(pairwise, event.envelope.id, agreement.ref),
+            source=event.envelope.source,
+            type=event.envelope.type,
+            time=event.envelope.time,
+            ground=DeliveryGround(
+                purpose=agreement.purpose,
+                basis=agreement.basis,
+                agreement=agreement.ref,
+                record_id=record_id,
+            ),
+        ),
+    )
+
+
+def record_letter(letter: DeadLetter, plan: Plan, *, page: PageBuilder) -> None:
+    """Record on the page that a message was set aside."""
+    stamp = page.stamp()
+    record = record_dead_letter(
+        letter.source,
+        provider=Actor(agency=letter.provider, system="publisher"),
+        reason=letter.reason,
+        policy=plan.policy,
+        secret=b"",
+        stamp=stamp,
+    )
+    page.add(record, stamp=stamp, secret=b"")

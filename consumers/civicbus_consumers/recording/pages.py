@@ -1,0 +1,80 @@
+"""Building one page: stamps, records and sealed parts, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from civicbus_schemas.ids import RecorderId, RecordId
+from civicbus_schemas.record import Record, record_id
+
+from civicbus_consumers.recording.seal import SALT_BYTES, Seal
+
+NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What makes one record itself: its id, its nonce, its salt, and the batch's time."""
+
+    id: RecordId
+    nonce: bytes
+    salt: bytes
+    at: datetime
+
+
+class PageBuilder:
+    """The records of one page, while they are being made.
+
+    `entropy(n)` gives n random bytes. A page is built once: its sealed parts' nonces come from
+    its sequence.
+    """
+
+    def __init__(
+        self,
+        *,
+        recorder: RecorderId,
+        sequence: int,
+        at: datetime,
+        seal: Seal,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.at = at
+        self.leaves: list[bytes] = []
+        self.sealed: list[bytes] = []
+        self._recorder, self._sequence = recorder, sequence
+        self._seal, self._entropy = seal, entropy
+
+    def stamp(self) -> Stamp:
+        """The stamp of the next record."""
+        random = self._entropy(NONCE_BYTES + SALT_BYTES)
+        return Stamp(
+            id=record_id(self._recorder, page=self._sequence, index=len(self.leaves)),
+            nonce=random[:NONCE_BYTES],
+            salt=random[NONCE_BYTES:],
+            at=self.at,
+        )
+
+    def add(self, record: Record, *, stamp: Stamp, secret: bytes) -> bytes:
+        """Take a record and its sealed part; the leaf's bytes. Raises `TooLarge`."""
+        leaf = record.encode()
+        part = self._seal.close(
+            secret,
+            page=self._sequence,
+            index=len(self.leaves),
+            salt=stamp.salt,
+            id_=stamp.id,
+        )
+        self.leaves.append(leaf)
+        self.sealed.append(part)
+        return leaf
+
+    def forget_after(self, count: int) -> None:
+        """Drop what was added after the first `count` records; nothing of it has left."""
+        del self.leaves[count:], self.sealed[count:]
+
+    @property
+    def size_bytes(self) -> int:
+        """About how large the page is so far."""
+        return sum(map(len, self.leaves)) + sum(map(len, self.sealed)) + 4 * len(self.leaves)

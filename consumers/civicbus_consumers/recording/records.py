@@ -1,0 +1,127 @@
+"""What the records of the stream say. Pure: ids, salts and times are given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, assert_never
+
+from civicbus_schemas.agreement import Agreement
+from civicbus_schemas.decision import Decision, Deny, Facts, Permit
+from civicbus_schemas.ids import EventType, PolicyVersion
+from civicbus_schemas.pseudonym import LedgerPseudonym
+from civicbus_schemas.record import Actor, Positions, Record, Source, commitment
+from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
+
+from civicbus_consumers.recording.pages import Stamp
+
+STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all records of one event share: the event, its type, and the state it was judged on."""
+
+    source: Source
+    dataset: EventType
+    policy: PolicyVersion
+    positions: Positions
+
+
+def record_decision(
+    ground: Ground,
+    agreement: Agreement,
+    decision: Decision,
+    *,
+    subject: LedgerPseudonym,
+    fields: tuple[str, ...],
+    delivered: bytes | None,
+    secret: bytes,
+    stamp: Stamp,
+) -> Record:
+    """The record of one decision about one person; `delivered` is the delivery's Avro body."""
+    match decision:
+        case Permit():
+            outcome, reason = Outcome.PERMIT, None
+        case Deny(reason=reason):
+            outcome = Outcome.DENY
+        case _:
+            assert_never(decision)
+    return Record(
+        id=stamp.id,
+        nonce=stamp.nonce,
+        kind=RecordKind.ACCESS_DECISION,
+        at=stamp.at,
+        actor=Actor(agency=agreement.recipient, system=STREAM),
+        recipient=agreement.recipient,
+        subject=subject,
+        agreement=agreement.ref,
+        event=ground.source,
+        positions=ground.positions,
+        dataset=ground.dataset,
+        fields=fields,
+        purpose=agreement.purpose,
+        basis=agreement.basis,
+        consent=str(decision.consent) if decision.consent else None,
+        decision=outcome,
+        reason=reason,
+        policy=ground.policy,
+        rows=0 if delivered is None else 1,
+        size_bytes=0 if delivered is None else len(delivered),
+        payload_hash=None if delivered is None else commitment(stamp.salt, delivered),
+        sealed=commitment(stamp.salt, secret),
+    )
+
+
+def record_dead_letter(
+    source: Source,
+    *,
+    provider: Actor,
+    reason: Reason,
+    policy: PolicyVersion,
+    secret: bytes,
+    stamp: Stamp,
+) -> Record:
+    """The record of a message that was set aside; nothing was disclosed to anybody."""
+    return Record(
+        id=stamp.id,
+        nonce=stamp.nonce,
+        kind=RecordKind.DEAD_LETTER,
+        at=stamp.at,
+        actor=provider,
+        event=source,
+        decision=Outcome.ERROR,
+        reason=reason,
+        policy=policy,
+        sealed=commitment(stamp.salt, secret),
+    )
+
+
+def facts_secret(facts: Facts) -> bytes:
+    """The facts as RFC 8785 JSON, for the sealed part.
+
+    All values are texts, so that Python's own encoder gives the canonical form (a test compares
+    it with the `rfc8785` package).
+    """
+    document = {
+        "contract": facts.contract,
+        "event_type": facts.event_type,
+        "provider": facts.provider,
+        "values": {path: [_text(v) for v in values] for path, values in facts.values.items()},
+    }
+    return canonical_json({"facts": document})
+
+
+def canonical_json(document: Mapping[str, Any]) -> bytes:
+    """RFC 8785 JSON of a document that holds only mappings, lists, texts, booleans and null."""
+    return json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
