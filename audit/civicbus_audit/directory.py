@@ -1,0 +1,38 @@
+"""A ledger's directory, for reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from civicbus_schemas.errors import Unavailable
+
+from civicbus_audit.stored import CHECKPOINT
+
+
+class LedgerDirectory:
+    """The files of a ledger in the C2SP layout (`checkpoint`, `tile/…`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / CHECKPOINT).is_file():
+            raise Unavailable(
+                f"there is no ledger in {path}",
+                expected=f"a file {CHECKPOINT}",
+                next_step="name the folder that holds it, or start the bus",
+            )
+
+    def read(self, path: str) -> bytes:
+        """The bytes at a path below the ledger; raises `FileNotFoundError`."""
+        try:
+            return (self.path / path).read_bytes()
+        except NotADirectoryError as error:
+            raise FileNotFoundError(path) from error
+        except PermissionError:
+            raise Unavailable(f"{path} may not be read by this user") from None
+
+    def tile_paths(self) -> Iterator[str]:
+        """Every file below `tile/`, whatever it is called."""
+        for file in (self.path / "tile").rglob("*"):
+            if not file.is_dir():
+                yield file.relative_to(self.path).as_posix()

@@ -1,0 +1,87 @@
+"""A log as its stored bytes tell it: leaves, hashes, proofs. Nothing that is read is trusted here.
+
+The bytes come through one function, so that the same code reads a directory, a staged append or a
+copy in memory. Whoever needs certainty recounts (`recount`) and compares with a signed checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from civicbus_schemas.errors import EvidenceBroken, Refused
+
+from civicbus_audit.merkle import inclusion_proof, perfect_root
+from civicbus_audit.proof import LogProof
+from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, decode_bundle, decode_hashes, tile_at
+
+CHECKPOINT = "checkpoint"
+
+Read = Callable[[str], bytes]
+"""The bytes at a path relative to the ledger; raises `FileNotFoundError`."""
+
+_CACHED_TILES = 64
+
+
+class StoredLog:
+    """The first `size` leaves of a stored log."""
+
+    def __init__(self, read: Read, size: int) -> None:
+        self._read, self.size = read, size
+        self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
+
+    def bundle(self, index: int) -> list[bytes]:
+        """The entries of the index-th bundle."""
+        tile = tile_at(ENTRIES, index, size=self.size)
+        data, stored = self._bytes(tile)
+        return decode_bundle(data, stored)[: tile.width]
+
+    def hashes(self, level: int, index: int) -> list[bytes]:
+        """The hashes of the index-th tile of a level."""
+        if (level, index) in self._cache:
+            self._cache.move_to_end((level, index))
+            return self._cache[level, index]
+        tile = tile_at(level, index, size=self.size)
+        data, stored = self._bytes(tile)
+        hashes = self._cache[level, index] = decode_hashes(data, stored)[: tile.width]
+        if len(self._cache) > _CACHED_TILES:
+            self._cache.popitem(last=False)
+        return hashes
+
+    def node(self, height: int, index: int) -> bytes:
+        """The hash of a complete subtree, as the tiles have it (`merkle.Nodes`)."""
+        level, rest = divmod(height, 8)
+        tile, first = divmod(index << rest, WIDTH)
+        return perfect_root(self.hashes(level, tile)[first : first + (1 << rest)])
+
+    def leaf(self, index: int) -> bytes:
+        """One leaf."""
+        if not 0 <= index < self.size:
+            raise Refused("no such leaf", got=f"index {index}", expected=f"less than {self.size}")
+        return self.bundle(index // WIDTH)[index % WIDTH]
+
+    def leaves(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Leaf indexes and leaves from `start` on."""
+        for bundle in range(start // WIDTH, -(-self.size // WIDTH)):
+            numbered = enumerate(self.bundle(bundle), bundle * WIDTH)
+            yield from islice(numbered, max(0, start - bundle * WIDTH), None)
+
+    def prove(self, index: int, *, checkpoint: bytes) -> LogProof:
+        """The proof of a leaf under this size's checkpoint; the leaf goes with it."""
+        return LogProof(
+            index=index,
+            hashes=inclusion_proof(index, self.size, self.node),
+            checkpoint=checkpoint,
+            extra=self.leaf(index),
+        )
+
+    def _bytes(self, tile: Tile) -> tuple[bytes, Tile]:
+        """The bytes of a tile, or of the full one that has taken its place since."""
+        full = Tile(level=tile.level, index=tile.index)
+        for candidate in (tile, full):
+            try:
+                return self._read(candidate.path), candidate
+            except FileNotFoundError:
+                continue
+        raise EvidenceBroken(f"{tile.path} is missing")

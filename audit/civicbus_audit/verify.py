@@ -1,0 +1,144 @@
+"""Verification, offline: a whole ledger, one proof, an older checkpoint.
+
+Needs the log's verifier key from somewhere other than the ledger, and nothing else. What does not
+hold raises `EvidenceBroken` (or `InvalidBytes`, when it is not even well-formed), naming what and
+where; returning means that it holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused
+
+from civicbus_audit.checkpoint import Checkpoint, open_checkpoint
+from civicbus_audit.merkle import (
+    consistency_proof,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
+from civicbus_audit.note import Verifier
+from civicbus_audit.proof import parse_proof
+from civicbus_audit.recount import Progress, recount
+from civicbus_audit.stored import CHECKPOINT, StoredLog
+from civicbus_audit.tiles import ENTRIES, WIDTH, Tile
+
+_PUBLISHING_S = 2.0
+
+
+class Directory(Protocol):
+    """Where the ledger's files are (`directory.LedgerDirectory`)."""
+
+    def read(self, path: str) -> bytes:
+        """The bytes at a path; raises `FileNotFoundError`."""
+        ...
+
+    def tile_paths(self) -> Iterable[str]:
+        """The paths of all files below `tile/`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvedLeaf:
+    """A leaf that is in the log, and the checkpoint that says so."""
+
+    leaf: bytes
+    index: int
+    checkpoint: Checkpoint
+
+
+def published(directory: Directory, log: Verifier) -> tuple[Checkpoint, bytes]:
+    """The ledger's checkpoint, its signature checked, and the note that carries it."""
+    try:
+        note = directory.read(CHECKPOINT)
+    except FileNotFoundError:
+        raise EvidenceBroken("the checkpoint is missing") from None
+    return open_checkpoint(note, log), note
+
+
+def verify_ledger(
+    directory: Directory, log: Verifier, *, on_progress: Progress | None = None
+) -> Checkpoint:
+    """The checkpoint of a ledger in which everything holds.
+
+    1. The log signed the checkpoint. 2. Every entry and every tile leads to its root.
+    3. Below `tile/` there is nothing that a log of this size may not have.
+    """
+    checkpoint, _ = published(directory, log)
+    root = recount(StoredLog(directory.read, checkpoint.size), on_progress=on_progress)
+    if root != checkpoint.root:
+        raise EvidenceBroken(
+            f"the entries do not lead to the signed root of size {checkpoint.size}",
+            got=root.hex(),
+            expected=checkpoint.root.hex(),
+        )
+    _check_extent(directory, log)
+    return checkpoint
+
+
+def verify_proof(data: bytes, log: Verifier, *, leaf: bytes | None = None) -> ProvedLeaf:
+    """The leaf that a `.tlog-proof` file proves; `leaf` where the file does not carry it."""
+    proof = parse_proof(data)
+    content = proof.extra if leaf is None else leaf
+    if content is None:
+        raise Refused("the proof does not carry its leaf", next_step="give the leaf beside it")
+    checkpoint = open_checkpoint(proof.checkpoint, log)
+    verify_inclusion(
+        proof.hashes,
+        leaf=leaf_hash(content),
+        index=proof.index,
+        size=checkpoint.size,
+        root=checkpoint.root,
+    )
+    return ProvedLeaf(leaf=content, index=proof.index, checkpoint=checkpoint)
+
+
+def verify_prefix(directory: Directory, log: Verifier, *, older: bytes) -> Checkpoint:
+    """The older checkpoint (a signed note), of which the ledger is a continuation."""
+    newer, _ = published(directory, log)
+    old = open_checkpoint(older, log)
+    if old.size > newer.size:
+        raise EvidenceBroken(
+            "the ledger is shorter than the older checkpoint",
+            got=f"{newer.size} leaves",
+            expected=f"at least {old.size}",
+        )
+    if old.size == 0:
+        return old
+    nodes = StoredLog(directory.read, newer.size).node
+    verify_consistency(
+        consistency_proof(old.size, newer.size, nodes),
+        old_size=old.size,
+        new_size=newer.size,
+        old_root=old.root,
+        new_root=newer.root,
+    )
+    return old
+
+
+def _check_extent(directory: Directory, log: Verifier) -> None:
+    """Tiles beyond the checkpoint mean that it was rolled back, or that sealing stands still."""
+    deadline = time.monotonic() + _PUBLISHING_S
+    while beyond := _beyond(directory, published(directory, log)[0].size):
+        if time.monotonic() > deadline:
+            raise EvidenceBroken(
+                f"{beyond} lies beyond the checkpoint: it was rolled back, or sealing was cut off",
+                next_step="let the sealing process finish, then verify again",
+            )
+        time.sleep(0.05)
+
+
+def _beyond(directory: Directory, size: int) -> str | None:
+    for path in directory.tile_paths():
+        try:
+            tile = Tile.parse(path)
+        except InvalidBytes:
+            raise EvidenceBroken(f"{path!a} does not belong into a ledger") from None
+        count = size if tile.level == ENTRIES else size >> 8 * int(tile.level)
+        if tile.index * WIDTH + tile.width > count:
+            return path
+    return None
