@@ -6,10 +6,10 @@ A path is names joined by `.`; an array of records is `name[]`: `child.pin`, `pa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from civicbus_schemas import ids
 from civicbus_schemas.codec import AvroType, SchemaDocument, document_fingerprint
@@ -20,7 +20,8 @@ from civicbus_schemas.vocabulary import Sensitivity
 _LABELS = ("owner", "sensitivity", "category", "subject", "doc")
 _FIELD_KEYS = {"name", "type", "default", *_LABELS}
 _CONTAINER_KEYS = {"name", "type", "default", "doc"}
-_RECORD_KEYS = {"type", "name", "namespace", "doc", "fields", "family", "subjects", "view"}
+_NESTED_KEYS = {"type", "name", "doc", "fields"}
+_RECORD_KEYS = _NESTED_KEYS | {"namespace", "family", "subjects", "view"}
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PRIMITIVES = {"boolean", "int", "long", "float", "double", "string", "bytes"}
 _LOGICAL = {("int", "date"), ("long", "timestamp-micros")}
@@ -98,15 +99,19 @@ def parse_contract(document: SchemaDocument) -> Contract:
     try:
         type_ = ids.event_type(f"{family}.{name}")
     except InvalidIdentifier as error:
-        raise InvalidContract(f"contract {name!a} has no proper family", got=error) from None
+        raise InvalidContract(
+            f"contract {name!a} has no proper family", expected=error.expected
+        ) from None
     _only_keys(document, _RECORD_KEYS, where=type_)
-    subjects = tuple(Subject(str(s["name"]), str(s["path"])) for s in document.get("subjects", ()))
+    is_view = document.get("view", False)
+    if not isinstance(is_view, bool):
+        raise InvalidContract(f"{type_}: view", expected="true or false")
     fields = {leaf.path: leaf for leaf in _leaves(document, prefix="", where=type_)}
     contract = Contract(
         event_type=type_,
         family=family,
-        is_view=bool(document.get("view", False)),
-        subjects=subjects,
+        is_view=is_view,
+        subjects=_subjects(document, where=type_),
         fields=MappingProxyType(fields),
         document=document,
         fingerprint=document_fingerprint(document),
@@ -116,10 +121,24 @@ def parse_contract(document: SchemaDocument) -> Contract:
     return contract
 
 
+def _subjects(document: SchemaDocument, *, where: str) -> tuple[Subject, ...]:
+    entries = document.get("subjects")
+    if not isinstance(entries, list) or not entries:
+        raise InvalidContract(f"{where} names no subject", expected="at least one")
+    subjects = []
+    for entry in entries:
+        match entry:
+            case {"name": str(name), "path": str(path), **rest} if not rest:
+                subjects.append(Subject(name, path))
+            case _:
+                raise InvalidContract(f"{where}: a subject", expected="a name and a path")
+    if len({subject.name for subject in subjects}) < len(subjects):
+        raise InvalidContract(f"{where}: a subject is named twice")
+    return tuple(subjects)
+
+
 def _check_subjects(contract: Contract) -> None:
     where = contract.event_type
-    if not contract.subjects:
-        raise InvalidContract(f"{where} names no subject", expected="at least one")
     names = {subject.name for subject in contract.subjects}
     for subject in contract.subjects:
         leaf = contract.fields.get(subject.path)
@@ -141,10 +160,9 @@ def _check_subjects(contract: Contract) -> None:
 
 
 def _leaves(record: SchemaDocument, *, prefix: str, where: str) -> Iterator[Field]:
-    for entry in record["fields"]:
-        name = str(entry["name"])
-        path = prefix + name
-        if not _FIELD_NAME.fullmatch(name):
+    for entry in _entries(record, where=f"{where}: record {prefix or record.get('name')}"):
+        path = prefix + str(entry["name"])
+        if not _FIELD_NAME.fullmatch(str(entry["name"])):
             raise InvalidContract(f"{where}: field name {path!a}", expected="snake_case")
         type_, nullable = without_null(entry["type"], where=f"{where}: field {path}")
         nested = nested_record(type_)
@@ -152,16 +170,31 @@ def _leaves(record: SchemaDocument, *, prefix: str, where: str) -> Iterator[Fiel
             yield _leaf(entry, path=path, type_=type_, nullable=nullable, where=where)
             continue
         _only_keys(entry, _CONTAINER_KEYS, where=f"{where}: field {path}")
-        _only_keys(nested, _RECORD_KEYS, where=f"{where}: record {path}")
-        suffix = "[]." if type_["type"] == "array" else "."
+        _only_keys(nested, _NESTED_KEYS, where=f"{where}: record {path}")
+        suffix = "." if nested is type_ else "[]."
         yield from _leaves(nested, prefix=path + suffix, where=where)
+
+
+def _entries(record: SchemaDocument, *, where: str) -> Sequence[SchemaDocument]:
+    entries = record.get("fields")
+    if record.get("type") != "record" or not isinstance(entries, list) or not entries:
+        raise InvalidContract(where, expected="an Avro record with fields")
+    if not all(isinstance(e, Mapping) and {"name", "type"} <= set(e) for e in entries):
+        raise InvalidContract(where, expected="fields, each with a name and a type")
+    names = [str(entry["name"]) for entry in entries]
+    if len(set(names)) < len(names):
+        raise InvalidContract(f"{where}: a field is named twice")
+    return entries
 
 
 def _leaf(entry: Mapping[str, Any], *, path: str, type_: Any, nullable: bool, where: str) -> Field:
     _only_keys(entry, _FIELD_KEYS, where=f"{where}: field {path}")
-    missing = [label for label in _LABELS if label not in entry]
+    missing = [label for label in _LABELS if entry.get(label, "") == ""]
     if missing:
         raise InvalidContract(f"{where}: field {path} is unlabelled", expected=", ".join(missing))
+    for label in _LABELS:
+        if not isinstance(entry[label], str) and (label, entry[label]) != ("category", None):
+            raise InvalidContract(f"{where}: field {path}: {label}", expected="a text")
     if not _carried(type_):
         raise InvalidContract(f"{where}: field {path} has a type we do not carry", got=type_)
     if entry["sensitivity"] not in list(Sensitivity):
@@ -172,11 +205,11 @@ def _leaf(entry: Mapping[str, Any], *, path: str, type_: Any, nullable: bool, wh
         path=path,
         type=type_,
         nullable=nullable,
-        owner=str(entry["owner"]),
+        owner=entry["owner"],
         sensitivity=Sensitivity(entry["sensitivity"]),
         category=entry["category"],
-        subject=str(entry["subject"]),
-        doc=str(entry["doc"]),
+        subject=entry["subject"],
+        doc=entry["doc"],
     )
 
 
@@ -192,25 +225,28 @@ def without_null(type_: Any, *, where: str = "a field") -> tuple[Any, bool]:
 
 def nested_record(type_: Any) -> SchemaDocument | None:
     """The record of a record type or of an array of records; None for a leaf."""
-    if not isinstance(type_, dict):
-        return None
-    inner = type_["items"] if type_["type"] == "array" else type_
-    if isinstance(inner, dict) and inner.get("type") == "record":
-        return inner
+    match type_:
+        case {"type": "record"}:
+            return cast("SchemaDocument", type_)
+        case {"type": "array", "items": {"type": "record"} as inner, **rest} if not rest:
+            return cast("SchemaDocument", inner)
     return None
 
 
 def _carried(type_: Any) -> bool:
-    if isinstance(type_, str):
-        return type_ in _PRIMITIVES
-    if type_.get("type") == "array":
-        return type_.get("items") in _PRIMITIVES
-    if type_.get("type") == "enum":
-        return True
-    return (type_.get("type"), type_.get("logicalType")) in _LOGICAL
+    match type_:
+        case str():
+            return type_ in _PRIMITIVES
+        case {"type": "array", "items": str(item), **rest}:
+            return item in _PRIMITIVES and not rest
+        case {"type": str(base), "logicalType": str(logical), **rest}:
+            return (base, logical) in _LOGICAL and not rest
+        case {"type": "enum", "name": str(), "symbols": list(), **rest}:
+            return set(rest) <= {"doc"}
+    return False
 
 
 def _only_keys(entry: Mapping[str, Any], allowed: set[str], *, where: str) -> None:
-    unknown = sorted(set(entry) - allowed)
+    unknown = sorted(str(key) for key in set(entry) - allowed)
     if unknown:
         raise InvalidContract(f"{where} has unknown keys", got=unknown, expected=sorted(allowed))
