@@ -7,6 +7,7 @@ exist is checked by `policy`, which sees the whole set.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,6 +27,7 @@ _REQUIRED = {
     "retention", "approved_by",
 }  # fmt: skip
 _OPTIONAL = {"releases", "reads", "limits", "note"}
+_DURATION = re.compile(r"P[1-9][0-9]{0,3}[YMWD]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +106,8 @@ def parse_agreement(document: Mapping[str, Any], *, source: str) -> Agreement:
 
 
 def _parse(document: Mapping[str, Any], source: str) -> Agreement:
-    _keys(document, required=_REQUIRED, optional=_OPTIONAL, where=source)
-    if document.get("limits"):
+    _keys(_mapping(document, where=source), required=_REQUIRED, optional=_OPTIONAL, where=source)
+    if document.get("limits") not in (None, {}):
         raise InvalidAgreement(
             f"{source}: limits are not enforced yet", next_step="leave `limits` out"
         )
@@ -128,8 +130,8 @@ def _parse(document: Mapping[str, Any], source: str) -> Agreement:
         reads=MappingProxyType(dict(_reads(document.get("reads", {}), source))),
         valid_from=start,
         valid_until=end,
-        retention=_text(document, "retention", source),
-        approved_by=tuple(_approvals(document["approved_by"], source)),
+        retention=_retention(document, source),
+        approved_by=_approvals(document["approved_by"], source),
     )
     if not agreement.releases and not agreement.reads:
         raise InvalidAgreement(f"{source}: nothing is released", expected="releases or reads")
@@ -142,6 +144,8 @@ def _releases(releases: Any, source: str) -> Iterator[tuple[EventType, Release]]
         release = _mapping(body, where=where)
         _keys(release, required={"fields"}, optional={"only_if"}, where=where)
         grants = tuple(_grant(item, where) for item in _sequence(release["fields"], where=where))
+        if not grants:
+            raise InvalidAgreement(f"{where}: no field is released", expected="at least one")
         _distinct([grant.path for grant in grants], where=where)
         conditions = _sequence(release.get("only_if", []), where=where)
         yield (
@@ -176,24 +180,31 @@ def _reads(reads: Any, source: str) -> Iterator[tuple[EventType, Reads]]:
         where = f"{source}: {name!a}"
         modes = _mapping(body, where=where)
         _keys(modes, required=set(), optional={"read", "verify"}, where=where)
-        lists = {mode: [str(p) for p in _sequence(modes.get(mode, []), where=where)]
-                 for mode in ("read", "verify")}  # fmt: skip
-        for paths in lists.values():
-            _distinct(paths, where=where)
-        if not any(lists.values()):
+        read, verify = (_paths(modes.get(mode, []), where) for mode in ("read", "verify"))
+        if not read | verify:
             raise InvalidAgreement(f"{where}: nothing may be read", expected="read or verify")
-        yield (
-            ids.event_type(str(name)),
-            Reads(read=frozenset(lists["read"]), verify=frozenset(lists["verify"])),
-        )
+        yield ids.event_type(str(name)), Reads(read=read, verify=verify)
 
 
-def _approvals(items: Any, source: str) -> Iterator[tuple[AgencyId, str]]:
+def _paths(items: Any, where: str) -> frozenset[str]:
+    paths = _sequence(items, where=where)
+    if not all(isinstance(path, str) for path in paths):
+        raise InvalidAgreement(where, expected="paths of fields, without a form")
+    _distinct(paths, where=where)
+    return frozenset(paths)
+
+
+def _approvals(items: Any, source: str) -> tuple[tuple[AgencyId, str], ...]:
     where = f"{source}: approved_by"
+    approvals = []
     for item in _sequence(items, where=where):
         approval = _mapping(item, where=where)
         _keys(approval, required={"agency", "role"}, optional=set(), where=where)
-        yield ids.agency_id(str(approval["agency"])), str(approval["role"])
+        agency = ids.agency_id(_text(approval, "agency", where))
+        approvals.append((agency, _text(approval, "role", where)))
+    if len({agency for agency, _ in approvals}) < 2:
+        raise InvalidAgreement(where, got=len(approvals), expected="two different agencies")
+    return tuple(approvals)
 
 
 def _consent_rule(value: Any, source: str) -> ConsentRule:
@@ -246,9 +257,21 @@ def _day(value: Any, source: str) -> date:
     if type(value) is date:
         return value
     try:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise InvalidAgreement(f"{source}: valid", expected="days written YYYY-MM-DD") from None
+        day = None
+    if day is None or day.isoformat() != value:
+        raise InvalidAgreement(f"{source}: valid", expected="days written YYYY-MM-DD")
+    return day
+
+
+def _retention(document: Mapping[str, Any], source: str) -> str:
+    text = _text(document, "retention", source)
+    if not _DURATION.fullmatch(text):
+        raise InvalidAgreement(
+            f"{source}: retention", got=ascii(text), expected="an ISO 8601 duration such as P2Y"
+        )
+    return text
 
 
 def _positive(value: Any, *, where: str) -> int:
