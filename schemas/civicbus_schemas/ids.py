@@ -19,6 +19,8 @@ RecorderId = NewType("RecorderId", str)  # 32 lower-case hex characters
 PolicyVersion = NewType("PolicyVersion", str)  # SHA-256 of the policy set, hex
 Fingerprint = NewType("Fingerprint", str)  # SHA-256 of a schema document, hex
 
+MAX_ID_LENGTH = 128
+
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _DOTTED = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)+")
 _EVENT_TYPE = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)*)\.([A-Z][A-Za-z0-9]*)")
@@ -26,8 +28,11 @@ _HEX32 = re.compile(r"[0-9a-f]{32}")
 
 
 def _matched(pattern: re.Pattern[str], text: str, *, what: str, expected: str) -> str:
-    if len(text) > 128 or not pattern.fullmatch(text):
-        raise InvalidIdentifier(f"malformed {what}", got=ascii(text[:64]), expected=expected)
+    if len(text) > MAX_ID_LENGTH or not pattern.fullmatch(text):
+        # Not the text itself: what stands where an id should be may be a person's name or number.
+        raise InvalidIdentifier(
+            f"malformed {what}", got=f"{len(text)} characters", expected=expected
+        )
     return text
 
 
@@ -40,6 +45,11 @@ def agency_id(text: str) -> AgencyId:
 def dotted_id(text: str, *, what: str) -> str:
     """The id of an agreement, a purpose or a legal basis, such as `law.state-management`."""
     return _matched(_DOTTED, text, what=what, expected="lower-case words joined by '.'")
+
+
+def family_id(text: str) -> str:
+    """The name of a family of event types, such as `civil-status`."""
+    return _matched(_NAME, text, what="family", expected="lower-case words joined by '-'")
 
 
 def event_type(text: str) -> EventType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from civicbus_schemas.errors import InvalidIdentifier
-from civicbus_schemas.ids import AgencyId, agency_id
+from civicbus_schemas.ids import AgencyId, agency_id, family_id
 
 PARTITIONS = 12
 GROUPS = 2
@@ -46,7 +46,7 @@ class SourceTopic:
             raise InvalidIdentifier(
                 "not a source topic", got=ascii(name[:64]), expected="src.<agency>.<family>.v1"
             )
-        return cls(agency_id(parts[1]), parts[2])
+        return cls(agency_id(parts[1]), family_id(parts[2]))
 
 
 def delivery_topic(recipient: AgencyId, family: str) -> str:
