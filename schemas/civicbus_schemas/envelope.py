@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from civicbus_schemas import ids
 from civicbus_schemas.errors import InvalidEnvelope, InvalidIdentifier
@@ -20,11 +21,13 @@ MAX_HEADERS = 32
 MAX_HEADER_BYTES = 1024
 
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type")
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _EVENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _SOURCE = re.compile(r"/[0-9a-z][0-9a-z._/-]{0,127}")
 
 Headers = list[tuple[str, bytes]]
+Pair = tuple[str, bytes | str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +73,17 @@ class Envelope:
         return [(name, value.encode("ascii")) for name, value in pairs]
 
 
-def parse_headers(headers: Iterable[tuple[str, bytes | str | None]] | None) -> Envelope:
+def parse_headers(headers: Iterable[Pair] | None) -> Envelope:
     """The envelope that the headers carry.
 
     Raises `InvalidEnvelope` when a header is missing, repeated, too long, or malformed. Headers we
     do not know are ignored and never passed on. An unreadable `traceparent` is dropped, as W3C
     Trace Context section 3.2 asks: a bad trace must not stop an event.
     """
-    known = _known(headers or [])
+    pairs = list(islice(headers or (), MAX_HEADERS + 1))
+    if len(pairs) > MAX_HEADERS:
+        raise InvalidEnvelope("too many headers", got=f"more than {MAX_HEADERS}")
+    known = _known(pairs)
     for name in _REQUIRED:
         if name not in known:
             raise InvalidEnvelope("a header is missing", expected=name)
@@ -86,26 +92,23 @@ def parse_headers(headers: Iterable[tuple[str, bytes | str | None]] | None) -> E
             "not a CloudEvents 1.0 message in Avro",
             expected=f"ce_specversion 1.0 and content-type {CONTENT_TYPE}",
         )
-    trace = known.get("traceparent")
     try:
         return Envelope(
             id=EventId(_shaped(_EVENT_ID, known, "ce_id")),
             source=_shaped(_SOURCE, known, "ce_source"),
             type=ids.event_type(known["ce_type"]),
             time=_time(known["ce_time"]),
-            traceparent=trace if trace and _TRACEPARENT.fullmatch(trace) else None,
+            traceparent=_traceparent(pairs),
             ground=_ground(known),
         )
     except InvalidIdentifier as error:
         raise InvalidEnvelope("a header is malformed", expected=error.expected) from None
 
 
-def _known(headers: Iterable[tuple[str, bytes | str | None]]) -> dict[str, str]:
+def _known(pairs: Iterable[Pair]) -> dict[str, str]:
     known: dict[str, str] = {}
-    for count, (name, raw) in enumerate(headers, start=1):
-        if count > MAX_HEADERS:
-            raise InvalidEnvelope("too many headers", got=f"more than {MAX_HEADERS}")
-        if not (name.startswith("ce_") or name in {"content-type", "traceparent"}):
+    for name, raw in pairs:
+        if not (name.startswith("ce_") or name == "content-type"):
             continue
         value = raw.encode() if isinstance(raw, str) else raw
         if value is None or len(value) > MAX_HEADER_BYTES or not value.isascii():
@@ -119,6 +122,17 @@ def _known(headers: Iterable[tuple[str, bytes | str | None]]) -> dict[str, str]:
     return known
 
 
+def _traceparent(pairs: Iterable[Pair]) -> str | None:
+    match [raw for name, raw in pairs if name == "traceparent"]:
+        case [bytes(raw)]:
+            text = raw.decode("ascii", "replace")
+        case [str(text)]:
+            pass
+        case _:
+            return None
+    return text if _TRACEPARENT.fullmatch(text) else None
+
+
 def _shaped(pattern: re.Pattern[str], known: dict[str, str], name: str) -> str:
     if not pattern.fullmatch(known[name]):
         raise InvalidEnvelope(f"{name} is malformed", expected=pattern.pattern)
@@ -127,12 +141,11 @@ def _shaped(pattern: re.Pattern[str], known: dict[str, str], name: str) -> str:
 
 def _time(text: str) -> datetime:
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise InvalidEnvelope("ce_time is malformed", expected="an RFC 3339 time with its offset")
-    return time
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidEnvelope("ce_time is malformed", expected="an RFC 3339 time with its offset")
 
 
 def _ground(known: dict[str, str]) -> Ground | None:
