@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from civicbus_schemas.codec import AvroType
+from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.ids import AgencyId
-from civicbus_schemas.shapes import MICROS, TEXTS, array, nullable, struct
+from civicbus_schemas.shapes import MICROS, TEXTS, array, nullable, struct, to_micros
 from civicbus_schemas.vocabulary import ConsentStatus, Reason
 
 SUBJECT_CONSENTS = AvroType(
@@ -84,7 +85,11 @@ class SubjectConsents:
     @classmethod
     def decode(cls, body: bytes) -> SubjectConsents:
         """The value of an Avro body; raises `InvalidBytes`."""
-        return cls(tuple(_consent(c) for c in SUBJECT_CONSENTS.decode(body)["consents"]))
+        datum = SUBJECT_CONSENTS.decode(body)
+        try:
+            return cls(tuple(map(_consent, datum["consents"])))
+        except ValueError:
+            raise InvalidBytes("a consent has an unknown status") from None
 
 
 NO_CONSENTS = SubjectConsents()
@@ -98,8 +103,8 @@ def _datum(consent: Consent) -> dict[str, Any]:
         "purpose": consent.purpose,
         "fields": sorted(consent.fields),
         "status": consent.status.value,
-        "since": consent.since,
-        "valid_until": consent.valid_until,
+        "since": to_micros(consent.since),
+        "valid_until": to_micros(consent.valid_until) if consent.valid_until else None,
     }
 
 

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from civicbus_schemas.codec import AvroType
+from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.ids import PolicyVersion, RecorderId
-from civicbus_schemas.shapes import BYTE_STRINGS, MICROS, array, fixed, nullable, struct
+from civicbus_schemas.shapes import BYTE_STRINGS, MICROS, array, fixed, nullable, struct, to_micros
 
 VERSION = 1
 
@@ -111,7 +112,7 @@ class PageHeader:
                 "closes": _ref_datum(self.closes),
                 "released": _ref_datum(self.released),
                 "policy": bytes.fromhex(self.policy) if self.policy else None,
-                "at": self.at,
+                "at": to_micros(self.at),
                 "positions": [
                     {"topic": p.topic, "partition": p.partition, "offset": p.offset}
                     for p in self.positions
@@ -125,7 +126,9 @@ class PageHeader:
     def decode(cls, data: bytes) -> PageHeader:
         """The header of signed bytes; raises `InvalidBytes`."""
         datum = HEADER.decode_single_object(data)
-        del datum["v"]
+        version = datum.pop("v")
+        if version != VERSION:
+            raise InvalidBytes("a page of another version", got=version, expected=VERSION)
         return cls(
             **datum
             | {
@@ -172,6 +175,12 @@ class Page:
     def decode(cls, body: bytes) -> Page:
         """The page of an Avro body; raises `InvalidBytes`."""
         datum = PAGE.decode(body)
+        if len(datum["records"]) != len(datum["sealed"]):
+            raise InvalidBytes(
+                "a page whose sealed parts do not match its records",
+                got=f"{len(datum['sealed'])} sealed parts",
+                expected=f"{len(datum['records'])}",
+            )
         return cls(
             header=datum["header"], records=tuple(datum["records"]), sealed=tuple(datum["sealed"])
         )

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from civicbus_schemas.codec import AvroType
-from civicbus_schemas.errors import TooLarge
+from civicbus_schemas.errors import InvalidBytes, InvalidIdentifier, TooLarge
 from civicbus_schemas.ids import (
     AgencyId,
     AgreementRef,
@@ -26,7 +26,16 @@ from civicbus_schemas.ids import (
     RecordId,
 )
 from civicbus_schemas.pseudonym import LedgerPseudonym
-from civicbus_schemas.shapes import MICROS, TEXTS, fixed, from_hex, nullable, struct, to_hex
+from civicbus_schemas.shapes import (
+    MICROS,
+    TEXTS,
+    fixed,
+    from_hex,
+    nullable,
+    struct,
+    to_hex,
+    to_micros,
+)
 from civicbus_schemas.topics import MAX_RECORD_BYTES
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
@@ -177,7 +186,13 @@ class Record:
     @classmethod
     def decode(cls, leaf: bytes) -> Record:
         """The record of a leaf; raises `InvalidBytes`."""
-        return _record(RECORD.decode_single_object(leaf))
+        datum = RECORD.decode_single_object(leaf)
+        if datum["v"] != VERSION:
+            raise InvalidBytes("a record of another version", got=datum["v"], expected=VERSION)
+        try:
+            return _record(datum)
+        except (ValueError, InvalidIdentifier):
+            raise InvalidBytes("a record says a word that this version does not know") from None
 
 
 def record_id(recorder: RecorderId, *, page: int, index: int) -> RecordId:
@@ -199,7 +214,7 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def _datum(record: Record) -> dict[str, Any]:
-    datum = _plain(record) | {"v": VERSION}
+    datum = _plain(record) | {"v": VERSION, "at": to_micros(record.at)}
     for name in _HEX:
         datum[name] = from_hex(datum[name])
     datum["actor"] = _plain(record.actor) | {"officer": from_hex(record.actor.officer)}

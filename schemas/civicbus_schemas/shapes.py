@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 MICROS: dict[str, Any] = {"type": "long", "logicalType": "timestamp-micros"}
 TEXTS: dict[str, Any] = {"type": "array", "items": "string"}
@@ -39,3 +43,12 @@ def to_hex(data: bytes | None) -> str | None:
 def from_hex(text: str | None) -> bytes | None:
     """Hex as bytes; None stays None."""
     return None if text is None else bytes.fromhex(text)
+
+
+def to_micros(at: datetime) -> int:
+    """Microseconds since 1970 in UTC; raises `TypeError` without a zone.
+
+    fastavro would read a time without a zone as the machine's own, so that one record had
+    different bytes on different machines.
+    """
+    return (at - _EPOCH) // _MICROSECOND
