@@ -32,9 +32,12 @@ class Registry:
     """
 
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
-        self._client = SchemaRegistryClient(
-            {"url": url, "timeout": timeout_s, "max.retries": 2, "retries.wait.ms": 200}
-        )
+        self._config = {
+            "url": url,
+            "timeout": timeout_s,
+            "max.retries": 2,
+            "retries.wait.ms": 200,
+        }
         self._ids: dict[tuple[str, str], int] = {}
         self._documents: dict[int, SchemaDocument] = {}
 
@@ -43,8 +46,8 @@ class Registry:
         subject = subject_name(topic, document)
         text = schema_text(document)
         if (subject, text) not in self._ids:
-            with _errors_translated(f"looking up {subject}"):
-                found = self._client.lookup_schema(subject, Schema(text, "AVRO"))
+            with _errors_translated(f"looking up {subject}"), self._client() as client:
+                found = client.lookup_schema(subject, Schema(text, "AVRO"))
             if not isinstance(found.schema_id, int):
                 raise Stopped(f"the registry gave no id for {subject}")
             self._ids[subject, text] = found.schema_id
@@ -53,14 +56,14 @@ class Registry:
     def get_document(self, schema_id: int) -> SchemaDocument:
         """The schema document of an id."""
         if schema_id not in self._documents:
-            with _errors_translated(f"reading schema {schema_id}"):
-                text = self._client.get_schema(schema_id).schema_str
+            with _errors_translated(f"reading schema {schema_id}"), self._client() as client:
+                text = client.get_schema(schema_id).schema_str
             self._documents[schema_id] = _parsed(text, schema_id)
         return self._documents[schema_id]
 
-    def close(self) -> None:
-        """Close its connections."""
-        self._client.close()
+    def _client(self) -> SchemaRegistryClient:
+        """A client for one question: they are so rare that no connection is kept."""
+        return SchemaRegistryClient(self._config)
 
 
 def subject_name(topic: str, document: SchemaDocument) -> str:
