@@ -8,7 +8,8 @@ BusError
 │   ├── PortTaken              a port kept in stack.json is in use by somebody else
 │   ├── DiskFull               too little room for state or parts
 │   ├── StackBusy              another `up` or `down` works on this folder
-│   ├── StackDown              the command needs a running stack
+│   ├── NoStack                the folder has no stack, or it is down
+    │   ├── UnknownAgency          nobody of that name is provisioned here
 │   └── UnsupportedPlatform    not linux x86-64, or a Python that is too old
 └── Fatal
     ├── ChecksumMismatch       a part is not the one that is committed
@@ -54,8 +55,12 @@ class StackBusy(Refused):
     """Another living command holds the lock of this state folder."""
 
 
-class StackDown(Refused):
-    """The command needs the running stack."""
+class NoStack(Refused):
+    """The command needs a stack in this folder, or a running one."""
+
+
+class UnknownAgency(Refused):
+    """No agency of that name is provisioned in this folder."""
 
 
 class UnsupportedPlatform(Refused):

@@ -86,11 +86,11 @@ class Kafka:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._home = ground.data(self.name)
-        self._jars = ":".join(map(str, ground.parts[self.name]))
+        self._home = ground.folder.home / self.name
 
     def prepare(self) -> ProcessSpec:
         """Write the properties, format the log folder once, and say how to start the broker."""
+        self._home.mkdir(mode=0o700, exist_ok=True)
         write_file(self._home / "server.properties", self._properties().encode())
         write_file(self._home / "logging.yaml", _LOGGING.encode())
         if not (self._home / "data" / "meta.properties").exists():
@@ -110,6 +110,10 @@ class Kafka:
             cwd=self._home,
             stop_timeout_s=30,
         )
+
+    @property
+    def _jars(self) -> str:
+        return ":".join(map(str, self._ground.parts[self.name]))
 
     def _properties(self) -> str:
         home = self._ground.folder.home

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import pwd
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,3 +70,8 @@ def _passable(user: User, path: Path) -> bool:
     if status.st_gid == user.gid:
         return bool(status.st_mode & 0o010)
     return bool(status.st_mode & 0o001)
+
+
+def free_bytes(folder: Path) -> int:
+    """Room left for us on the disk of a folder that exists."""
+    return shutil.disk_usage(folder).free

@@ -1,14 +1,175 @@
-"""The bus's own processes: which there are, their ports, their settings files."""
+"""The bus's own processes: which there are, their settings files, their keys.
+
+A settings file names secrets by path and never holds one.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from civicbus_audit.note import Verifier
+from civicbus_schemas.page import key_id
+from civicbus_schemas.topics import GROUPS, consent_group, enforcement_group
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from civicbus_deploy.embedded import kafka, registry, secrets
+from civicbus_deploy.embedded.artifacts import sha256_of
+from civicbus_deploy.embedded.failures import StateUnreadable
+from civicbus_deploy.embedded.ports import HOST
+from civicbus_deploy.embedded.processes import ProcessSpec
+from civicbus_deploy.embedded.state import StateFolder, write_file, write_json
+
+ORIGIN = "civicbus.local/audit"
+POPULATION_AGENCY = "npd"
+ENFORCEMENT = tuple(enforcement_group(group) for group in range(GROUPS))
+CONSENT = tuple(consent_group(group) for group in range(GROUPS))
 ROOMS = {
-    "enforce-0": "enforcement",
-    "enforce-1": "enforcement",
-    "consent-0": "consent",
-    "consent-1": "consent",
+    **dict.fromkeys(ENFORCEMENT, "enforcement"),
+    **dict.fromkeys(CONSENT, "consent"),
     "sealing": "sealing",
     "population": "population",
     "lookup": "lookup",
 }
 PORTS = ("lookup", *(f"{name}_health" for name in ROOMS))
+RECORDERS = (*ENFORCEMENT, "lookup")
+PRINCIPALS = {
+    "enforcement": "bus-enforce",
+    "consent": "bus-consent",
+    "sealing": "bus-sealing",
+    "population": POPULATION_AGENCY,
+    "lookup": "bus-lookup",
+}
+_HEX_KEYS = ("topic-key", "ledger-key", "pairwise-key", "seal-key")
+
+
+def make_keys(folder: StateFolder) -> None:
+    """Make every key of the bus that is missing, and publish the public halves in H/keys."""
+    for name in _HEX_KEYS:
+        secrets.get_or_create(folder.home, name, secrets.hex_key)
+    for name in ("log-key.pem", *(f"sign-{process}.pem" for process in RECORDERS)):
+        secrets.get_or_create(folder.home, name, secrets.ed25519_pem)
+    recorders = [_public_key(folder.secrets / f"sign-{process}.pem") for process in RECORDERS]
+    write_json(recorder_keys_file(folder), {key_id(public): public.hex() for public in recorders})
+    vkey = Verifier(name=ORIGIN, public_key=_public_key(folder.secrets / "log-key.pem"))
+    write_file(ledger_vkey_file(folder), f"{vkey}\n".encode())
+
+
+def publish_agency_keys(folder: StateFolder) -> None:
+    """Publish the public halves of the agencies' token keys, which provisioning has made."""
+    files = sorted(folder.secrets.glob("token-*.pem"))
+    keys = {file.stem.removeprefix("token-"): _public_key(file).hex() for file in files}
+    write_json(agency_keys_file(folder), keys)
+
+
+def recorder_keys_file(folder: StateFolder) -> Path:
+    """Key id → public key of every process that writes pages, in hex."""
+    return folder.keys / "recorders.json"
+
+
+def agency_keys_file(folder: StateFolder) -> Path:
+    """Agency → public key of its look-up tokens, in hex."""
+    return folder.keys / "agencies.json"
+
+
+def ledger_vkey_file(folder: StateFolder) -> Path:
+    """The ledger's verifier key (C2SP signed-note)."""
+    return folder.keys / "ledger.vkey"
+
+
+def _public_key(pem: Path) -> bytes:
+    key = load_pem_private_key(pem.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StateUnreadable(
+            f"{pem} holds another kind of key", got=type(key).__name__, expected="Ed25519"
+        )
+    return key.public_key().public_bytes_raw()
+
+
+def write_settings(folder: StateFolder, ports: Mapping[str, int]) -> tuple[ProcessSpec, ...]:
+    """Write H/processes/*.json and say how each own process is started."""
+    return tuple(_write_one(folder, ports, name) for name in ROOMS)
+
+
+def _write_one(folder: StateFolder, ports: Mapping[str, int], name: str) -> ProcessSpec:
+    path = folder.processes / f"{name}.json"
+    room = ROOMS[name]
+    write_json(path, {**_shared(folder, ports, name), **_special(folder, ports, name)})
+    return ProcessSpec(
+        name=name,
+        command=(
+            *(sys.executable, "-P", "-m", f"civicbus_consumers.{room}"),
+            *("--settings", str(path)),
+        ),
+        log=folder.log(name),
+        cwd=folder.home,
+        ready_url=f"http://{HOST}:{ports[f'{name}_health']}/readyz",
+        fingerprint=sha256_of(path),
+    )
+
+
+def _shared(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[str, Any]:
+    principal = PRINCIPALS[ROOMS[name]]
+    return {
+        "name": name,
+        "environment": "development",
+        "bootstrap": f"{HOST}:{ports['kafka']}",
+        "security_protocol": kafka.SECURITY_PROTOCOL,
+        "sasl_mechanism": kafka.SASL_MECHANISM,
+        "username": principal,
+        "password_file": str(folder.secrets / f"kafka-{principal}"),
+        "registry_url": registry.url(ports["registry"]),
+        "health_port": ports[f"{name}_health"],
+        "otlp_endpoint": f"http://{HOST}:{ports['otlp']}/v1/traces",
+    }
+
+
+def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[str, Any]:
+    """What only this room reads."""
+    topic_key = {"topic_key_file": str(folder.secrets / "topic-key")}
+    recording = {
+        **topic_key,
+        "ledger_key_file": str(folder.secrets / "ledger-key"),
+        "pairwise_key_file": str(folder.secrets / "pairwise-key"),
+        "seal_key_file": str(folder.secrets / "seal-key"),
+        "signing_key_file": str(folder.secrets / f"sign-{name}.pem"),
+    }
+    dsn = {"postgres_dsn_file": str(folder.secrets / "postgres-dsn")}
+    match ROOMS[name]:
+        case "enforcement":
+            return {"group": ENFORCEMENT.index(name), "groups": GROUPS, **recording}
+        case "consent":
+            return {"group": CONSENT.index(name), "groups": GROUPS, **topic_key}
+        case "sealing":
+            return {
+                **dsn,
+                "ledger_dir": str(folder.ledger),
+                "log_key_file": str(folder.secrets / "log-key.pem"),
+                "origin": ORIGIN,
+                "recorder_keys_file": str(recorder_keys_file(folder)),
+            }
+        case "population":
+            return {**dsn, "agency": POPULATION_AGENCY}
+        case "lookup":
+            return {
+                **recording,
+                **dsn,
+                "host": HOST,
+                "port": ports["lookup"],
+                "agency_keys_file": str(agency_keys_file(folder)),
+            }
+        case room:
+            raise AssertionError(room)
+
+
+def plan_of(specs: tuple[ProcessSpec, ...]) -> dict[str, Any]:
+    """The supervisor's plan as JSON."""
+    return {"processes": [spec.to_json() for spec in specs]}
+
+
+def specs_of(plan: Mapping[str, Any]) -> tuple[ProcessSpec, ...]:
+    """The inverse of `plan_of`; an absent plan is empty."""
+    return tuple(ProcessSpec.from_json(entry) for entry in plan.get("processes", []))

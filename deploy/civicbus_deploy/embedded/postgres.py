@@ -10,13 +10,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 from psycopg import sql
 
 from civicbus_deploy.embedded import artifacts, secrets
 from civicbus_deploy.embedded.failures import ServerFailed
 from civicbus_deploy.embedded.machine import reaches, unprivileged_user
-from civicbus_deploy.embedded.ports import HOST, accepts
+from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.processes import ProcessSpec
 from civicbus_deploy.embedded.server import Ground
 from civicbus_deploy.embedded.state import StateFolder, write_file
@@ -124,9 +125,13 @@ class Postgres:
     def _forget_dead_postmaster(self) -> None:
         """Remove the pid file of a crashed machine: its pid may belong to a stranger by now.
 
-        The supervisor has ended every process of the former run before, and holds the lock.
+        Never while a process still works in the data folder: the file is PostgreSQL's guard
+        against two servers on the same data.
         """
-        if not accepts(self._port):
+        found = psutil.process_iter(["name", "cwd"])
+        if not any(
+            p.info["name"] == "postgres" and p.info["cwd"] == str(self._data) for p in found
+        ):
             (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def is_ready(self) -> bool:

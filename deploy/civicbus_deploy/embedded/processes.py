@@ -30,6 +30,7 @@ class ProcessSpec:
     stop_signal: int = signal.SIGTERM
     stop_timeout_s: float = 20.0
     ready_url: str | None = None
+    fingerprint: str = ""  # of its settings: another one means that it must start anew
 
     def to_json(self) -> dict[str, Any]:
         """For the supervisor's plan; holds paths, never a secret."""
@@ -39,6 +40,7 @@ class ProcessSpec:
             "log": str(self.log),
             "cwd": str(self.cwd),
             "ready_url": self.ready_url,
+            "fingerprint": self.fingerprint,
         }
 
     @classmethod
@@ -50,6 +52,7 @@ class ProcessSpec:
             log=Path(document["log"]),
             cwd=Path(document["cwd"]),
             ready_url=document["ready_url"],
+            fingerprint=document["fingerprint"],
         )
 
 

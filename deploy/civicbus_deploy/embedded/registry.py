@@ -27,11 +27,12 @@ class Registry:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._home = ground.data(self.name)
+        self._home = ground.folder.home / self.name
         self._url = url(ground.ports["registry"])
 
     def prepare(self) -> ProcessSpec:
         """Unpack and verify the application, and say how to start it."""
+        self._home.mkdir(mode=0o700, exist_ok=True)
         (artifact,) = artifacts.committed(self.name)
         (archive,) = self._ground.parts[self.name]
         application = artifacts.unpacked(artifact, archive, into=archive.parent)

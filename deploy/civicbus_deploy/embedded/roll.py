@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from civicbus_deploy.embedded.processes import ProcessIdentity
+from civicbus_deploy.embedded.processes import ProcessIdentity, RunningProcess
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
 
 _END_TIMEOUT_S = 20.0
@@ -29,12 +29,16 @@ class Roll:
         """What still runs; a pid that was reused by a stranger does not count."""
         return {name: who for name, who in self.read().items() if who.process is not None}
 
-    def enter(self, name: str, identity: ProcessIdentity) -> None:
-        """Note a start; the latest start stands last."""
-        with self._guard:
-            entries = self.read()
-            entries.pop(name, None)
-            self._write({**entries, name: identity})
+    def enter(self, process: RunningProcess) -> None:
+        """Note a start; the latest stands last. What cannot be noted is ended again."""
+        name = process.spec.name
+        try:
+            with self._guard:
+                others = {key: who for key, who in self.read().items() if key != name}
+                self._write({**others, name: process.identity})
+        except OSError:
+            process.kill()
+            raise
 
     def strike(self, name: str) -> None:
         """Forget one that was ended in order."""

@@ -19,12 +19,6 @@ class Ground:
     ports: Mapping[str, int]
     parts: Mapping[str, tuple[Path, ...]]
 
-    def data(self, name: str) -> Path:
-        """The folder of one server's data, closed to others."""
-        path = self.folder.home / name
-        path.mkdir(mode=0o700, exist_ok=True)
-        return path
-
 
 class Server(Protocol):
     """A part we did not write. `prepare` and `settle` may be called any number of times."""

@@ -69,9 +69,9 @@ class Servers:
             if need in done and not self._wait_for(done[need]):
                 return
         self.launch(name)
-        self._await_ready(name)
-        self.servers[name].settle()
-        done[name].set()
+        if self._await_ready(name):
+            self.servers[name].settle()
+            done[name].set()
 
     def _wait_for(self, event: threading.Event) -> bool:
         while not event.wait(_POLL_S):
@@ -85,10 +85,10 @@ class Servers:
             check_free(port_name, self._ports[port_name])
         process = RunningProcess(self.servers[name].prepare())
         self.running[name] = process
-        self._roll.enter(name, process.identity)
+        self._roll.enter(process)
         return process
 
-    def _await_ready(self, name: str) -> None:
+    def _await_ready(self, name: str) -> bool:
         server, process = self.servers[name], self.running[name]
         deadline = time.monotonic() + server.start_timeout_s
         while not server.is_ready():
@@ -101,7 +101,7 @@ class Servers:
                     next_step=f"read {process.spec.log}, then civicbus doctor",
                 )
             if self._stopping.is_set():
-                return
+                return False
             if time.monotonic() > deadline:
                 raise ServerNotReady(
                     f"{name} does not answer",
@@ -110,6 +110,11 @@ class Servers:
                     next_step=f"read {process.spec.log}; on a slow machine call it again",
                 )
             time.sleep(_POLL_S)
+        return True
+
+    def abandon(self) -> None:
+        """Give up a start that is under way in another thread; `stop` does the rest."""
+        self._stopping.set()
 
     def stop(self, names: Iterable[str] | None = None) -> None:
         """Stop the named servers (all by default), dependants first."""

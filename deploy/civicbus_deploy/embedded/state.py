@@ -34,9 +34,21 @@ class StateFolder:
         """Make the folders. H itself is only passed through by others; what it holds is closed."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(self.expected_mode)
-        for folder in (self.secrets, self.agencies, self.processes, self.ledger, self.logs):
+        for folder in self.closed_folders:
             folder.mkdir(mode=0o700, exist_ok=True)
-        self.run.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def closed_folders(self) -> tuple[Path, ...]:
+        """The folders that nobody but the owner may enter."""
+        return (
+            self.secrets,
+            self.agencies,
+            self.processes,
+            self.keys,
+            self.ledger,
+            self.logs,
+            self.run,
+        )
 
     @property
     def expected_mode(self) -> int:
@@ -67,6 +79,11 @@ class StateFolder:
     def processes(self) -> Path:
         """One settings file per own process."""
         return self.home / "processes"
+
+    @property
+    def keys(self) -> Path:
+        """Public keys: of recorders, of agencies, of the ledger."""
+        return self.home / "keys"
 
     @property
     def ledger(self) -> Path:

@@ -30,11 +30,12 @@ class Zipkin:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._home = ground.data(self.name)
+        self._home = ground.folder.home / self.name
         self._port = ground.ports["zipkin"]
 
     def prepare(self) -> ProcessSpec:
         """Say how to start it."""
+        self._home.mkdir(mode=0o700, exist_ok=True)
         (application,) = self._ground.parts[self.name]
         arguments = [
             *java.options(heap_mib=256, temporary=self._home / "tmp"),
@@ -79,7 +80,7 @@ class OtlpBridge:
         return ProcessSpec(
             name=self.name,
             command=(
-                *(sys.executable, "-m", "civicbus_deploy.embedded.otlp_bridge"),
+                *(sys.executable, "-P", "-m", "civicbus_deploy.embedded.otlp_bridge"),
                 *("--port", str(ports["otlp"]), "--zipkin-port", str(ports["zipkin"])),
             ),
             log=self._ground.folder.log(self.name),

@@ -1,0 +1,176 @@
+"""The command `civicbus`: the stack's own verbs, and the other members' commands, mounted lazily.
+
+Data goes to stdout, narration and errors to stderr. Exit codes:
+
+    0  done, and healthy       3  refused: something must be changed first
+    1  fatal: read the log     4  not now: the same call may succeed later
+    2  wrong usage             5  `status`, `doctor`: something is not healthy
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from civicbus_schemas.errors import BusError, Refused, Retryable
+from typer.core import TyperGroup
+
+from civicbus_deploy.embedded.state import StateFolder
+
+# each member owns its commands; here is only where to find them
+MOUNTED = {
+    "audit": "civicbus_audit.cli",
+    "demo": "civicbus_deploy.demo.cli",
+    "population": "civicbus_consumers.population.cli",
+    "provision": "civicbus_deploy.provisioning.cli",
+}
+FATAL, REFUSED, NOT_NOW, UNHEALTHY = 1, 3, 4, 5
+
+
+class Mounting(TyperGroup):
+    """A group that imports a member's commands when they are called for, not before."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Our verbs, then the members' that are installed."""
+        return [*super().list_commands(ctx), *filter(_installed, MOUNTED)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One command; a member's is found in the `app` of its module."""
+        if cmd_name not in MOUNTED or not _installed(cmd_name):
+            return super().get_command(ctx, cmd_name)
+        command = typer.main.get_command(importlib.import_module(MOUNTED[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(MOUNTED[name]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+app = typer.Typer(
+    cls=Mounting,
+    help="An event-driven data-sharing bus between public agencies.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Home = Annotated[
+    Path | None,
+    typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command()
+def up(
+    home: Home = None,
+    servers_only: Annotated[bool, typer.Option(help="Only what we did not write.")] = False,
+    nation: Annotated[str, typer.Option(help="Which nation's files to provision.")] = "vietnam",
+) -> None:
+    """Start the whole stack, or complete it; harmless when it is up."""
+    from rich.console import Console
+
+    from civicbus_deploy.embedded import lifecycle
+
+    console = Console(stderr=True)
+    folder = StateFolder.at(home)
+
+    def provision(where: StateFolder) -> None:
+        module = importlib.import_module("civicbus_deploy.provisioning")
+        module.provision(where.home, nation)
+
+    hook = None if servers_only else provision
+    lifecycle.up(folder, provision=hook, console=console, say=console.print)
+    console.print(f"up, in {folder.home}; next: civicbus status, civicbus env, civicbus down")
+
+
+@app.command()
+def down(home: Home = None) -> None:
+    """End every process and keep the state."""
+    from civicbus_deploy.embedded import lifecycle
+
+    folder = StateFolder.at(home)
+    ran = lifecycle.down(folder, say=_say)
+    _say(f"down; the state stays in {folder.home}" if ran else "nothing was running")
+
+
+@app.command()
+def env(
+    home: Home = None,
+    as_json: AsJson = False,
+    agency: Annotated[str | None, typer.Option(help="An agency's own connection.")] = None,
+) -> None:
+    """Where everything is: addresses, and paths of secrets. Works while the stack is down."""
+    from civicbus_deploy.embedded.environment import agency_environment, environment
+
+    folder = StateFolder.at(home)
+    found = environment(folder) if agency is None else agency_environment(folder, agency)
+    if as_json:
+        _print_json(found)
+        return
+    for key, value in found.items():
+        sys.stdout.write(f"{key}={value if isinstance(value, str) else json.dumps(value)}\n")
+
+
+@app.command()
+def status(home: Home = None, as_json: AsJson = False) -> None:
+    """What runs, how far behind it is, how old the checkpoint is."""
+    from civicbus_deploy.embedded import status as state
+
+    found = state.status(StateFolder.at(home))
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        state.show(found)
+    if not found.healthy:
+        raise typer.Exit(UNHEALTHY)
+
+
+@app.command()
+def doctor(home: Home = None, as_json: AsJson = False) -> None:
+    """Green, yellow or red for every part, with the next step."""
+    from civicbus_deploy.embedded import doctor as practice
+
+    findings = practice.examine(StateFolder.at(home))
+    if as_json:
+        _print_json({finding.part: finding.to_json() for finding in findings})
+    else:
+        practice.show(findings)
+    if any(finding.colour == practice.Colour.RED for finding in findings):
+        raise typer.Exit(UNHEALTHY)
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def exit_code_of(error: BusError) -> int:
+    """The exit code that tells a script what kind of error it was."""
+    match error:
+        case Refused():
+            return REFUSED
+        case Retryable():
+            return NOT_NOW
+        case _:
+            return FATAL
+
+
+def main() -> None:
+    """The entry point: errors of ours are a sentence and an exit code, never a traceback."""
+    try:
+        app(prog_name="civicbus")
+    except BusError as error:
+        _say(f"civicbus: {error}")
+        sys.exit(exit_code_of(error))
