@@ -48,14 +48,22 @@ def unframe(message: bytes | None) -> tuple[int, bytes]:
     return int.from_bytes(message[1:5], "big"), message[5:]
 
 
+def canonical_json(document: Any) -> bytes:
+    """The one spelling of a JSON document, as RFC 8785 has it (held against it in tests).
+
+    For our documents, which hold neither fractions nor whole numbers beyond 2^53.
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
 def document_fingerprint(document: SchemaDocument) -> Fingerprint:
-    """SHA-256 of a schema document with its labels (keys sorted, no white space), hex.
+    """SHA-256 of the one spelling of a schema document with its labels, hex.
 
     The labels decide who may see a field, so they are part of a schema's identity here; Avro's
     own parsing canonical form drops them.
     """
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return Fingerprint(hashlib.sha256(text.encode()).hexdigest())
+    return Fingerprint(hashlib.sha256(canonical_json(document)).hexdigest())
 
 
 class AvroType:
@@ -108,10 +116,17 @@ class AvroType:
         return self._header + self.encode(datum)
 
     def decode_single_object(self, data: bytes) -> dict[str, Any]:
-        """The datum of a single object of this schema; raises `InvalidBytes`."""
+        """The datum of a single object of this schema; raises `InvalidBytes`.
+
+        Evidence has one spelling: what another reader of Avro might refuse or take otherwise
+        (an `int` beyond 32 bits, a negative branch, a number longer than it need be) is refused.
+        """
         if not self.wrote(data):
             raise InvalidBytes(f"not a single object of schema {self.name}")
-        return self.decode(data[len(self._header) :])
+        datum = self.decode(data[len(self._header) :])
+        if self.encode_single_object(datum) != data:
+            raise InvalidBytes(f"{self.name} is not in its one spelling")
+        return datum
 
     def wrote(self, data: bytes) -> bool:
         """Whether single-object bytes name this schema."""

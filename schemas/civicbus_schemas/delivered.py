@@ -19,8 +19,12 @@ from civicbus_schemas.vocabulary import Form
 
 def delivered_namespace(contract: Contract, agreement: AgreementRef) -> str:
     """Where the delivered type's names live: the contract's namespace, agreement and version."""
-    words = agreement.id.replace("-", "_").replace(".", "_")
-    return f"{contract.document['namespace']}.{words}_v{agreement.version}"
+    return f"{contract.document['namespace']}.{delivered_words(agreement)}"
+
+
+def delivered_words(agreement: AgreementRef) -> str:
+    """An agreement's version as one Avro name; a policy set refuses two that share it."""
+    return f"{agreement.id.replace('-', '_').replace('.', '_')}_v{agreement.version}"
 
 
 def derive_delivered(

@@ -8,67 +8,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from civicbus_schemas.agreement import Agreement, parse_agreement
+from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.contract import Contract, parse_contract
-from civicbus_schemas.delivered import derive_delivered
-from civicbus_schemas.errors import InvalidAgreement
-from civicbus_schemas.ids import (
-    AgencyId,
-    AgreementRef,
-    EventType,
-    PolicyVersion,
-    agency_id,
-    dotted_id,
+from civicbus_schemas.delivered import delivered_words, derive_delivered
+from civicbus_schemas.errors import InvalidAgreement, InvalidContract, InvalidIdentifier
+from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, PolicyVersion
+from civicbus_schemas.terms import (
+    Agency,
+    Basis,
+    Purpose,
+    entries,
+    exactly,
+    parse_agency,
+    parse_basis,
+    parse_purpose,
+    text,
 )
 from civicbus_schemas.topics import SourceTopic
 from civicbus_schemas.vocabulary import ConsentRule
 
+__all__ = ["Agency", "Basis", "PolicySet", "Purpose", "check_policy_set", "parse_policy_set"]
+
+T = TypeVar("T")
+
 _KEYS = {"nation", "agencies", "purposes", "bases", "agreements", "contracts"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Title:
-    """A name for people, in Vietnamese and English."""
-
-    vi: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agency:
-    """A principal of the bus, and the families it publishes and receives."""
-
-    id: AgencyId
-    names: Title
-    kind: str
-    publishes: tuple[str, ...]
-    receives: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purpose:
-    """What data may be used for, the function or duty behind it, and the bases it may rest on."""
-
-    id: str
-    titles: Title
-    function: str
-    bases: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Basis:
-    """A legal ground: its article, whether it is consent, and which kinds of agencies it serves."""
-
-    id: str
-    titles: Title
-    article: str
-    needs_consent: bool
-    recipient_kinds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,86 +71,65 @@ class PolicySet:
 def parse_policy_set(data: bytes) -> PolicySet:
     """The policy set in these bytes; raises `InvalidAgreement` or `InvalidContract`."""
     try:
-        document: Mapping[str, Any] = json.loads(data)
-    except ValueError:
+        document: Any = json.loads(data)
+        one_spelling = canonical_json(document) == data
+    except (ValueError, RecursionError):
         raise InvalidAgreement("the policy set is not JSON") from None
-    if set(document) != _KEYS:
-        raise InvalidAgreement("policy set", got=sorted(document), expected=sorted(_KEYS))
-    contracts = {
-        contract.event_type: contract
-        for contract in map(parse_contract, document["contracts"].values())
-    }
+    if not one_spelling:
+        raise InvalidAgreement(
+            "the policy set is not in its one spelling", expected="RFC 8785, no key twice"
+        )
+    exactly(document, _KEYS, where="the policy set")
     policy = PolicySet(
         version=PolicyVersion(hashlib.sha256(data).hexdigest()),
-        nation=document["nation"],
-        agencies=_by_id(
-            _agency(agency_id(name), body) for name, body in document["agencies"].items()
-        ),
-        purposes=_by_id(_purpose(name, body) for name, body in document["purposes"].items()),
-        bases=_by_id(_basis(name, body) for name, body in document["bases"].items()),
-        agreements=tuple(
-            parse_agreement(a, source=str(a.get("agreement"))) for a in document["agreements"]
-        ),
-        contracts=MappingProxyType(contracts),
+        nation=text(document["nation"], where="nation"),
+        agencies=_each(document, "agencies", parse_agency),
+        purposes=_each(document, "purposes", parse_purpose),
+        bases=_each(document, "bases", parse_basis),
+        agreements=tuple(map(_agreement, entries(document["agreements"], where="agreements"))),
+        contracts=_each(document, "contracts", _contract),
     )
     check_policy_set(policy)
     return policy
 
 
-def _agency(id_: AgencyId, body: Mapping[str, Any]) -> Agency:
-    _exactly(body, {"names", "kind", "publishes", "receives"}, where=f"agency {id_}")
-    return Agency(
-        id=id_,
-        names=Title(**body["names"]),
-        kind=body["kind"],
-        publishes=tuple(body["publishes"]),
-        receives=tuple(body["receives"]),
-    )
+def _each(document: Mapping[str, Any], key: str, parse: Callable[[str, Any], T]) -> Mapping[Any, T]:
+    bodies = document[key]
+    if not isinstance(bodies, dict):
+        raise InvalidAgreement(key, got=type(bodies).__name__, expected="an object")
+    try:
+        return MappingProxyType({name: parse(name, body) for name, body in bodies.items()})
+    except InvalidIdentifier as error:
+        raise InvalidAgreement(f"{key}: {error.what}", expected=error.expected) from None
 
 
-def _purpose(name: str, body: Mapping[str, Any]) -> Purpose:
-    _exactly(body, {"titles", "function", "bases"}, where=f"purpose {name!a}")
-    return Purpose(
-        id=dotted_id(name, what="purpose"),
-        titles=Title(**body["titles"]),
-        function=body["function"],
-        bases=tuple(body["bases"]),
-    )
+def _contract(name: str, body: Any) -> Contract:
+    if not isinstance(body, dict):
+        raise InvalidContract(f"contract {name!a}", got=type(body).__name__, expected="an object")
+    contract = parse_contract(body)
+    if contract.event_type != name:
+        raise InvalidContract(f"contract {name!a} holds {contract.event_type}")
+    return contract
 
 
-def _basis(name: str, body: Mapping[str, Any]) -> Basis:
-    _exactly(
-        body,
-        {"titles", "article", "needs_consent", "recipient_kinds"},
-        where=f"legal basis {name!a}",
-    )
-    return Basis(
-        id=dotted_id(name, what="legal basis"),
-        titles=Title(**body["titles"]),
-        article=body["article"],
-        needs_consent=body["needs_consent"],
-        recipient_kinds=tuple(body["recipient_kinds"]),
-    )
-
-
-def _exactly(body: Mapping[str, Any], keys: set[str], *, where: str) -> None:
-    if set(body) != keys:
-        raise InvalidAgreement(where, got=sorted(body), expected=sorted(keys))
-
-
-def _by_id(items: Iterable[Any]) -> Mapping[Any, Any]:
-    return MappingProxyType({item.id: item for item in items})
+def _agreement(body: Any) -> Agreement:
+    name = body.get("agreement") if isinstance(body, dict) else None
+    return parse_agreement(body, source=str(name))
 
 
 def check_policy_set(policy: PolicySet) -> None:
     """Refuse a set in which anything named does not exist, or breaks a rule of the house."""
     for contract in policy.contracts.values():
         _check_owners(policy, contract)
-    seen: set[AgreementRef] = set()
+    seen: set[str] = set()
     for agreement in policy.agreements:
-        if agreement.ref in seen:
-            raise InvalidAgreement(f"{agreement.ref} stands twice in the policy set")
-        seen.add(agreement.ref)
+        words = delivered_words(agreement.ref)
+        if words in seen:
+            raise InvalidAgreement(
+                f"{agreement.ref} stands twice in the policy set, or differs from another in"
+                " nothing but '-' and '.'"
+            )
+        seen.add(words)
         _check_names(policy, agreement)
         for event_type, release in agreement.releases.items():
             contract = _get_contract(policy, agreement, event_type, is_view=False)
