@@ -1,0 +1,1 @@
+"""The view's tables, step by step (Alembic)."""
