@@ -1,0 +1,1 @@
+"""Folds what citizens consent to into one state per subject, and says when a withdrawal binds."""

@@ -1,0 +1,114 @@
+"""The fence of a consent event: the point after which it binds everywhere (DESIGN section 3).
+
+Reads committed positions only; a group that is dead or paused delays a fence, and never passes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from civicbus_producers.kafka import kafka_errors_translated
+from civicbus_schemas.errors import Overdue, Retryable
+from civicbus_schemas.topics import GROUPS, STATE_CONSENT, consent_group, enforcement_group
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from civicbus_consumers.consent.rules import is_binding, is_folded
+
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_REQUEST_S = 5.0
+_PAUSE_S = 0.01
+
+
+class Holder(Protocol):
+    """Something else than enforcement that decides on consents: the leases of look-ups."""
+
+    def position(self, partition: int) -> int:
+        """The lowest state position of that partition that a decision in flight may rest on."""
+
+
+class Fence:
+    """Waits for fences. `holders` decide on the same state besides the enforcement groups."""
+
+    def __init__(
+        self,
+        admin: AdminClient,
+        *,
+        groups: int = GROUPS,
+        state: str = STATE_CONSENT,
+        holders: Sequence[Holder] = (),
+    ) -> None:
+        self._admin, self._groups, self._state, self._holders = admin, groups, state, holders
+
+    def wait(self, topic: str, partition: int, offset: int, *, timeout_s: float) -> float:
+        """Return when the consent event at these coordinates binds; the seconds it took.
+
+        1. Its folder's stable committed position exceeds the offset. 2. Read the end of the state
+        partition: the high watermark, for the last stable offset may still lie before the state.
+        3. The stable committed position of the enforcement group reaches that end; so does every
+        holder. Raises `Overdue` after `timeout_s`: then the event may bind later, or already.
+        """
+        begun = time.monotonic()
+        deadline = begun + timeout_s
+        group = partition % self._groups
+        folder, enforcer = consent_group(group), enforcement_group(group)
+        source = TopicPartition(topic, partition)
+        state = TopicPartition(self._state, partition)
+        self._until(
+            lambda: is_folded(self._position(folder, source), offset),
+            deadline,
+            waiting_for=f"{folder} to fold the event",
+        )  # 1
+        end = self._end(state, deadline)  # 2
+        self._until(
+            lambda: is_binding(self._position(enforcer, state), end),
+            deadline,
+            waiting_for=f"{enforcer} to reach {end} in {self._state}[{partition}]",
+        )  # 3
+        for holder in self._holders:
+            self._until(
+                lambda holder=holder: is_binding(holder.position(partition), end),  # type: ignore[misc]
+                deadline,
+                waiting_for="look-ups in flight",
+            )
+        return time.monotonic() - begun
+
+    def _position(self, group: str, place: TopicPartition) -> int:
+        """The group's stable committed position, below 0 when it has none or it is not stable."""
+        request = ConsumerGroupTopicPartitions(group, [place])
+        with kafka_errors_translated(f"asking for the position of {group}"):
+            futures = self._admin.list_consumer_group_offsets(
+                [request], require_stable=True, request_timeout=_REQUEST_S
+            )
+            (answer,) = futures[group].result().topic_partitions
+        return -1 if answer.error is not None else int(answer.offset)
+
+    def _end(self, state: TopicPartition, deadline: float) -> int:
+        found: list[int] = []
+
+        def ask() -> bool:
+            with kafka_errors_translated("asking for the end of the consent state"):
+                futures = self._admin.list_offsets(
+                    {state: _LATEST},
+                    isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                    request_timeout=_REQUEST_S,
+                )
+                found.append(futures[state].result().offset)
+            return True
+
+        self._until(ask, deadline, waiting_for="the end of the consent state")
+        return found[0]
+
+    def _until(self, holds: Callable[[], bool], deadline: float, *, waiting_for: str) -> None:
+        while True:
+            try:
+                if holds():
+                    return
+            except Retryable:
+                pass  # the broker may answer the next time
+            if time.monotonic() > deadline:
+                raise Overdue("a fence has not passed in time", got=f"waiting for {waiting_for}")
+            time.sleep(_PAUSE_S)
