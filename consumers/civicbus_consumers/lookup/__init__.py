@@ -1,0 +1,1 @@
+"""The agencies' service for look-ups: one decision, one record, one answer."""

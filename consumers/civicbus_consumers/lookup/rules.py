@@ -1,0 +1,225 @@
+"""Who may look up what about whom, judged from a request, the plan, consents and one time. Pure.
+
+Rules are judged in this order, and a refusal names the first that refused:
+
+1. agreement  the recipient has one on this view, and one for this purpose
+2. validity   it is in force on this day
+3. fields     it names every field asked for, in this mode; all or nothing
+4. consent    where the agreement needs one, it covers every field (I3)
+5. person     the PIN is known, and full name and date of birth are that person's
+
+Consent comes before the person: whoever lacks it must not learn from the kind of refusal whether a
+name, a date and a number belong together, or whether the number exists. For the same reason an
+unknown number and another's name are told apart in the record only, and take equally long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from civicbus_schemas.agreement import Agreement, local_day
+from civicbus_schemas.consent import Consent, SubjectConsents
+from civicbus_schemas.contract import Contract
+from civicbus_schemas.ids import AgencyId, EventType, Pin, PolicyVersion
+from civicbus_schemas.policy import PolicySet
+from civicbus_schemas.vocabulary import ConsentRule, Reason
+
+from civicbus_consumers.access.decide import covering_consent
+from civicbus_consumers.lookup.request import LookupRequest, Mode
+
+VIEW = EventType("population.Person")
+
+_ORDER = (
+    Reason.NOT_YET_IN_FORCE,
+    Reason.EXPIRED,
+    Reason.FIELD_NOT_IN_AGREEMENT,
+    Reason.NO_CONSENT,
+    Reason.CONSENT_TOO_NARROW,
+    Reason.CONSENT_WITHDRAWN,
+    Reason.CONSENT_EXPIRED,
+)
+
+
+class Person(Protocol):
+    """One person of the view: a value for every path of its contract."""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values by path, None where the view knows none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPlan:
+    """The agreements on the view, compiled for one look per request."""
+
+    policy: PolicyVersion
+    contract: Contract | None
+    agreements: Mapping[tuple[AgencyId, str], tuple[Agreement, ...]]
+    recipients: frozenset[AgencyId]
+
+    def known_fields(self, paths: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the paths that are fields of the view."""
+        return tuple(p for p in paths if self.contract is not None and p in self.contract.fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """The look-up is answered under this agreement, on this consent where one is needed."""
+
+    agreement: Agreement
+    consent: Consent | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The look-up is not answered. `fields` are fields of the view that no agreement names."""
+
+    reason: Reason
+    agreement: Agreement | None = None
+    consent: Consent | None = None
+    fields: tuple[str, ...] = field(default=())
+
+
+Verdict = Grant | Refusal
+
+
+def compile_reads(policy: PolicySet) -> ReadPlan:
+    """The plan of a policy set: per recipient and purpose its agreements, newest version first."""
+    named: dict[tuple[AgencyId, str], list[Agreement]] = {}
+    for agreement in sorted(policy.agreements, key=lambda a: (a.ref.id, -a.ref.version)):
+        if VIEW in agreement.reads:
+            named.setdefault((agreement.recipient, agreement.purpose), []).append(agreement)
+    return ReadPlan(
+        policy=policy.version,
+        contract=policy.contracts.get(VIEW),
+        agreements=MappingProxyType({key: tuple(found) for key, found in named.items()}),
+        recipients=frozenset(recipient for recipient, _ in named),
+    )
+
+
+def judge(
+    request: LookupRequest,
+    plan: ReadPlan,
+    *,
+    recipient: AgencyId,
+    consents: SubjectConsents,
+    person: Person | None,
+    at: datetime,
+) -> Verdict:
+    """The verdict on one request; of several agreements one that grants is enough.
+
+    Where none grants, the refusal is that of the agreement that came furthest.
+    """
+    same = identifies(request, person)  # always, so that it takes equally long
+    agreements = plan.agreements.get((recipient, request.purpose), ())
+    if not agreements:  # 1
+        other = recipient in plan.recipients
+        return Refusal(reason=Reason.PURPOSE_MISMATCH if other else Reason.NO_AGREEMENT)
+    verdicts = [_under(agreement, request, plan, consents=consents, at=at)
+                for agreement in agreements]  # fmt: skip
+    grants = [verdict for verdict in verdicts if isinstance(verdict, Grant)]
+    if not grants:
+        refusals = [verdict for verdict in verdicts if isinstance(verdict, Refusal)]
+        return max(refusals, key=lambda refusal: _ORDER.index(refusal.reason))
+    grant = grants[0]
+    if person is None or not same:  # 5
+        reason = Reason.SUBJECT_NOT_FOUND if person is None else Reason.IDENTITY_MISMATCH
+        return Refusal(reason=reason, agreement=grant.agreement, consent=grant.consent)
+    return grant
+
+
+def _under(
+    agreement: Agreement,
+    request: LookupRequest,
+    plan: ReadPlan,
+    *,
+    consents: SubjectConsents,
+    at: datetime,
+) -> Verdict:
+    if not agreement.in_force(at):  # 2
+        early = local_day(at) < agreement.valid_from
+        reason = Reason.NOT_YET_IN_FORCE if early else Reason.EXPIRED
+        return Refusal(reason=reason, agreement=agreement)
+    reads = agreement.reads[VIEW]
+    allowed = reads.read if request.mode is Mode.READ else reads.verify
+    outside = tuple(path for path in request.fields if path not in allowed)
+    if outside:  # 3
+        return Refusal(
+            reason=Reason.FIELD_NOT_IN_AGREEMENT,
+            agreement=agreement,
+            fields=plan.known_fields(outside),
+        )
+    if agreement.consent is ConsentRule.NOT_REQUIRED:
+        return Grant(agreement=agreement)
+    consent, refusal = covering_consent(  # 4
+        consents,
+        recipient=agreement.recipient,
+        purpose=agreement.purpose,
+        needed=frozenset(f"{VIEW}:{path}" for path in request.fields),
+        at=at,
+    )
+    if refusal is not None:
+        return Refusal(reason=refusal, agreement=agreement, consent=consent)
+    return Grant(agreement=agreement, consent=consent)
+
+
+def identifies(request: LookupRequest, person: Person | None) -> bool:
+    """Whether full name and date of birth are this person's, in time that does not tell which."""
+    values = {} if person is None else person.values
+    name = same_value(request.full_name, values.get("full_name"))
+    day = same_value(request.date_of_birth.isoformat(), values.get("date_of_birth"))
+    known = values.get("full_name") is not None and values.get("date_of_birth") is not None
+    return name & day & known
+
+
+def same_value(claimed: Any, held: Any) -> bool:
+    """Whether a claim is the value that is held, compared in constant time.
+
+    Texts are compared without regard to case, to runs of white space, and to how Unicode composes
+    their letters; a day is claimed as `YYYY-MM-DD`; null claims that there is no value.
+    """
+    return hmac.compare_digest(_digest(claimed), _digest(held))
+
+
+def cut(request: LookupRequest, person: Person) -> dict[str, Any]:
+    """What is answered: per field its value as JSON holds it, or whether the claim is true."""
+    if request.mode is Mode.VERIFY:
+        return {p: same_value(claim, person.values[p]) for p, claim in request.claims.items()}
+    return {path: _plain(person.values[path]) for path in request.fields}
+
+
+def people(
+    request: LookupRequest, contract: Contract, person: Person
+) -> Iterator[tuple[Pin, tuple[str, ...]]]:
+    """Whose data an answer holds: the person asked about first, then others it has fields about."""
+    for subject in contract.subjects:
+        about = tuple(p for p in request.fields if contract.fields[p].subject == subject.name)
+        number = person.values[subject.path]
+        if subject == contract.key_subject:
+            yield request.pin, about
+        elif about and number is not None:
+            yield Pin(number), about
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _digest(value: Any) -> bytes:
+    plain = _plain(value)
+    text = normalised(plain) if isinstance(plain, str) else str(plain)
+    return hashlib.sha256(f"{type(plain).__name__}\x00{text}".encode()).digest()
+
+
+def normalised(text: str) -> str:
+    """A text as it is compared: NFC, case folded, single spaces."""
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
