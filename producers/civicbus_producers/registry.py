@@ -82,7 +82,7 @@ def _parsed(text: str | None, schema_id: int) -> SchemaDocument:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise Stopped(f"schema {schema_id} in the registry is not a record in Avro")
+        raise NotRegistered(f"schema {schema_id} in the registry is not a record in Avro")
     return document
 
 

@@ -131,3 +131,11 @@ class AvroType:
     def wrote(self, data: bytes) -> bool:
         """Whether single-object bytes name this schema."""
         return data.startswith(self._header)
+
+
+def parse_schema(document: SchemaDocument) -> AvroType:
+    """The type of a foreign schema document; raises `InvalidContract` if it is no Avro record."""
+    try:
+        return AvroType(document)
+    except (SchemaParseException, KeyError, TypeError, ValueError):
+        raise InvalidContract("the schema document is not a record in Avro") from None

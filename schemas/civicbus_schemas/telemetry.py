@@ -41,7 +41,7 @@ OFFSET = "messaging.kafka.offset"
 
 # Metrics (Prometheus names; counters end in _total)
 EVENTS_TOTAL = "civicbus_events_total"
-DECISIONS_TOTAL = "civicbus_decisions_total"
+DELIVERIES_TOTAL = "civicbus_deliveries_total"
 DEAD_LETTERS_TOTAL = "civicbus_dead_letters_total"
 PAGES_TOTAL = "civicbus_pages_total"
 BATCH_SECONDS = "civicbus_batch_seconds"

@@ -50,7 +50,7 @@ class Note:
 
     def next_attempt(self) -> Note:
         """The note that a successor commits before its first batch."""
-        return replace(self, attempt=self.attempt + 1, suspect=None)
+        return replace(self, attempt=self.attempt + 1)
 
     def __str__(self) -> str:
         text = f"v1 attempt={self.attempt}"
@@ -86,3 +86,6 @@ class Note:
         if found["topic"]:
             suspect = Coordinates(found["topic"], int(found["partition"]), int(found["offset"]))
         return cls(attempt=int(found["attempt"]), page=page, suspect=suspect)
+
+
+FRESH = Note()

@@ -138,6 +138,8 @@ def read_event(
     try:
         schema_id, body = unframe(taken.value)
         writer = type_of(schema_id)
+        if writer.name != planned.contract.avro.name:
+            return dead(Reason.UNKNOWN_SCHEMA)
         opened = open_event(body, planned.contract, writer)
         people = {
             name: tuple(dict.fromkeys(Pin(number) for number in numbers))

@@ -74,7 +74,6 @@ class PageBuilder:
         """Drop what was added after the first `count` records; nothing of it has left."""
         del self.leaves[count:], self.sealed[count:]
 
-    @property
-    def size_bytes(self) -> int:
-        """About how large the page is so far."""
-        return sum(map(len, self.leaves)) + sum(map(len, self.sealed)) + 4 * len(self.leaves)
+    def size_of(self, first: int) -> int:
+        """About how many bytes the records from the first-th on add to the page."""
+        return sum(map(len, self.leaves[first:])) + sum(map(len, self.sealed[first:]))

@@ -7,6 +7,7 @@ recorder is finished: nothing may be released on its word, and a new one must be
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -22,11 +23,19 @@ from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.seal import Seal
 
+OnSent = Callable[[], None]
+
+
+def _nothing() -> None:
+    """What happens between sending and acknowledgement in production."""
+
 
 class PageLog(Protocol):
     """Where pages become durable."""
 
-    def append(self, body: bytes, *, traceparent: str | None = None) -> None:
+    def append(
+        self, body: bytes, *, traceparent: str | None = None, on_sent: OnSent = _nothing
+    ) -> None:
         """Return when the page is durable; raise a `BusError` when that is not known."""
         ...
 
@@ -37,7 +46,9 @@ class KafkaPageLog:
     def __init__(self, producer: Producer, *, schema_id: int, timeout_s: float = 30.0) -> None:
         self._producer, self._schema_id, self._timeout_s = producer, schema_id, timeout_s
 
-    def append(self, body: bytes, *, traceparent: str | None = None) -> None:
+    def append(
+        self, body: bytes, *, traceparent: str | None = None, on_sent: OnSent = _nothing
+    ) -> None:
         """Send one page and wait. Raises `Unavailable` or `Fatal`; it may still be there later."""
         outcomes: list[KafkaError | None] = []
 
@@ -56,6 +67,7 @@ class KafkaPageLog:
                 headers=headers,
                 on_delivery=delivered,
             )
+            on_sent()
             self._producer.flush(self._timeout_s)
         if not outcomes:
             raise Unavailable("the page topic does not acknowledge", expected="an acknowledgement")
@@ -91,6 +103,7 @@ class Recorder:
         policy: PolicyVersion | None,
         positions: tuple[Position, ...],
         traceparent: str | None = None,
+        on_sent: OnSent = _nothing,
     ) -> Page:
         """Make the page durable. On any error this recorder is finished (`Fatal` from then on)."""
         if self._finished:
@@ -106,7 +119,7 @@ class Recorder:
             key=self._key,
         )
         self._finished = True
-        self._log.append(page.encode(), traceparent=traceparent)
+        self._log.append(page.encode(), traceparent=traceparent, on_sent=on_sent)
         self._finished = False
         self.chain = self.chain.after(page)
         return page

@@ -6,6 +6,7 @@ Exported over OTLP/HTTP. Spans are made per batch, and per event only when its p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from civicbus_schemas import telemetry
 from opentelemetry import trace
@@ -13,11 +14,38 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class PublisherDecides(Sampler):
+    """Roots are sampled by ratio, or when the event that caused them was (`SAMPLED_EVENT`).
+
+    A delivery begins a trace of its own, so that recipients cannot be joined through traces; it is
+    recorded if and only if the publisher asked for its event to be traced.
+    """
+
+    def __init__(self, ratio: float) -> None:
+        self._by_ratio = TraceIdRatioBased(ratio)
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        """As the class says."""
+        attributes = kwargs.get("attributes") or {}
+        sampler = ALWAYS_ON if attributes.get(telemetry.SAMPLED_EVENT) else self._by_ratio
+        return sampler.should_sample(*args, **kwargs)
+
+    def get_description(self) -> str:
+        """How the SDK names this sampler."""
+        return f"PublisherDecides({self._by_ratio.rate})"
 
 
 def configure_tracing(service: str, *, endpoint: str | None, ratio: float) -> None:
@@ -25,7 +53,7 @@ def configure_tracing(service: str, *, endpoint: str | None, ratio: float) -> No
     if endpoint is None:
         return
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(ratio)),
+        sampler=ParentBased(PublisherDecides(ratio)),
         resource=Resource.create({SERVICE_NAME: service}),
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))

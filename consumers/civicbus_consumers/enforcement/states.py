@@ -1,0 +1,77 @@
+"""What enforcement decides on: the policy and the consents of its partitions, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from civicbus_schemas.codec import unframe
+from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
+from civicbus_schemas.errors import InvalidBytes, Stopped
+from civicbus_schemas.ids import AgreementRef, EventType
+from civicbus_schemas.page import Position
+from civicbus_schemas.policy import PolicySet, parse_policy_set
+from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
+from confluent_kafka import Message
+
+from civicbus_consumers.access.plan import Plan
+from civicbus_consumers.runtime.state import StateTail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyPlan:
+    """A policy set compiled, with the registry ids of its delivered types."""
+
+    policy: PolicySet
+    plan: Plan
+    schema_ids: Mapping[tuple[AgreementRef, EventType], int]
+
+
+class States:
+    """Follows the state topics; `prepare` makes the newest policy set ready for use.
+
+    The plan changes only inside `catch_up`, that is between batches.
+    """
+
+    def __init__(self, tail: StateTail, *, prepare: Callable[[PolicySet], ReadyPlan]) -> None:
+        self._tail, self._prepare = tail, prepare
+        self._consents: dict[bytes, bytes] = {}
+        self._announced: bytes | None = None
+        self._ready: ReadyPlan | None = None
+
+    def catch_up(self) -> tuple[Position, ...]:
+        """Know every state committed before this call; raises `Stopped` without a policy."""
+        positions = self._tail.catch_up(self._apply)
+        if self._announced is not None:
+            self._ready = self._prepare(parse_policy_set(self._announced))
+            self._announced = None
+        if self._ready is None:
+            raise Stopped("no policy set is announced", next_step="run `civicbus provision`")
+        return positions
+
+    @property
+    def ready(self) -> ReadyPlan:
+        """The newest plan; raises `Stopped` before the first `catch_up`."""
+        if self._ready is None:
+            raise Stopped("the state topics have not been read yet")
+        return self._ready
+
+    def consents_of(self, key: bytes) -> SubjectConsents:
+        """All consents of the subject with this topic pseudonym."""
+        body = self._consents.get(key)
+        return NO_CONSENTS if body is None else SubjectConsents.decode(body)
+
+    def _apply(self, message: Message) -> None:
+        topic, key, value = message.topic(), message.key(), message.value()
+        if topic == STATE_POLICY:
+            self._announced = value
+        elif topic == STATE_CONSENT and isinstance(key, bytes) and value is not None:
+            _, body = unframe(value)
+            self._consents[key] = body
+        else:
+            raise InvalidBytes("a state message without key or value", got=topic)
+
+
+def offset_of(positions: tuple[Position, ...], topic: str, partition: int) -> int:
+    """The position of one partition."""
+    return next(p.offset for p in positions if (p.topic, p.partition) == (topic, partition))

@@ -1,0 +1,139 @@
+"""The worker of one enforcement group: settle, then take, release, take, release.
+
+It counts its starts in the committed note. After three crashes at one place it takes events one
+by one and names each before it touches it; an event that crashes it then is set aside by the
+successor.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from civicbus_schemas.errors import Retryable, Stopped
+from civicbus_schemas.page import Position
+
+from civicbus_consumers.enforcement import metrics
+from civicbus_consumers.enforcement.broker import Sources
+from civicbus_consumers.enforcement.handler import (
+    Bench,
+    OnStep,
+    Released,
+    commit_positions,
+    nothing,
+    release_batch,
+)
+from civicbus_consumers.enforcement.note import FRESH, Coordinates, Note
+from civicbus_consumers.enforcement.rules import Taken
+from civicbus_consumers.runtime.health import Health
+
+HEARTBEAT_AFTER_S = 1.0
+
+
+class Worker:
+    """Takes batches and releases them, one after the other, in one thread.
+
+    `note` is the predecessor's.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        sources: Sources,
+        *,
+        note: Note,
+        health: Health,
+        batch_events: int,
+        batch_wait_s: float,
+        on_step: OnStep = nothing,
+    ) -> None:
+        self._bench, self._sources, self._health = bench, sources, health
+        self._batch_events, self._batch_wait_s = batch_events, batch_wait_s
+        self._on_step = on_step
+        self._inherited = note
+        self._standing = note  # what the next commit says of attempts
+        self._counted = False  # whether this start stands in the committed note
+        self._condemned = note.suspect
+        self._careful_left = batch_events if note.careful else 0
+        self._told = bench.recorder.chain.released
+        self._idle_since = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until asked to stop; raises what stops the group."""
+        self._health.ready()
+        while not stop.is_set():
+            self._health.beat()
+            limit = 1 if self._careful_left else self._batch_events
+            taken = self._sources.take(limit, wait_s=self._batch_wait_s)
+            if taken:
+                self._work(taken)
+                self._idle_since = time.monotonic()
+            else:
+                self._rest()
+
+    def _work(self, taken: Sequence[Taken]) -> None:
+        try:
+            self._announce(taken)
+            started = time.monotonic()
+            released = release_batch(
+                taken,
+                self._bench,
+                note=self._after(taken),
+                condemned=self._condemned,
+                on_step=self._on_step,
+            )
+        except (Retryable, Stopped):
+            # Not a crash of ours: this start shall not count against the events.
+            commit_positions(self._bench, self._bench.committed, note=self._inherited)
+            raise
+        self._settle(taken, released)
+        metrics.observe(released, seconds=time.monotonic() - started)
+
+    def _announce(self, taken: Sequence[Taken]) -> None:
+        """Count this start before its first batch; in careful mode name the event before it."""
+        if not self._counted:
+            self._standing = self._inherited.next_attempt()
+        suspect = self._condemned or (taken[0].at if self._careful_left else None)
+        if not self._counted or suspect != self._standing.suspect:
+            self._standing = replace(self._standing, suspect=suspect)
+            commit_positions(self._bench, self._positions(), note=self._standing)
+            self._counted = True
+
+    def _after(self, taken: Sequence[Taken]) -> Note:
+        """What the commit of this batch says: all is well, or what is still suspected."""
+        if self._careful_left <= 1 and self._outstanding(taken) is None:
+            return FRESH
+        return replace(self._standing, suspect=self._outstanding(taken))
+
+    def _outstanding(self, taken: Sequence[Taken]) -> Coordinates | None:
+        found = any(message.at == self._condemned for message in taken)
+        return None if found else self._condemned
+
+    def _settle(self, taken: Sequence[Taken], released: Released) -> None:
+        self._standing = self._after(taken)
+        self._condemned = self._outstanding(taken)
+        self._careful_left = max(0, self._careful_left - 1)
+        if self._condemned is not None:
+            self._careful_left = max(1, self._careful_left)
+        self._sources.put_back(released.rest)
+
+    def _positions(self) -> tuple[Position, ...]:
+        return self._bench.states.catch_up()
+
+    def _rest(self) -> None:
+        """Idle: let fences pass, and after a while say which page was released last."""
+        positions = self._positions()
+        if positions != self._bench.committed:
+            commit_positions(self._bench, positions, note=self._standing)
+        released = self._bench.recorder.chain.released
+        idle_s = time.monotonic() - self._idle_since
+        if released != self._told and idle_s > HEARTBEAT_AFTER_S:
+            self._bench.recorder.write(
+                self._bench.recorder.open_page(datetime.now(UTC)),
+                policy=self._bench.states.ready.plan.policy,
+                positions=positions,
+            )
+            self._told = released
