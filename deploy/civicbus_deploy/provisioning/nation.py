@@ -18,8 +18,10 @@ from typing import Any
 
 import rfc8785
 from civicbus_schemas.agreement import parse_agreement
+from civicbus_schemas.codec import SchemaDocument
 from civicbus_schemas.contract import parse_contract
 from civicbus_schemas.errors import Refused
+from civicbus_schemas.ids import EventType
 from civicbus_schemas.nation import DEFAULT_NATION
 from civicbus_schemas.policy import PolicySet, parse_policy_set
 
@@ -32,23 +34,39 @@ MAX_POLICY_BYTES = 1_000_000  # one message on state.policy.v1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nation:
-    """A reviewed nation: the policy set, and the bytes whose hash is its version."""
+    """A reviewed nation: the policy set, the bytes whose hash is its version, and the contracts'
+    documents with their keys in the order in which they were written."""
 
     policy: PolicySet
     data: bytes
+    documents: Mapping[EventType, SchemaDocument]
 
 
 def packaged_nation(name: str = DEFAULT_NATION) -> Path:
     """The folder of a nation that comes with the product."""
-    return Path(str(files(f"civicbus_schemas.{name}")))
+    return Path(str(files("civicbus_schemas"))) / name
 
 
-def load_nation(folder: Path | None = None) -> Nation:
-    """The nation in this folder, or the packaged one.
+def find_nation(chosen: Path | str | None) -> Path:
+    """The folder that is meant: none for the default, a packaged nation's name, or a path."""
+    name = str(chosen or DEFAULT_NATION)
+    folder = packaged_nation(name) if name.isidentifier() else Path(name)
+    if not (folder / "agencies.yaml").is_file():
+        raise InvalidNation(
+            "there is no such nation",
+            got=ascii(name),
+            expected="a folder with agencies.yaml, or the name of a packaged nation",
+            next_step="write a folder of the same name as ./name",
+        )
+    return folder.resolve()
+
+
+def load_nation(chosen: Path | str | None = None) -> Nation:
+    """The nation in this folder, or the packaged one of this name.
 
     Raises `InvalidNation`, which names file, line, reason and next step.
     """
-    root = (folder or packaged_nation()).resolve()
+    root = find_nation(chosen)
     agencies = read_yaml(root / "agencies.yaml", root=root)
     purposes = read_yaml(root / "purposes.yaml", root=root)
     contracts = dict(_contracts(root))
@@ -72,7 +90,8 @@ def load_nation(folder: Path | None = None) -> Nation:
             got=f"{len(data)} bytes",
             expected=f"at most {MAX_POLICY_BYTES}",
         )
-    return Nation(policy=policy, data=data)
+    documents = {EventType(name): document.content for name, document in contracts.items()}
+    return Nation(policy=policy, data=data, documents=documents)
 
 
 def _contracts(root: Path) -> Iterator[tuple[str, Document]]:

@@ -1,0 +1,174 @@
+"""Provisioning: makes broker, registry and connection files what the nation's files ask for.
+
+A second run changes nothing and says so. What is wrong is refused before anything is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from civicbus_schemas.ids import PolicyVersion
+
+from civicbus_deploy.embedded import secrets
+from civicbus_deploy.embedded.environment import environment
+from civicbus_deploy.embedded.state import StateFolder, write_file
+from civicbus_deploy.provisioning import steps
+from civicbus_deploy.provisioning.connections import Addresses, AgencyFile, agency_file
+from civicbus_deploy.provisioning.desired import Desired, desired_state
+from civicbus_deploy.provisioning.kafka import AdminAccess, Broker
+from civicbus_deploy.provisioning.nation import Nation, load_nation
+from civicbus_deploy.provisioning.registry import SchemaStore
+from civicbus_deploy.provisioning.steps import Actual, Step, plan
+
+S = TypeVar("S", bound=Step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisioningReport:
+    """What provisioning did, or with `applied` false what it would do."""
+
+    policy: PolicyVersion
+    steps: tuple[Step, ...]
+    applied: bool
+
+    def lines(self) -> list[str]:
+        """The report for people: one line a step, and a line that sums up."""
+        if not self.steps:
+            return [f"nothing to change: policy {self.policy[:16]}… is in force"]
+        verb = "done" if self.applied else "planned, nothing changed"
+        return [*map(str, self.steps), f"{len(self.steps)} steps {verb}"]
+
+
+def provision(
+    home: Path, nation: Path | str | None = None, *, plan_only: bool = False
+) -> ProvisioningReport:
+    """Bring the stack of this state folder to what the nation's folder asks for.
+
+    Raises `InvalidNation`, `Incompatible`, `PartitionsDiffer`, `PositionLost` before anything is
+    changed, `Unavailable` or `Overdue` when a server does not answer; then run it again.
+    """
+    loaded = load_nation(nation)
+    site = Site.open(home)
+    desired = site.desired(loaded)
+    todo = plan(desired, site.actual(desired))
+    if not plan_only:
+        site.apply(todo, loaded)
+    return ProvisioningReport(policy=loaded.policy.version, steps=todo, applied=not plan_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One stack: its state folder, broker and registry."""
+
+    folder: StateFolder
+    addresses: Addresses
+    broker: Broker
+    registry: SchemaStore
+
+    @classmethod
+    def open(cls, home: Path) -> Site:
+        """The stack of a state folder, which must run."""
+        folder = StateFolder.at(home)
+        env = environment(folder)
+        access = AdminAccess(
+            bootstrap=env["bootstrap"],
+            username=env["admin_user"],
+            password_file=Path(env["admin_secret_file"]),
+        )
+        addresses = Addresses(
+            bootstrap=env["bootstrap"],
+            registry_url=env["registry_url"],
+            lookup_url=env["lookup_url"],
+        )
+        return cls(folder, addresses, Broker(access), SchemaStore(env["registry_url"]))
+
+    def desired(self, nation: Nation) -> Desired:
+        """What the nation asks of this stack."""
+        agencies = nation.policy.agencies.values()
+        return desired_state(
+            nation.policy,
+            documents=nation.documents,
+            brokers=self.broker.count_brokers(),
+            connections=tuple(
+                agency_file(agency, self.addresses, secrets=self.folder.secrets)
+                for agency in agencies
+            ),
+        )
+
+    def actual(self, desired: Desired) -> Actual:
+        """What this stack holds of it now."""
+        topics = self.broker.read_topics(topic.name for topic in desired.topics)
+        started = self.broker.read_starts(desired.starts)
+        unstarted = [s for s in desired.starts if s not in started and s.topic in topics]
+        policy = self.broker.read_policy()
+        return Actual(
+            topics=topics,
+            passwords=frozenset(filter(self._holds_password, self.broker.read_users())),
+            grants=self.broker.read_grants(),
+            started=started,
+            occupied=self.broker.read_occupied({(s.topic, s.partition) for s in unstarted}),
+            schemas=self.registry.read_versions(desired.subjects),
+            connections=frozenset(filter(self._is_written, desired.connections)),
+            policy=None if policy is None else _version(policy),
+        )
+
+    def _holds_password(self, user: str) -> bool:
+        return (self.folder.secrets / f"kafka-{user}").exists()
+
+    def _is_written(self, connection: AgencyFile) -> bool:
+        path = self.folder.agencies / f"{connection.agency}.json"
+        keys = [connection.topic_key_file, connection.token_key_file]
+        return (
+            path.exists()
+            and path.read_bytes() == connection.to_json()
+            and all(Path(key).exists() for key in keys if key)
+        )
+
+    def apply(self, todo: Sequence[Step], nation: Nation) -> None:
+        """Take the steps in the order of `steps`; taking them twice does no harm."""
+        # 1 topics
+        if created := _of(steps.CreateTopic, todo):
+            self.broker.create_topics([step.topic for step in created])
+        for change in _of(steps.ConfigureTopic, todo):
+            self.broker.configure_topic(change.name, change.changes)
+        # 2 positions, before anybody may publish
+        for start in _of(steps.StartGroup, todo):
+            self.broker.start_group(start.group, start.starts)
+        # 3 schemas
+        self.registry.register(step.subject for step in _of(steps.Register, todo))
+        # 4 passwords
+        for user in _of(steps.SetPassword, todo):
+            self._set_password(user.principal)
+        # 5 grants and connection files
+        if allowed := _of(steps.Allow, todo):
+            self.broker.allow([step.grant for step in allowed])
+        if revoked := _of(steps.Revoke, todo):
+            self.broker.revoke([step.grant for step in revoked])
+        for written in _of(steps.WriteConnection, todo):
+            self._write_connection(written.connection)
+        # 6 the policy, which sets the bus going
+        if _of(steps.Announce, todo):
+            self.broker.announce_policy(nation.data)
+
+    def _set_password(self, principal: str) -> None:
+        secrets.get_or_create(self.folder.home, f"kafka-{principal}")
+        self.broker.set_password(principal, secrets.read(self.folder.home, f"kafka-{principal}"))
+
+    def _write_connection(self, connection: AgencyFile) -> None:
+        home, agency = self.folder.home, connection.agency
+        secrets.get_or_create(home, f"token-{agency}.pem", secrets.ed25519_pem)
+        secrets.get_or_create(home, "topic-key", secrets.hex_key)
+        self.folder.agencies.mkdir(mode=0o700, exist_ok=True)
+        write_file(self.folder.agencies / f"{agency}.json", connection.to_json())
+
+
+def _of(kind: type[S], todo: Sequence[Step]) -> list[S]:
+    return [step for step in todo if isinstance(step, kind)]
+
+
+def _version(announced: bytes) -> PolicyVersion:
+    return PolicyVersion(hashlib.sha256(announced).hexdigest())
