@@ -23,7 +23,7 @@ from civicbus_producers.kafka import (
 )
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import Connection
-from civicbus_schemas.errors import BusError, Forbidden, Refused, Retryable, Stopped
+from civicbus_schemas.errors import BusError, Refused, Retryable, Stopped, Unavailable
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -43,6 +43,7 @@ log = logging.getLogger("civicbus.subscription")
 _GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _SLICE_S = 0.2
 _TIMEOUT_S = 10.0
+_JOIN_TIMEOUT_S = 30.0
 _COMMIT_INTERVAL_MS = 1_000
 
 
@@ -63,6 +64,7 @@ class Subscription:
         self._unread: tuple[Position, Progress] | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._joined = False
         self._closed = False
         with kafka_errors_translated("subscribing"):
             consumer.subscribe(
@@ -94,7 +96,7 @@ class Subscription:
             raise Refused("settings of another agency", got=connection.agency, expected=agency)
         if not _GROUP_NAME.fullmatch(name):
             raise Refused("malformed name of a group", expected=_GROUP_NAME.pattern)
-        topics = _topics(connection, families)
+        topics = connection.topics_of(families)
         errors = ConnectionErrors(client_id=f"{agency}-subscription")
         config = consumer_config(
             connection,
@@ -125,15 +127,15 @@ class Subscription:
         `DeliveriesExpired`; `Forbidden`; and `Unavailable` when the registry, or at the end of
         `idle_s` the broker, does not answer. After a `Retryable` error iterate again.
         """
+        if self._closed:
+            raise Refused("this subscription is closed", next_step="connect again")
         last = time.monotonic()
         while not self._stopping.is_set():
-            message = self._poll()
+            message = self._poll(_SLICE_S if idle_s is None else min(_SLICE_S, idle_s))
             if message is not None:
                 yield self._read(message)
                 last = time.monotonic()
-            elif idle_s is not None and time.monotonic() - last >= idle_s:
-                with kafka_errors_translated("asking whether more deliveries are there"):
-                    self._consumer.list_topics(timeout=_TIMEOUT_S)
+            elif idle_s is not None and self._is_idle(time.monotonic() - last, idle_s):
                 return
 
     def pass_over(self, position: Position) -> None:
@@ -165,11 +167,19 @@ class Subscription:
         finally:
             self._consumer.close()
 
-    def _poll(self) -> Message | None:
-        if self._closed:
-            raise Refused("this subscription is closed", next_step="connect again")
+    def _is_idle(self, quiet_s: float, idle_s: float) -> bool:
+        """Whether nothing more is there: known only to a member whom the broker answers."""
+        if quiet_s < (idle_s if self._joined else max(idle_s, _JOIN_TIMEOUT_S)):
+            return False
+        with kafka_errors_translated("asking whether more deliveries are there"):
+            self._consumer.list_topics(timeout=_TIMEOUT_S)
+        if not self._joined:
+            raise Unavailable("the group has not admitted this member", got=f"{quiet_s:.0f} s")
+        return True
+
+    def _poll(self, timeout_s: float) -> Message | None:
         with kafka_errors_translated("receiving"):
-            message = self._consumer.poll(_SLICE_S)
+            message = self._consumer.poll(timeout_s)
         if message is None:
             return None
         error = message.error()
@@ -243,6 +253,7 @@ class Subscription:
                 if start.offset < 0:
                     start.offset = OFFSET_BEGINNING
             self._consumer.incremental_assign(starts)
+        self._joined = True
         with self._lock:
             self._progress |= {(p.topic, p.partition): Progress() for p in starts}
 
@@ -281,16 +292,3 @@ def _log_failed_commit(error: KafkaError | None, _: list[TopicPartition]) -> Non
     """librdkafka tries again with the next commit; `close` raises when the last one fails."""
     if error is not None and error.code() != KafkaError._NO_OFFSET:
         log.warning("committing acknowledgements: %s", error.name())
-
-
-def _topics(connection: Connection, families: Iterable[str] | None) -> list[str]:
-    by_family = {topic.split(".")[2]: topic for topic in connection.delivery_topics}
-    wanted = list(by_family) if families is None else list(families)
-    unknown = [family for family in wanted if family not in by_family]
-    if unknown or not wanted:
-        raise Forbidden(
-            f"{connection.agency} gets no deliveries of {', '.join(unknown) or 'any family'}",
-            expected=f"families among {', '.join(by_family) or 'none'}",
-            next_step="an agreement must name this agency as recipient",
-        )
-    return [by_family[family] for family in wanted]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from civicbus_schemas.errors import InvalidIdentifier, Refused
+from civicbus_schemas.errors import Forbidden, InvalidIdentifier, Refused
 from civicbus_schemas.ids import AgencyId, agency_id
 
 AGENCY_FILE = "CIVICBUS_AGENCY_FILE"
@@ -58,6 +59,8 @@ class Connection:
         require_private_path(self.bootstrap, security_protocol=self.security_protocol)
         if urlsplit(self.registry_url).scheme not in {"http", "https"}:
             raise InvalidSettings("malformed registry_url", expected="an http or https address")
+        if not all(re.fullmatch(r"dlv\.[^.]+\.[^.]+\.v1", t) for t in self.delivery_topics):
+            raise InvalidSettings("malformed delivery_topics", expected="dlv.<agency>.<family>.v1")
 
     @classmethod
     def load(cls, agency: str, *, environment: Mapping[str, str] = os.environ) -> Self:
@@ -105,6 +108,19 @@ class Connection:
                 "this agency publishes nothing", got="no topic_key_file", next_step="provision it"
             )
         return read_key(self.topic_key_file)
+
+    def topics_of(self, families: Iterable[str] | None = None) -> list[str]:
+        """The delivery topics of some families, all by default; raises `Forbidden`."""
+        by_family = {topic.split(".")[2]: topic for topic in self.delivery_topics}
+        wanted = list(by_family) if families is None else list(families)
+        unknown = [family for family in wanted if family not in by_family]
+        if unknown or not wanted:
+            raise Forbidden(
+                f"{self.agency} gets no deliveries of {', '.join(unknown) or 'any family'}",
+                expected=f"families among {', '.join(by_family) or 'none'}",
+                next_step="an agreement must name this agency as recipient",
+            )
+        return [by_family[family] for family in wanted]
 
 
 def _checked(document: Any, path: Path) -> dict[str, Any]:

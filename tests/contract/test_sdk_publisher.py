@@ -131,7 +131,7 @@ Wrong = Callable[[Publisher], object]
             id="time-without-zone",
         ),
         pytest.param(
-            lambda p: p.publish({"child": CHILD_NAME}, subject=CHILD_PIN),  # type: ignore[arg-type]
+            lambda p: p.publish({"child": CHILD_NAME}, subject=CHILD_PIN),
             InvalidEvent,
             id="no-event",
         ),
