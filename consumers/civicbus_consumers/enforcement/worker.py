@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from civicbus_schemas.errors import Retryable, Stopped
-from civicbus_schemas.page import Position
 
 from civicbus_consumers.enforcement import metrics
 from civicbus_consumers.enforcement.broker import Sources
@@ -53,9 +52,9 @@ class Worker:
         self._bench, self._sources, self._health = bench, sources, health
         self._batch_events, self._batch_wait_s = batch_events, batch_wait_s
         self._on_step = on_step
-        self._inherited = note
-        self._standing = note  # what the next commit says of attempts
-        self._counted = False  # whether this start stands in the committed note
+        self._settled = note  # what a successor inherits if this worker ends without a crash
+        self._standing = note  # what stands in the last commit
+        self._counted = False  # whether this life stands in the committed note
         self._condemned = note.suspect
         self._careful_left = batch_events if note.careful else 0
         self._told = bench.recorder.chain.released
@@ -73,6 +72,8 @@ class Worker:
                 self._idle_since = time.monotonic()
             else:
                 self._rest()
+        if self._standing != self._settled:
+            commit_positions(self._bench, self._bench.committed, note=self._settled)
 
     def _work(self, taken: Sequence[Taken]) -> None:
         try:
@@ -86,27 +87,31 @@ class Worker:
                 on_step=self._on_step,
             )
         except (Retryable, Stopped):
-            # Not a crash of ours: this start shall not count against the events.
-            commit_positions(self._bench, self._bench.committed, note=self._inherited)
+            # The outside failed, not an event: this life shall not count against the events.
+            commit_positions(self._bench, self._bench.committed, note=self._settled)
             raise
         self._settle(taken, released)
         metrics.observe(released, seconds=time.monotonic() - started)
 
     def _announce(self, taken: Sequence[Taken]) -> None:
-        """Count this start before its first batch; in careful mode name the event before it."""
-        if not self._counted:
-            self._standing = self._inherited.next_attempt()
+        """Count this life before its first batch; in careful mode name the event before it."""
         suspect = self._condemned or (taken[0].at if self._careful_left else None)
-        if not self._counted or suspect != self._standing.suspect:
-            self._standing = replace(self._standing, suspect=suspect)
-            commit_positions(self._bench, self._positions(), note=self._standing)
-            self._counted = True
+        standing = replace(self._standing, suspect=suspect)
+        if not self._counted:
+            standing = standing.next_attempt()
+        if standing != self._standing:
+            commit_positions(self._bench, self._bench.states.catch_up(), note=standing)
+            self._standing, self._counted = standing, True
 
     def _after(self, taken: Sequence[Taken]) -> Note:
-        """What the commit of this batch says: all is well, or what is still suspected."""
-        if self._careful_left <= 1 and self._outstanding(taken) is None:
-            return FRESH
-        return replace(self._standing, suspect=self._outstanding(taken))
+        """What the commit of this batch says: all is well, or what is still suspected.
+
+        The attempt is then 1, this life's first at the next place.
+        """
+        outstanding = self._outstanding(taken)
+        if self._careful_left <= 1 and outstanding is None:
+            return FRESH.next_attempt()
+        return replace(self._standing, suspect=outstanding)
 
     def _outstanding(self, taken: Sequence[Taken]) -> Coordinates | None:
         found = any(message.at == self._condemned for message in taken)
@@ -114,18 +119,16 @@ class Worker:
 
     def _settle(self, taken: Sequence[Taken], released: Released) -> None:
         self._standing = self._after(taken)
+        self._settled = replace(self._standing, attempt=self._standing.attempt - 1)
         self._condemned = self._outstanding(taken)
         self._careful_left = max(0, self._careful_left - 1)
         if self._condemned is not None:
             self._careful_left = max(1, self._careful_left)
         self._sources.put_back(released.rest)
 
-    def _positions(self) -> tuple[Position, ...]:
-        return self._bench.states.catch_up()
-
     def _rest(self) -> None:
         """Idle: let fences pass, and after a while say which page was released last."""
-        positions = self._positions()
+        positions = self._bench.states.catch_up()
         if positions != self._bench.committed:
             commit_positions(self._bench, positions, note=self._standing)
         released = self._bench.recorder.chain.released

@@ -1,0 +1,139 @@
+"""Fakes of what the release step works with; they write one journal, so that order can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from civicbus_consumers.access.plan import compile_plan
+from civicbus_consumers.enforcement.broker import Outgoing
+from civicbus_consumers.enforcement.note import Coordinates, Note
+from civicbus_consumers.enforcement.rules import Taken
+from civicbus_consumers.enforcement.states import ReadyPlan
+from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
+from civicbus_schemas.errors import Fatal, Unavailable
+from civicbus_schemas.page import Page, Position
+from civicbus_schemas.policy import PolicySet
+from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
+
+
+@dataclass
+class Journal:
+    """Everything that was done to the outside world, in order."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def note(self, line: str) -> None:
+        """Write a line."""
+        self.lines.append(line)
+
+
+@dataclass
+class FakePageLog:
+    """Keeps pages in memory. `fails`: raises and did not persist; `lies`: persisted and raises."""
+
+    journal: Journal
+    fails: bool = False
+    lies: bool = False
+    pages: list[Page] = field(default_factory=list)
+
+    def append(
+        self, body: bytes, *, traceparent: str | None = None, on_sent: object = None
+    ) -> None:
+        """Keep a page, or fail as the switches say."""
+        del traceparent, on_sent
+        if self.fails:
+            raise Unavailable("the page topic does not acknowledge")
+        self.pages.append(Page.decode(body))
+        self.journal.note("page")
+        if self.lies:
+            raise Unavailable("the acknowledgement was lost")
+
+
+@dataclass
+class FakeStates:
+    """States that are always caught up; `raises` is raised instead."""
+
+    ready: ReadyPlan
+    consents: Mapping[bytes, SubjectConsents] = field(default_factory=dict)
+    raises: Exception | None = None
+    offset: int = 10
+
+    def catch_up(self) -> tuple[Position, ...]:
+        """The positions of three partitions."""
+        if self.raises:
+            raise self.raises
+        return (
+            Position(topic=STATE_POLICY, partition=0, offset=1),
+            Position(topic=STATE_CONSENT, partition=0, offset=self.offset),
+            Position(topic=STATE_CONSENT, partition=2, offset=self.offset),
+        )
+
+    def consents_of(self, key: bytes) -> SubjectConsents:
+        """The consents that were set for a key."""
+        return self.consents.get(key, NO_CONSENTS)
+
+
+@dataclass
+class FakeReleases:
+    """Transactions in memory. `fails_at` names the call that raises `Fatal`."""
+
+    journal: Journal
+    fails_at: str | None = None
+    produced: list[Outgoing] = field(default_factory=list)
+    committed: list[tuple[Sequence[Coordinates], Note]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Begin."""
+        self._do("begin")
+
+    def produce(self, message: Outgoing) -> None:
+        """Produce."""
+        self._do(f"produce {message.topic}")
+        self.produced.append(message)
+
+    def send_offsets(
+        self, sources: Sequence[Coordinates], positions: Sequence[Position], note: Note
+    ) -> None:
+        """Send offsets with a note."""
+        del positions
+        self._do("offsets")
+        self._sent = (sources, note)
+
+    def commit(self) -> None:
+        """Commit."""
+        self._do("commit")
+        self.committed.append(self._sent)
+
+    def _do(self, call: str) -> None:
+        if self.fails_at == call.split()[0]:
+            raise Fatal(f"{call} failed")
+        self.journal.note(call)
+
+
+@dataclass
+class FakeSources:
+    """Messages that wait in memory, taken in order."""
+
+    waiting: list[Taken] = field(default_factory=list)
+
+    def take(self, limit: int, *, wait_s: float) -> list[Taken]:
+        """The first messages."""
+        del wait_s
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return taken
+
+    def put_back(self, rest: Sequence[Taken]) -> None:
+        """Give messages back."""
+        self.waiting = [*rest, *self.waiting]
+
+
+def ready(policy: PolicySet) -> ReadyPlan:
+    """A policy set made ready; schema ids count from 100."""
+    plan = compile_plan(policy, pairwise_key_of=lambda agency: agency.encode().ljust(32, b"\0"))
+    names = [
+        (release.agreement.ref, event_type)
+        for (_, event_type), planned in plan.types.items()
+        for release in planned.releases
+    ]
+    return ReadyPlan(policy=policy, plan=plan, schema_ids={n: 100 + i for i, n in enumerate(names)})

@@ -1,0 +1,50 @@
+"""Own processes that kill or pause themselves at a step, for the tests of invariants.
+
+`python -m tests.workers enforcement --settings FILE --die-at page-sent:3` dies by SIGKILL when it
+comes to that step for the third time; `--pause-at` stops itself there by SIGSTOP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from civicbus_consumers.enforcement.app import run
+from civicbus_consumers.enforcement.settings import EnforcementSettings
+from civicbus_consumers.runtime.process import run_process
+
+
+def at_step(place: str, number: signal.Signals) -> Callable[[str], None]:
+    """Sends itself a signal at the n-th coming of a step, `step:n`."""
+    step, _, nth = place.partition(":")
+    seen: Counter[str] = Counter()
+
+    def on_step(now: str) -> None:
+        seen[now] += 1
+        if now == step and seen[now] == int(nth or 1):
+            os.kill(os.getpid(), number)
+
+    return on_step
+
+
+def main() -> int:
+    """Run one room."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("room", choices=["enforcement"])
+    parser.add_argument("--settings", type=Path, required=True)
+    parser.add_argument("--die-at")
+    parser.add_argument("--pause-at")
+    options = parser.parse_args()
+    settings = EnforcementSettings.read(options.settings)
+    signal_ = signal.SIGKILL if options.die_at else signal.SIGSTOP
+    on_step = at_step(options.die_at or options.pause_at, signal_)
+    return run_process(settings.name, lambda stop: run(settings, stop, on_step=on_step))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
