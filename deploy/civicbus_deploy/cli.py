@@ -138,8 +138,9 @@ def status(home: Home = None, as_json: AsJson = False) -> None:
 def doctor(home: Home = None, as_json: AsJson = False) -> None:
     """Green, yellow or red for every part, with the next step."""
     from civicbus_deploy.embedded import doctor as practice
+    from civicbus_deploy.embedded.examination import examine
 
-    findings = practice.examine(StateFolder.at(home))
+    findings = examine(StateFolder.at(home))
     if as_json:
         _print_json({finding.part: finding.to_json() for finding in findings})
     else:

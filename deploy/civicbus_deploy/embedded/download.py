@@ -25,6 +25,7 @@ from civicbus_deploy.embedded.failures import NoNetwork
 
 ATTEMPTS = 3
 TIMEOUT_S = 30
+PAUSE_S = 1.0
 Advance = Callable[[int], None]
 
 
@@ -49,7 +50,7 @@ class MavenFetcher:
                         next_step="check network and proxy (HTTPS_PROXY), then call it again: "
                         "what has arrived and is genuine is kept",
                     ) from error
-                time.sleep(attempt)
+                time.sleep(PAUSE_S * attempt)
         raise AssertionError("unreachable")
 
     def _attempt(self, artifact: Artifact, into: Path) -> Path:

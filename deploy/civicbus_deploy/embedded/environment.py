@@ -13,7 +13,7 @@ from civicbus_deploy.embedded.state import StateFolder, read_json
 def environment(folder: StateFolder) -> dict[str, str]:
     """The stack's own connection; true also while the stack is down."""
     _require_state(folder)
-    ports = ground.read_stack(folder)["ports"]
+    ports = ground.known_ports(folder)
     return {
         "bootstrap": f"{HOST}:{ports['kafka']}",
         "security_protocol": kafka.SECURITY_PROTOCOL,

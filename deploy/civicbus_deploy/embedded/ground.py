@@ -35,6 +35,11 @@ def choose_ports(folder: StateFolder) -> dict[str, int]:
     return chosen
 
 
+def known_ports(folder: StateFolder) -> dict[str, int]:
+    """The ports as they were chosen; empty before the first start."""
+    return dict(read_stack(folder).get("ports", {}))
+
+
 def read_stack(folder: StateFolder) -> dict[str, Any]:
     """stack.json, checked; empty before the first start."""
     stack = read_json(folder.stack_file)

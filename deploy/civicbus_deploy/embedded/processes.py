@@ -134,8 +134,12 @@ class RunningProcess:
 
     def stop(self) -> None:
         """Ask it to end, make it end after its time, and wait for the end."""
-        self.identity.end(timeout_s=self.spec.stop_timeout_s, stop_signal=self.spec.stop_signal)
-        self._popen.wait(10)
+        self._popen.send_signal(signal.SIGCONT)  # a paused process hears nothing
+        self._popen.send_signal(self.spec.stop_signal)
+        try:
+            self._popen.wait(self.spec.stop_timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def kill(self) -> None:
         """End it without warning, as a crash would."""

@@ -1,0 +1,181 @@
+"""How far behind every reader of a topic is: in messages, and in seconds.
+
+Seconds are the age of the oldest message that a group has not committed; a reader at the end is 0 s
+behind, however long nothing was published. No value or key of a message is looked at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from civicbus_schemas.topics import AUDIT_PAGE
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from civicbus_deploy.embedded import kafka, secrets
+from civicbus_deploy.embedded.failures import ServerNotReady
+
+_TIMEOUT_S = 10.0
+_READ_S = 5.0
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """One group on one topic. `recipient` is the agency of a delivery topic, else None."""
+
+    topic: str
+    group: str
+    recipient: str | None
+    messages: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """For `status --json`."""
+        return asdict(self)
+
+
+def measure(home: Path, port: int) -> tuple[Lag, ...]:
+    """The lag of every group on every topic it has ever committed on."""
+    admin = kafka.admin_client(home, port)
+    committed = _committed(admin)
+    ends = _ends(admin, {place for places in committed.values() for place in places})
+    behind = {
+        (group, place): offset
+        for group, places in committed.items()
+        for place, offset in places.items()
+        if place in ends and offset < ends[place]
+    }
+    times = _times(home, port, {(place, offset) for (_, place), offset in behind.items()})
+    now = time.time()
+    rows = [
+        _lag_of(group, topic, places, ends=ends, times=times, now=now)
+        for group, places in committed.items()
+        for topic in sorted({topic for topic, _ in places})
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.topic, row.group)))
+
+
+def _lag_of(
+    group: str,
+    topic: str,
+    places: Mapping[Place, int],
+    *,
+    ends: Mapping[Place, int],
+    times: Mapping[tuple[Place, int], float],
+    now: float,
+) -> Lag:
+    messages, oldest = 0, now
+    for place, offset in places.items():
+        # nothing readable there: only markers of transactions lie between offset and end
+        if place[0] == topic and (place, offset) in times:
+            messages += ends[place] - offset
+            oldest = min(oldest, times[place, offset])
+    return Lag(
+        topic=topic,
+        group=group,
+        recipient=recipient_of(topic),
+        messages=messages,
+        seconds=round(now - oldest, 3),
+    )
+
+
+def recipient_of(topic: str) -> str | None:
+    """The agency that a delivery topic belongs to."""
+    parts = topic.split(".")
+    return parts[1] if parts[0] == "dlv" and len(parts) > 2 else None
+
+
+def sealing_backlog(lags: Iterable[Lag]) -> int | None:
+    """Pages that are durable and not yet sealed; None while nobody has sealed any."""
+    return max((lag.messages for lag in lags if lag.topic == AUDIT_PAGE), default=None)
+
+
+def _committed(admin: AdminClient) -> dict[str, dict[Place, int]]:
+    """Group → place → committed offset."""
+    groups = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S).valid
+    found = {}
+    for group in groups:
+        request = [ConsumerGroupTopicPartitions(group.group_id)]
+        (future,) = admin.list_consumer_group_offsets(request).values()
+        positions = future.result(_TIMEOUT_S).topic_partitions
+        found[group.group_id] = {
+            (position.topic, position.partition): position.offset
+            for position in positions
+            if position.offset >= 0
+        }
+    return found
+
+
+def _ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
+    """Place → last stable offset; a topic that is gone is left out."""
+    request = dict.fromkeys([TopicPartition(*place) for place in places], _LATEST)
+    if not request:
+        return {}
+    futures = admin.list_offsets(request, isolation_level=IsolationLevel.READ_COMMITTED)
+    return {
+        (asked.topic, asked.partition): future.result(_TIMEOUT_S).offset
+        for asked, future in futures.items()
+        if future.exception(_TIMEOUT_S) is None
+    }
+
+
+def _times(home: Path, port: int, wanted: set[tuple[Place, int]]) -> dict[tuple[Place, int], float]:
+    """When the first readable message at or after each offset was written; none: left out."""
+    found: dict[tuple[Place, int], float] = {}
+    pending = sorted(wanted)
+    while pending:  # one round per distinct offset of a partition, nearly always one in all
+        now = dict(reversed(pending))
+        found |= _first_times(home, port, now)
+        pending = [(place, offset) for place, offset in pending if now[place] != offset]
+    return found
+
+
+def _first_times(
+    home: Path, port: int, places: Mapping[Place, int]
+) -> dict[tuple[Place, int], float]:
+    password = secrets.read(home, "kafka-admin")
+    config = kafka.client_config(port, username=kafka.ADMIN, password=password)
+    consumer = Consumer(
+        {
+            **config,
+            "group.id": "civicbus-status",  # needed by the client, never joined or committed
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "log_level": 0,
+        }
+    )
+    found: dict[tuple[Place, int], float] = {}
+    try:
+        consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
+        unanswered = set(places)
+        deadline = time.monotonic() + _READ_S
+        while unanswered and time.monotonic() < deadline:
+            message = consumer.poll(0.2)
+            if message is None:
+                continue
+            place = (message.topic() or "", message.partition() or 0)
+            error = message.error()
+            if place in unanswered and error is None:
+                found[place, places[place]] = message.timestamp()[1] / 1000
+            if error is None or error.code() == KafkaError._PARTITION_EOF:
+                unanswered.discard(place)
+                consumer.pause([TopicPartition(*place)])
+    finally:
+        consumer.close()
+    if unanswered:
+        raise ServerNotReady("Kafka did not give the messages that groups are behind at")
+    return found

@@ -1,0 +1,178 @@
+"""What `civicbus status` says: which processes run, how far behind they are, the seal's age."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+from civicbus_schemas.errors import Retryable
+from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.table import Table
+
+from civicbus_deploy.embedded import ground, lag
+from civicbus_deploy.embedded.failures import NoStack
+from civicbus_deploy.embedded.lag import Lag
+from civicbus_deploy.embedded.lifecycle import Supervision, answers, supervision
+from civicbus_deploy.embedded.own import specs_of
+from civicbus_deploy.embedded.server import Ground
+from civicbus_deploy.embedded.servers import ALL, Servers
+from civicbus_deploy.embedded.state import StateFolder, read_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessState:
+    """One process as it is now. `ready` is its own answer, not our record of it."""
+
+    name: str
+    state: str
+    ready: bool
+    pid: int | None
+    deaths: int
+    last_exit: str | None
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The whole stack. Lags and backlog are None while Kafka does not answer."""
+
+    phase: str
+    processes: tuple[ProcessState, ...]
+    lags: tuple[Lag, ...] | None
+    sealing_backlog: int | None
+    checkpoint_age_s: float | None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything that should run runs and says that it is ready."""
+        return self.phase == "serving" and all(process.ready for process in self.processes)
+
+    @property
+    def memory_mib(self) -> int:
+        """What all processes hold, shared pages counted once."""
+        return sum(process.memory_mib for process in self.processes)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `status --json`."""
+        return {**asdict(self), "healthy": self.healthy, "memory_mib": self.memory_mib}
+
+
+def status(folder: StateFolder) -> Status:
+    """Ask everything that should run in this folder."""
+    if not folder.exists:
+        raise NoStack(
+            f"there is no stack in {folder.home}",
+            expected="a state folder made by civicbus up",
+            next_step="civicbus up, or name the folder with --home",
+        )
+    processes = process_states(folder)
+    lags = None
+    if any(process.name == "kafka" and process.ready for process in processes):
+        lags = _lags(folder)
+    return Status(
+        phase=phase_of(supervision(folder)),
+        processes=processes,
+        lags=lags,
+        sealing_backlog=None if lags is None else lag.sealing_backlog(lags),
+        checkpoint_age_s=checkpoint_age_s(folder),
+    )
+
+
+def phase_of(now: Supervision | None) -> str:
+    """starting, serving, stopping; `unsupervised` after the supervisor was killed; `down`."""
+    if now is None:
+        return "down"
+    if now.phase == "failed":
+        return "down"
+    return now.phase if now.alive else "unsupervised"
+
+
+def _lags(folder: StateFolder) -> tuple[Lag, ...] | None:
+    try:
+        return lag.measure(folder.home, ground.known_ports(folder)["kafka"])
+    except (KafkaException, Retryable):
+        return None
+
+
+def process_states(folder: StateFolder) -> tuple[ProcessState, ...]:
+    """Every server and own process that the supervisor knows, each asked at the same time."""
+    now = supervision(folder)
+    reports = dict(now.processes) if now else {}
+    ports = ground.known_ports(folder)
+    known = Servers(Ground(folder=folder, ports=ports, parts={}), ALL).servers
+    urls = {spec.name: spec.ready_url for spec in specs_of(read_json(folder.plan_file))}
+
+    def is_ready(name: str) -> bool:
+        return known[name].is_ready() if name in known else answers(urls.get(name))
+
+    with ThreadPoolExecutor(max(1, len(reports))) as pool:
+        ready = list(pool.map(is_ready, reports))
+    return tuple(
+        _process_state(name, report, ready=answer)
+        for (name, report), answer in zip(reports.items(), ready, strict=True)
+    )
+
+
+def _process_state(name: str, report: Mapping[str, Any], *, ready: bool) -> ProcessState:
+    return ProcessState(
+        name=name,
+        state=report["state"],
+        ready=ready,
+        pid=report["pid"],
+        deaths=report["deaths"],
+        last_exit=report["last_exit"],
+        memory_mib=_memory_mib(report["pid"]),
+    )
+
+
+def _memory_mib(pid: int | None) -> int:
+    """What a process and its children hold; a page shared by n of them counts as 1/n."""
+    if pid is None:
+        return 0
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        return int(sum(process.memory_full_info().pss for process in family) / 2**20)
+    except psutil.Error:
+        return 0
+
+
+def checkpoint_age_s(folder: StateFolder) -> float | None:
+    """Seconds since the ledger's checkpoint was last signed; None before the first."""
+    try:
+        return round(time.time() - (folder.ledger / "checkpoint").stat().st_mtime, 1)
+    except FileNotFoundError:
+        return None
+
+
+def show(found: Status) -> None:
+    """Print it for people, on stdout."""
+    console = Console()
+    processes = Table("process", "state", "ready", "pid", "deaths", "MiB", title=found.phase)
+    for process in found.processes:
+        processes.add_row(
+            process.name,
+            process.state if process.last_exit is None else f"{process.state}, {process.last_exit}",
+            "[green]yes" if process.ready else "[red]no",
+            str(process.pid or "-"),
+            str(process.deaths),
+            str(process.memory_mib),
+        )
+    console.print(processes)
+    if found.lags:
+        lags = Table("topic", "group", "recipient", "messages", "seconds", title="behind")
+        for row in found.lags:
+            cells = (row.topic, row.group, row.recipient or "-", f"{row.messages:,}")
+            lags.add_row(*cells, f"{row.seconds:.1f}")
+        console.print(lags)
+    console.print(f"memory {found.memory_mib:,} MiB")
+    console.print(f"pages waiting for their seal: {_known(found.sealing_backlog)}")
+    console.print(f"age of the checkpoint: {_known(found.checkpoint_age_s)} s")
+
+
+def _known(value: float | None) -> str:
+    return "-" if value is None else f"{value:,}"
