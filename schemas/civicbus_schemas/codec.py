@@ -118,8 +118,9 @@ class AvroType:
     def decode_single_object(self, data: bytes) -> dict[str, Any]:
         """The datum of a single object of this schema; raises `InvalidBytes`.
 
-        Evidence has one spelling: what another reader of Avro might refuse or take otherwise
-        (an `int` beyond 32 bits, a negative branch, a number longer than it need be) is refused.
+        Evidence has one spelling: what another reader of Avro might refuse or take otherwise (a
+        negative branch, a number longer than it need be) is refused. fastavro lets an `int` go
+        beyond 32 bits, so leaves count in `long`.
         """
         if not self.wrote(data):
             raise InvalidBytes(f"not a single object of schema {self.name}")

@@ -24,7 +24,7 @@ SUBJECT_CONSENTS = AvroType(
             struct(
                 "Consent",
                 id="string",
-                version="int",
+                version="long",
                 recipient="string",
                 purpose="string",
                 fields=TEXTS,

@@ -32,8 +32,8 @@ HEADER = AvroType(
         released=nullable("PageRef"),
         policy=nullable("Hash"),
         at=MICROS,
-        positions=array(struct("Position", topic="string", partition="int", offset="long")),
-        records="int",
+        positions=array(struct("Position", topic="string", partition="long", offset="long")),
+        records="long",
         root="Hash",
     )
 )

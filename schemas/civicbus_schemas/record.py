@@ -63,7 +63,7 @@ RECORD = AvroType(
             struct(
                 "Source",
                 topic="string",
-                partition="int",
+                partition="long",
                 offset="long",
                 id=nullable("string"),
                 schema=nullable(fixed("Hash", 32)),
@@ -79,8 +79,8 @@ RECORD = AvroType(
         reason=nullable("string"),
         policy=nullable("Hash"),
         obligations=TEXTS,
-        rows="int",
-        size_bytes="int",
+        rows="long",
+        size_bytes="long",
         payload_hash=nullable("Hash"),
         req=nullable(
             struct(
