@@ -32,7 +32,7 @@ _SUBJECT = ("full_name", "date_of_birth", "pin")
 _COMMON = {"officer", *_SUBJECT, "purpose", "case", "mode"}
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,63}(\[\])?(\.[a-z][a-z0-9_]{0,63}(\[\])?){0,7}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_INT64 = 1 << 63
+_EXACT = 1 << 53  # whole numbers that every JSON reader holds exactly (RFC 8785)
 
 Claim = str | int | bool | None
 
@@ -191,7 +191,7 @@ def _claim(value: Any) -> Claim:
     match value:
         case None | bool():
             return value
-        case int() if -_INT64 <= value < _INT64:
+        case int() if -_EXACT < value < _EXACT:
             return value
         case _:
             return _printable(value, "claims", limit=MAX_TEXT, rule=rule)

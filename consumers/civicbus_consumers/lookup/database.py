@@ -1,0 +1,109 @@
+"""The one place of look-ups that connects to PostgreSQL: leases, and the view, which it only reads.
+
+Every statement has a short time: a lease that is renewed late is no lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from civicbus_producers.settings import read_secret
+from civicbus_schemas.errors import BusError
+from civicbus_schemas.ids import Pin
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.schema import CreateSchema
+
+from civicbus_consumers.lookup.rules import Person
+from civicbus_consumers.lookup.tables import SCHEMA
+from civicbus_consumers.population.database import errors_translated
+from civicbus_consumers.population.reading import read_person, read_watermark
+
+STATEMENT_S = 2
+_MIGRATION_LOCK = 0x0C1B_100C
+_READ_ONLY = f"-cdefault_transaction_read_only=on -cstatement_timeout={STATEMENT_S}s"
+
+
+class Found(Person, Protocol):
+    """A person, and the view's watermark when that person was read."""
+
+    @property
+    def watermark(self) -> int:
+        """Grows with each batch that the view applies."""
+        ...
+
+
+class View(Protocol):
+    """The population view as look-ups see it."""
+
+    def find(self, pins: Sequence[Pin]) -> dict[Pin, Found | None]:
+        """The persons with these numbers, each read in one snapshot; raises `Unavailable`."""
+        ...
+
+    def watermark(self) -> int:
+        """The watermark now, for the record of a look-up that found nobody."""
+        ...
+
+
+def make_engine(dsn_file: Path) -> Engine:
+    """An engine for the leases; the file has mode 0600."""
+    url = make_url(read_secret(dsn_file)).set(drivername="postgresql+psycopg")
+    options = {"options": f"-cstatement_timeout={STATEMENT_S}s", "connect_timeout": STATEMENT_S}
+    return create_engine(url, hide_parameters=True, pool_size=2, connect_args=options)
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to the newest form; harmless when they are there already."""
+    config = Config()
+    config.set_main_option("script_location", "civicbus_consumers.lookup:migrations")
+    with errors_translated("migrating the look-ups' tables"), engine.begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+class PopulationView:
+    """The view in PostgreSQL, through one read-only connection that is made anew after an error."""
+
+    def __init__(self, dsn_file: Path) -> None:
+        self._dsn_file = dsn_file
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def find(self, pins: Sequence[Pin]) -> dict[Pin, Found | None]:
+        """The persons with these numbers, each read in one snapshot; raises `Unavailable`."""
+        try:
+            connection = self._connected()
+            return {pin: read_person(connection, pin) for pin in pins}
+        except BusError:
+            self.close()
+            raise
+
+    def watermark(self) -> int:
+        """The watermark now; raises `Unavailable`."""
+        try:
+            return read_watermark(self._connected())
+        except BusError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the next call makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            with errors_translated("connecting to the view"):
+                self._connection = psycopg.connect(
+                    read_secret(self._dsn_file),
+                    autocommit=True,
+                    connect_timeout=STATEMENT_S,
+                    options=_READ_ONLY,
+                )
+        return self._connection

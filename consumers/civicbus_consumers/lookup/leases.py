@@ -1,0 +1,137 @@
+"""Leases: for how long an instance may answer, and how old the state is that it may answer on.
+
+A look-up cannot be fenced like a Kafka transaction, so a fence waits for it instead: it passes only
+when every lease stands at or above it. An instance answers only while its lease holds, and moves it
+forward only when all older answers have left. A lease that lapsed is never renewed: the row of a
+lapsed lease is deleted by whoever reads the leases, so that a paused instance finds it gone.
+
+What remains: an instance that is paused between its last look at the lease and the write to the
+socket. The record, durable by then, shows the consent position that the answer rested on.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from civicbus_schemas.errors import Retryable
+from civicbus_schemas.ids import RecorderId
+from civicbus_schemas.page import PageRef, Position
+from civicbus_schemas.topics import STATE_CONSENT
+from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from civicbus_consumers.lookup.tables import lease, released
+from civicbus_consumers.population.database import errors_translated
+
+LEASE_S = 5.0
+MARGIN_S = 0.5
+"""By how much earlier than the database an instance holds its lease to be over."""
+
+
+class LeaseLost(Retryable):
+    """The lease was not renewed in time: answers that rest on it must not leave."""
+
+
+class Lease:
+    """One instance's lease. `holds` may be asked from any thread."""
+
+    def __init__(self, engine: Engine, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.instance = secrets.token_hex(16)
+        self._engine, self._monotonic = engine, monotonic
+        self._until = float("-inf")
+
+    def holds(self) -> bool:
+        """Whether an answer may leave now."""
+        return self._monotonic() < self._until
+
+    def take(self, positions: Sequence[Position]) -> None:
+        """Make it known. Whatever is decided afterwards must rest on newer state than this."""
+        asked = self._monotonic()
+        with errors_translated("taking a lease"), self._engine.begin() as connection:
+            connection.execute(
+                insert(lease).values(
+                    instance=self.instance, positions=_plain(positions), expires_at=_expiry()
+                )
+            )
+        self._until = asked + LEASE_S - MARGIN_S
+
+    def renew(self, positions: Sequence[Position]) -> None:
+        """Hold it for five more seconds; all answers that rest on older state have left.
+
+        Raises `LeaseLost` when it lapsed, here or in the database.
+        """
+        asked = self._monotonic()
+        if not self.holds():
+            raise LeaseLost("the lease has lapsed", next_step="take a new one")
+        statement = (
+            update(lease)
+            .where(lease.c.instance == self.instance, lease.c.expires_at > func.clock_timestamp())
+            .values(positions=_plain(positions), expires_at=_expiry())
+        )
+        with errors_translated("renewing a lease"), self._engine.begin() as connection:
+            renewed = connection.execute(statement).rowcount == 1
+        if not renewed:
+            self._until = float("-inf")
+            raise LeaseLost("the lease is gone", next_step="take a new one")
+        self._until = asked + LEASE_S - MARGIN_S
+
+    def give_back(self) -> None:
+        """End it now: nothing that rests on it is on its way."""
+        self._until = float("-inf")
+        with errors_translated("giving back a lease"), self._engine.begin() as connection:
+            connection.execute(delete(lease).where(lease.c.instance == self.instance))
+
+
+def lease_positions(connection: Connection) -> dict[tuple[str, int], int]:
+    """The oldest position of each state partition that an answer may still rest on.
+
+    Deletes lapsed leases first, in the caller's transaction: the deletion waits for a renewal under
+    way and then judges its outcome, so no lease is both passed over here and renewed there.
+    """
+    connection.execute(delete(lease).where(lease.c.expires_at <= func.clock_timestamp()))
+    oldest: dict[tuple[str, int], int] = {}
+    for positions in connection.execute(select(lease.c.positions)).scalars():
+        for topic, partition, offset in positions:
+            key = topic, partition
+            oldest[key] = min(offset, oldest.get(key, offset))
+    return oldest
+
+
+class LeaseHolders:
+    """The leases as a fence asks for them (`consent.fence.Holder`)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def position(self, partition: int) -> int:
+        """The lowest consent position that an answer may rest on; raises `Unavailable`."""
+        with errors_translated("reading the leases"), self._engine.begin() as connection:
+            return lease_positions(connection).get((STATE_CONSENT, partition), sys.maxsize)
+
+
+def remember_released(engine: Engine, process: str, page: PageRef) -> None:
+    """Keep the newest page of this process whose answers have all left."""
+    values = {"recorder": page.recorder, "sequence": page.sequence, "hash": page.hash}
+    statement = insert(released).values(process=process, **values)
+    with errors_translated("keeping the released page"), engine.begin() as connection:
+        connection.execute(statement.on_conflict_do_update(index_elements=["process"], set_=values))
+
+
+def find_released(engine: Engine, process: str) -> PageRef | None:
+    """The newest page that a predecessor of this name is known to have released."""
+    statement = select(released.c.recorder, released.c.sequence, released.c.hash)
+    with errors_translated("reading the released page"), engine.connect() as connection:
+        row = connection.execute(statement.where(released.c.process == process)).one_or_none()
+    return row and PageRef(recorder=RecorderId(row.recorder), sequence=row.sequence, hash=row.hash)
+
+
+def _expiry() -> object:
+    return func.clock_timestamp() + timedelta(seconds=LEASE_S)
+
+
+def _plain(positions: Sequence[Position]) -> list[list[object]]:
+    return [[p.topic, p.partition, p.offset] for p in positions]

@@ -1,0 +1,218 @@
+"""What one look-up comes to: verdict, records and, once these are durable, its answer.
+
+Nothing here leaves the process: `handler.answer_batch` lets a reply out after the acknowledgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from aiokafka.partitioner import murmur2
+from civicbus_audit.merkle import leaf_hash
+from civicbus_schemas.consent import SubjectConsents
+from civicbus_schemas.errors import TooLarge
+from civicbus_schemas.ids import Pin, PolicyVersion, RecordId
+from civicbus_schemas.page import Position
+from civicbus_schemas.pseudonym import ledger_pseudonym, topic_pseudonym
+from civicbus_schemas.record import Positions
+from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT
+from civicbus_schemas.vocabulary import Reason
+from opentelemetry.trace import SpanContext
+
+from civicbus_consumers.enforcement.states import offset_of
+from civicbus_consumers.lookup.database import Found, View
+from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.lookup.records import Ground, ground_of, record_verdict
+from civicbus_consumers.lookup.request import LookupRequest
+from civicbus_consumers.lookup.rules import (
+    Grant,
+    ReadPlan,
+    Refusal,
+    Verdict,
+    cut,
+    judge,
+    people,
+)
+from civicbus_consumers.lookup.token import Token
+from civicbus_consumers.recording.pages import PageBuilder
+from civicbus_consumers.recording.records import canonical_json
+
+
+class States(Protocol):
+    """What is known of policy and consents (`enforcement.states.States`)."""
+
+    def catch_up(self) -> tuple[Position, ...]:
+        """Know every state committed before this call; raises `Retryable` or `Stopped`."""
+        ...
+
+    def consents_of(self, key: bytes) -> SubjectConsents:
+        """All consents of the subject with this topic pseudonym."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """One admitted look-up: who asks, what, and the span of its trace where that is sampled."""
+
+    token: Token
+    request: LookupRequest
+    trace: SpanContext | None = None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace's id as records hold it."""
+        return None if self.trace is None else f"{self.trace.trace_id:032x}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """By which a recipient later asks for a proof: the record's id and its RFC 6962 leaf hash.
+
+    `others` are the records of further persons whose data the answer holds.
+    """
+
+    record_id: RecordId
+    leaf_hash: str
+    policy: PolicyVersion
+    recorded_at: datetime
+    others: tuple[tuple[RecordId, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What became of one look-up. `result` is set only where it was granted *and* recorded.
+
+    `receipt` is None only where the look-up's own record was too large to be written.
+    """
+
+    verdict: Verdict
+    code: Code | Reason | None
+    result: bytes | None
+    receipt: Receipt | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """What look-ups are answered with. `plan` changes only while `states` catch up."""
+
+    states: States
+    view: View
+    topic_key: bytes
+    ledger_key: bytes
+    plan: ReadPlan | None = None
+
+    @property
+    def current(self) -> ReadPlan:
+        """The newest plan; catching up has made sure that there is one."""
+        assert self.plan is not None, "states.catch_up announces a policy or stops"  # noqa: S101
+        return self.plan
+
+
+def make_reply(
+    lookup: Lookup,
+    bench: Bench,
+    page: PageBuilder,
+    *,
+    person: Found | None,
+    view: int,
+    at: tuple[Position, ...],
+) -> Reply:
+    """Decide one look-up, cut its answer and add its records to the page; nothing leaves yet.
+
+    `person` is None where the view knows no such number, `view` its watermark then; `at` are the
+    state positions that the consents were read at.
+    """
+    key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
+    plan, request = bench.current, lookup.request
+    verdict = judge(
+        request,
+        plan,
+        recipient=lookup.token.agency,
+        consents=bench.states.consents_of(key),
+        person=person,
+        at=page.at,
+    )
+    result = _result(request, verdict, person)
+    ground = ground_of(
+        lookup.token,
+        request,
+        person=person,
+        policy=plan.policy,
+        positions=Positions(
+            consent=offset_of(at, STATE_CONSENT, partition_of(key)),
+            view=person.watermark if person else view,
+        ),
+        trace=lookup.trace_id,
+        ledger_key=bench.ledger_key,
+    )
+    concerned = [(request.pin, plan.known_fields(request.fields))]
+    if isinstance(verdict, Grant) and person is not None and plan.contract is not None:
+        concerned = list(people(request, plan.contract, person))
+    before = len(page.leaves)
+    try:
+        receipt = _record(page, ground, verdict, concerned=concerned, result=result, bench=bench)
+    except TooLarge:
+        page.forget_after(before)
+        return Reply(verdict=verdict, code=Code.TOO_LARGE, result=None, receipt=None)
+    return Reply(verdict=verdict, code=outward(verdict), result=result, receipt=receipt)
+
+
+def _result(request: LookupRequest, verdict: Verdict, person: Found | None) -> bytes | None:
+    """The answer's result, in the bytes that the record commits to."""
+    if isinstance(verdict, Refusal) or person is None:
+        return None
+    return canonical_json({"mode": request.mode.value, "fields": cut(request, person)})
+
+
+def _record(
+    page: PageBuilder,
+    ground: Ground,
+    verdict: Verdict,
+    *,
+    concerned: Sequence[tuple[Pin, tuple[str, ...]]],
+    result: bytes | None,
+    bench: Bench,
+) -> Receipt:
+    """A record for each person whose data is disclosed or refused; the receipt of them."""
+    made = []
+    for index, (pin, fields) in enumerate(concerned):
+        stamp = page.stamp()
+        secret = ground.secret if index == 0 else ground.secret_of_others
+        record = record_verdict(
+            ground,
+            verdict,
+            subject=ledger_pseudonym(bench.ledger_key, pin),
+            fields=fields,
+            result=result,
+            secret=secret,
+            stamp=stamp,
+        )
+        leaf = page.add(record, stamp=stamp, secret=secret)
+        made.append((stamp.id, leaf_hash(leaf).hex()))
+    (id_, hash_), *others = made
+    return Receipt(
+        record_id=id_,
+        leaf_hash=hash_,
+        policy=ground.policy,
+        recorded_at=page.at,
+        others=tuple(others),
+    )
+
+
+def outward(verdict: Verdict) -> Code | Reason | None:
+    """The code that the agency sees: whether a number exists is not for it to learn."""
+    match verdict:
+        case Grant():
+            return None
+        case Refusal(reason=Reason.SUBJECT_NOT_FOUND | Reason.IDENTITY_MISMATCH):
+            return Code.NO_MATCH
+        case Refusal(reason=reason):
+            return reason
+
+
+def partition_of(key: bytes) -> int:
+    """The partition of a subject's state: Kafka's default for keys, as all our producers use it."""
+    return int((murmur2(key) & 0x7FFFFFFF) % PARTITIONS)
