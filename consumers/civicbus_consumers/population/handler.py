@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -39,6 +39,11 @@ class ViewHandler:
         self._decoder = decoder
         self._store = store
         self._on_step = on_step
+
+    @property
+    def positions(self) -> Mapping[Partition, int]:
+        """The next offset of each partition that was applied."""
+        return self._store.positions
 
     def handle(self, messages: Sequence[Incoming]) -> None:
         """Apply the messages that the view has not seen; they lie in order per partition.

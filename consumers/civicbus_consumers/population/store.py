@@ -165,7 +165,8 @@ def _guarded_upsert() -> Insert:
 
 _UPSERT: Final = _guarded_upsert()
 _COPY: Final = "copy person_staged from stdin (format binary)"
-_TYPES: Final = [column.type.compile(postgresql.dialect()).lower() for column in staged.columns]
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_TYPES: Final = [column.type.compile(_DIALECT).lower() for column in staged.columns]
 _INSERT_POSITION = insert(watermark)
 _MOVE: Final = _INSERT_POSITION.on_conflict_do_update(
     index_elements=[watermark.c.topic, watermark.c.partition],
