@@ -18,9 +18,10 @@ from civicbus_producers.kafka import (
     producer_config,
     translate,
 )
+from civicbus_producers.positions import GroupPositions
 from civicbus_schemas.errors import Overdue, Retryable
 from civicbus_schemas.topics import STATE_POLICY
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import (
     AclBinding,
@@ -132,16 +133,13 @@ class Broker:
     def read_starts(self, wanted: Iterable[Start]) -> frozenset[Start]:
         """Those of the wanted positions that are committed."""
         found = set()
-        for group in sorted({start.group for start in wanted}):
-            committed = _patiently(partial(self._positions, group))
-            found |= {Start(group, tp.topic, tp.partition) for tp in committed if tp.offset >= 0}
+        asked = sorted(wanted)
+        for group in sorted({start.group for start in asked}):
+            places = [(s.topic, s.partition) for s in asked if s.group == group]
+            with GroupPositions(self._access, group, client_id="provisioning") as positions:
+                committed = _patiently(partial(positions.read, places))
+            found |= {Start(group, topic, partition) for topic, partition in committed}
         return frozenset(found)
-
-    def _positions(self, group: str) -> list[TopicPartition]:
-        request = [ConsumerGroupTopicPartitions(group)]
-        futures = self._admin.list_consumer_group_offsets(request)
-        [found] = self._all(futures, doing=f"reading positions of {group}")
-        return list(found.topic_partitions)
 
     def read_occupied(self, partitions: Iterable[tuple[str, int]]) -> frozenset[tuple[str, int]]:
         """Those of the partitions on which something was ever written."""
@@ -224,15 +222,8 @@ class Broker:
     def start_group(self, group: str, starts: Iterable[Start]) -> None:
         """Commit offset 0, with an empty note, on partitions that nobody has written to."""
         partitions = [TopicPartition(s.topic, s.partition, 0, "") for s in starts]
-        _patiently(partial(self._commit, group, partitions))
-
-    def _commit(self, group: str, partitions: list[TopicPartition]) -> None:
-        request = [ConsumerGroupTopicPartitions(group, partitions)]
-        futures = self._admin.alter_consumer_group_offsets(request)
-        [done] = self._all(futures, doing=f"starting group {group}")
-        for partition in done.topic_partitions:
-            if partition.error is not None:
-                raise translate(partition.error, doing=f"starting group {group}")
+        with GroupPositions(self._access, group, client_id="provisioning") as positions:
+            _patiently(partial(positions.commit, partitions))
 
     def set_password(self, user: str, password: str) -> None:
         """Create a user, or give it this password."""

@@ -1,0 +1,69 @@
+"""The committed positions of a consumer group, read and set without being its member.
+
+Not through AdminClient: librdkafka 2.16 crashes the process in `list_consumer_group_offsets` when
+the group's coordinator is not there yet (an admin handle has no group to look it up for).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, TopicPartition
+
+from civicbus_producers.kafka import (
+    BrokerAccess,
+    consumer_config,
+    kafka_errors_translated,
+    translate,
+)
+
+
+class GroupPositions:
+    """One group's positions. Reads are *stable*: they wait for transactions under way."""
+
+    def __init__(self, access: BrokerAccess, group: str, *, client_id: str) -> None:
+        self._group = group
+        self._consumer = Consumer(consumer_config(access, client_id=client_id, group=group))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._consumer.close()
+
+    def read(
+        self, places: Iterable[tuple[str, int]], *, timeout_s: float = 10.0
+    ) -> dict[tuple[str, int], int]:
+        """The committed offset of each place that has one.
+
+        Raises `Unavailable` or `Overdue`; also while a transaction on the group is under way.
+        """
+        wanted = [TopicPartition(topic, partition) for topic, partition in places]
+        if not wanted:
+            return {}
+        with kafka_errors_translated(f"reading the positions of {self._group}"):
+            found = self._consumer.committed(wanted, timeout=timeout_s)
+        for place in found:
+            if place.error is not None:
+                raise translate(place.error, doing=f"reading the positions of {self._group}")
+        return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+
+    def commit(self, places: Sequence[TopicPartition]) -> None:
+        """Commit these offsets with their metadata; raises as `read` does."""
+        doing = f"committing for {self._group}"
+        with kafka_errors_translated(doing):
+            done = self._consumer.commit(offsets=list(places), asynchronous=False)
+        for place in done or ():
+            if place.error is not None:
+                raise translate(place.error, doing=doing)
