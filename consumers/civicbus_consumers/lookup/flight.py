@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from civicbus_consumers.lookup.leases import Lease
+from civicbus_schemas.page import Position
+
 from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.replies import Lookup, Reply
+
+
+class HeldLease(Protocol):
+    """A lease (`leases.Lease`): `holds` may be asked from any thread, the rest by the worker."""
+
+    def holds(self) -> bool:
+        """Whether an answer may leave now."""
+        ...
+
+    def renew(self, positions: Sequence[Position]) -> None:
+        """Hold it longer; no answer on its way rests on older state. Raises `LeaseLost`."""
+        ...
+
+    def give_back(self) -> None:
+        """End it now; nothing is on its way."""
+        ...
 
 
 class Flight:
     """The answers of one batch on their way out, and the lease that they rest on."""
 
-    def __init__(self, lease: Lease, answers: int) -> None:
+    def __init__(self, lease: HeldLease, answers: int) -> None:
         self._lease, self._open, self._lost = lease, answers, False
         self._changed = threading.Condition()
 

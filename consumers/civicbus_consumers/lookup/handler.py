@@ -80,7 +80,7 @@ def _write(
     try:
         return recorder.write(
             page,
-            policy=bench.current.policy,
+            policy=bench.states.plan.policy,
             positions=positions,
             traceparent=trace and traceparent(trace),
         )

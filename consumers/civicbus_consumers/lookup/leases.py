@@ -37,10 +37,10 @@ class LeaseLost(Retryable):
 
 
 class Lease:
-    """One instance's lease. `holds` may be asked from any thread."""
+    """One instance's lease, as `Leases.take` gives it. `holds` may be asked from any thread."""
 
-    def __init__(self, engine: Engine, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.instance = secrets.token_hex(16)
+    def __init__(self, engine: Engine, *, monotonic: Callable[[], float]) -> None:
+        self._instance = secrets.token_hex(16)
         self._engine, self._monotonic = engine, monotonic
         self._until = float("-inf")
 
@@ -49,12 +49,12 @@ class Lease:
         return self._monotonic() < self._until
 
     def take(self, positions: Sequence[Position]) -> None:
-        """Make it known. Whatever is decided afterwards must rest on newer state than this."""
+        """Make it known, once."""
         asked = self._monotonic()
         with errors_translated("taking a lease"), self._engine.begin() as connection:
             connection.execute(
                 insert(lease).values(
-                    instance=self.instance, positions=_plain(positions), expires_at=_expiry()
+                    instance=self._instance, positions=_plain(positions), expires_at=_expiry()
                 )
             )
         self._until = asked + LEASE_S - MARGIN_S
@@ -69,7 +69,7 @@ class Lease:
             raise LeaseLost("the lease has lapsed", next_step="take a new one")
         statement = (
             update(lease)
-            .where(lease.c.instance == self.instance, lease.c.expires_at > func.clock_timestamp())
+            .where(lease.c.instance == self._instance, lease.c.expires_at > func.clock_timestamp())
             .values(positions=_plain(positions), expires_at=_expiry())
         )
         with errors_translated("renewing a lease"), self._engine.begin() as connection:
@@ -83,22 +83,52 @@ class Lease:
         """End it now: nothing that rests on it is on its way."""
         self._until = float("-inf")
         with errors_translated("giving back a lease"), self._engine.begin() as connection:
-            connection.execute(delete(lease).where(lease.c.instance == self.instance))
+            connection.execute(delete(lease).where(lease.c.instance == self._instance))
 
 
-def lease_positions(connection: Connection) -> dict[tuple[str, int], int]:
-    """The oldest position of each state partition that an answer may still rest on.
+class Leases:
+    """The leases of one process in PostgreSQL, and the page that it is known to have released."""
+
+    def __init__(
+        self, engine: Engine, process: str, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine, self._process, self._monotonic = engine, process, monotonic
+
+    def take(self, positions: Sequence[Position]) -> Lease:
+        """A new lease. Whatever is decided under it must rest on newer state than these."""
+        taken = Lease(self._engine, monotonic=self._monotonic)
+        taken.take(positions)
+        return taken
+
+    def remember_released(self, page: PageRef) -> None:
+        """Keep the newest page whose answers have all left."""
+        values = {"recorder": page.recorder, "sequence": page.sequence, "hash": page.hash}
+        statement = insert(released).values(process=self._process, **values)
+        statement = statement.on_conflict_do_update(index_elements=["process"], set_=values)
+        with errors_translated("keeping the released page"), self._engine.begin() as connection:
+            connection.execute(statement)
+
+    def find_released(self) -> PageRef | None:
+        """The newest page that a predecessor is known to have released."""
+        statement = select(released.c.recorder, released.c.sequence, released.c.hash)
+        with errors_translated("reading the released page"), self._engine.connect() as connection:
+            row = connection.execute(
+                statement.where(released.c.process == self._process)
+            ).one_or_none()
+        if row is None:
+            return None
+        return PageRef(recorder=RecorderId(row.recorder), sequence=row.sequence, hash=row.hash)
+
+
+def lease_positions(connection: Connection) -> list[dict[tuple[str, int], int]]:
+    """Of each lease the oldest state positions that its answers may still rest on.
 
     Deletes lapsed leases first, in the caller's transaction: the deletion waits for a renewal under
     way and then judges its outcome, so no lease is both passed over here and renewed there.
     """
     connection.execute(delete(lease).where(lease.c.expires_at <= func.clock_timestamp()))
-    oldest: dict[tuple[str, int], int] = {}
-    for positions in connection.execute(select(lease.c.positions)).scalars():
-        for topic, partition, offset in positions:
-            key = topic, partition
-            oldest[key] = min(offset, oldest.get(key, offset))
-    return oldest
+    rows = connection.execute(select(lease.c.positions)).scalars()
+    return [{(topic, part): offset for topic, part, offset in positions} for positions in rows]
 
 
 class LeaseHolders:
@@ -109,24 +139,10 @@ class LeaseHolders:
 
     def position(self, partition: int) -> int:
         """The lowest consent position that an answer may rest on; raises `Unavailable`."""
+        place = STATE_CONSENT, partition
         with errors_translated("reading the leases"), self._engine.begin() as connection:
-            return lease_positions(connection).get((STATE_CONSENT, partition), sys.maxsize)
-
-
-def remember_released(engine: Engine, process: str, page: PageRef) -> None:
-    """Keep the newest page of this process whose answers have all left."""
-    values = {"recorder": page.recorder, "sequence": page.sequence, "hash": page.hash}
-    statement = insert(released).values(process=process, **values)
-    with errors_translated("keeping the released page"), engine.begin() as connection:
-        connection.execute(statement.on_conflict_do_update(index_elements=["process"], set_=values))
-
-
-def find_released(engine: Engine, process: str) -> PageRef | None:
-    """The newest page that a predecessor of this name is known to have released."""
-    statement = select(released.c.recorder, released.c.sequence, released.c.hash)
-    with errors_translated("reading the released page"), engine.connect() as connection:
-        row = connection.execute(statement.where(released.c.process == process)).one_or_none()
-    return row and PageRef(recorder=RecorderId(row.recorder), sequence=row.sequence, hash=row.hash)
+            held = lease_positions(connection)
+        return min((positions.get(place, 0) for positions in held), default=sys.maxsize)
 
 
 def _expiry() -> object:

@@ -18,11 +18,10 @@ from civicbus_schemas.ids import Pin, PolicyVersion, RecordId
 from civicbus_schemas.page import Position
 from civicbus_schemas.pseudonym import ledger_pseudonym, topic_pseudonym
 from civicbus_schemas.record import Positions
-from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT
+from civicbus_schemas.topics import PARTITIONS
 from civicbus_schemas.vocabulary import Reason
 from opentelemetry.trace import SpanContext
 
-from civicbus_consumers.enforcement.states import offset_of
 from civicbus_consumers.lookup.database import Found, View
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.lookup.records import Ground, ground_of, record_verdict
@@ -36,13 +35,19 @@ from civicbus_consumers.lookup.rules import (
     judge,
     people,
 )
+from civicbus_consumers.lookup.states import offset_of
 from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.records import canonical_json
 
 
 class States(Protocol):
-    """What is known of policy and consents (`enforcement.states.States`)."""
+    """What is known of policy and consents (`states.States`)."""
+
+    @property
+    def plan(self) -> ReadPlan:
+        """The newest plan; changes only while catching up."""
+        ...
 
     def catch_up(self) -> tuple[Position, ...]:
         """Know every state committed before this call; raises `Retryable` or `Stopped`."""
@@ -94,21 +99,14 @@ class Reply:
     receipt: Receipt | None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What look-ups are answered with. `plan` changes only while `states` catch up."""
+    """What look-ups are answered with."""
 
     states: States
     view: View
     topic_key: bytes
     ledger_key: bytes
-    plan: ReadPlan | None = None
-
-    @property
-    def current(self) -> ReadPlan:
-        """The newest plan; catching up has made sure that there is one."""
-        assert self.plan is not None, "states.catch_up announces a policy or stops"  # noqa: S101
-        return self.plan
 
 
 def make_reply(
@@ -126,7 +124,7 @@ def make_reply(
     state positions that the consents were read at.
     """
     key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
-    plan, request = bench.current, lookup.request
+    plan, request = bench.states.plan, lookup.request
     verdict = judge(
         request,
         plan,
@@ -142,7 +140,7 @@ def make_reply(
         person=person,
         policy=plan.policy,
         positions=Positions(
-            consent=offset_of(at, STATE_CONSENT, partition_of(key)),
+            consent=offset_of(at, partition_of(key)),
             view=person.watermark if person else view,
         ),
         trace=lookup.trace_id,

@@ -11,15 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 import structlog
 from civicbus_schemas.errors import Retryable
 from civicbus_schemas.page import Page, PageRef, Position
-from sqlalchemy import Engine
 
-from civicbus_consumers.lookup.flight import Departure, Flight, Waiting
+from civicbus_consumers.lookup.flight import Departure, Flight, HeldLease, Waiting
 from civicbus_consumers.lookup.handler import Unanswered, answer_batch
-from civicbus_consumers.lookup.leases import Lease, find_released, remember_released
 from civicbus_consumers.lookup.problems import Code, Problem
 from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.recording.recorder import Recorder
@@ -38,22 +37,37 @@ BeginRecorder = Callable[[PageRef | None], Recorder]
 """A recorder of a fresh chain that closes its predecessor at that page."""
 
 
+class Leases(Protocol):
+    """Where leases come from (`leases.Leases`). Every call raises `Unavailable` at a fault."""
+
+    def take(self, positions: Sequence[Position]) -> HeldLease:
+        """A new lease, known to every fence from now on."""
+        ...
+
+    def remember_released(self, page: PageRef) -> None:
+        """Keep the newest page whose answers have all left."""
+        ...
+
+    def find_released(self) -> PageRef | None:
+        """The newest page that a predecessor is known to have released."""
+        ...
+
+
 class Worker:
-    """Answers what is submitted, while `run` runs. `name` is the process's."""
+    """Answers what is submitted, while `run` runs."""
 
     def __init__(
         self,
         bench: Bench,
         *,
-        name: str,
-        engine: Engine,
+        leases: Leases,
         begin_recorder: BeginRecorder,
         health: Health,
     ) -> None:
-        self._bench, self._name, self._engine = bench, name, engine
+        self._bench, self._leases = bench, leases
         self._begin_recorder, self._health = begin_recorder, health
         self._queue: queue.Queue[Waiting] = queue.Queue(MAX_WAITING)
-        self._lease: Lease | None = None
+        self._lease: HeldLease | None = None
         self._recorder: Recorder | None = None
         self._released: PageRef | None = None
         self._told: PageRef | None = None
@@ -70,8 +84,8 @@ class Worker:
 
     def open(self) -> None:
         """Know the states and hold a lease before the first look-up comes."""
-        self._bench.states.catch_up()
-        self._released = self._told = self._kept = find_released(self._engine, self._name)
+        self._leased = self._bench.states.catch_up()
+        self._released = self._told = self._kept = self._leases.find_released()
         self._hold_lease()
 
     def run(self, stop: threading.Event) -> None:
@@ -121,14 +135,13 @@ class Worker:
                 for one in waiting:
                     one.refuse(Problem(code))
 
-    def _hold_lease(self) -> Lease:
+    def _hold_lease(self) -> HeldLease:
         if self._lease is None or not self._lease.holds():
-            lease = Lease(self._engine)
-            lease.take(self._leased)
-            self._lease, self._renewed_at = lease, time.monotonic()
+            self._lease = self._leases.take(self._leased)
+            self._renewed_at = time.monotonic()
         return self._lease
 
-    def _answer(self, waiting: Sequence[Waiting], lease: Lease) -> None:
+    def _answer(self, waiting: Sequence[Waiting], lease: HeldLease) -> None:
         recorder = self._current_recorder()
         try:
             answered = answer_batch([w.lookup for w in waiting], self._bench, recorder=recorder)
@@ -158,7 +171,7 @@ class Worker:
             self._recorder = self._begin_recorder(self._released)
         return self._recorder
 
-    def _tend(self, lease: Lease) -> None:
+    def _tend(self, lease: HeldLease) -> None:
         """Nothing is on its way: move the lease forward, and tell what was released."""
         now = time.monotonic()
         if self._lease is not lease or now - self._tended_at < TEND_S:
@@ -170,7 +183,7 @@ class Worker:
         if now - self._answered_at >= QUIET_S:
             self._tell(positions)
 
-    def _renew(self, lease: Lease, positions: tuple[Position, ...]) -> None:
+    def _renew(self, lease: HeldLease, positions: tuple[Position, ...]) -> None:
         try:
             lease.renew(positions)
         except Retryable:
@@ -179,7 +192,7 @@ class Worker:
             raise
         self._leased, self._renewed_at = positions, time.monotonic()
         if self._released is not None and self._released != self._kept:
-            remember_released(self._engine, self._name, self._released)
+            self._leases.remember_released(self._released)
             self._kept = self._released
 
     def _tell(self, positions: tuple[Position, ...]) -> None:
@@ -190,7 +203,7 @@ class Worker:
         self._recorder = None
         recorder.write(
             recorder.open_page(datetime.now(UTC)),
-            policy=self._bench.current.policy,
+            policy=self._bench.states.plan.policy,
             positions=positions,
         )
         self._recorder, self._told = recorder, self._released

@@ -1,0 +1,175 @@
+"""Wiring of the look-ups' process: settings in, a serving loop and its one worker out."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import uvicorn
+from civicbus_producers.kafka import client_config, consumer_config, producer_config
+from civicbus_producers.registry import Registry
+from civicbus_producers.settings import read_key
+from civicbus_schemas.errors import Unavailable
+from civicbus_schemas.ids import new_recorder_id
+from civicbus_schemas.page import PAGE, PageRef
+from civicbus_schemas.topics import AUDIT_PAGE
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from sqlalchemy import Engine
+
+from civicbus_consumers.lookup.database import PopulationView, make_engine, migrate
+from civicbus_consumers.lookup.leases import Leases
+from civicbus_consumers.lookup.replies import Bench
+from civicbus_consumers.lookup.service import LookupService
+from civicbus_consumers.lookup.settings import LookupSettings, read_agency_keys
+from civicbus_consumers.lookup.states import PROMPT_S, STATE_PARTITIONS, States
+from civicbus_consumers.lookup.token import Keyring, UsedTokens
+from civicbus_consumers.lookup.worker import BeginRecorder, Worker
+from civicbus_consumers.recording.chain import Chain
+from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
+from civicbus_consumers.recording.signing import read_signing_key
+from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.process import run_process
+from civicbus_consumers.runtime.state import StateTail
+from civicbus_consumers.runtime.tracing import configure_tracing
+
+PAGE_BROKER_BYTES = 8 * 1024 * 1024
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the process that `--settings FILE` describes; its exit code."""
+    settings = LookupSettings.from_command_line(arguments)
+    return run_process(settings.name, lambda stop: run(settings, stop))
+
+
+def run(settings: LookupSettings, stop: threading.Event) -> None:
+    """Load the states, take a lease, then serve until asked to stop."""
+    used = UsedTokens(started_at=time.time())
+    configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
+    health = Health()
+    probes = serve_health(health, settings.health_port)
+    engine = make_engine(settings.postgres_dsn_file)
+    try:
+        migrate(engine)
+        worker = build_worker(settings, engine=engine, health=health)
+        worker.open()
+        gc.collect()
+        gc.freeze()
+        stop.wait(max(0.0, used.ready_at - time.time()))
+        serve(settings, worker, used=used, stop=stop)
+    finally:
+        probes.shutdown()
+        probes.server_close()
+        engine.dispose()
+
+
+def serve(
+    settings: LookupSettings, worker: Worker, *, used: UsedTokens, stop: threading.Event
+) -> None:
+    """Serve while the worker works; raises what ended the worker."""
+    service = LookupService(
+        desk=worker,
+        keyring=Keyring(read_agency_keys(settings.agency_keys_file)),
+        used=used,
+        answer_timeout_s=settings.answer_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
+    )
+    server = uvicorn.Server(_server_config(settings, service))
+    logging.getLogger("uvicorn.error").addFilter(_without_values)
+    with _listening(settings) as listener, ThreadPoolExecutor(1, "worker") as threads:
+        working = threads.submit(worker.run, stop)
+        working.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        try:
+            server.run(sockets=[listener])
+        finally:
+            stop.set()
+        working.result()
+
+
+def build_worker(settings: LookupSettings, *, engine: Engine, health: Health) -> Worker:
+    """The worker on the real broker and database."""
+    client_id = settings.name
+    tail = StateTail(
+        Consumer(consumer_config(settings, client_id=f"{client_id}-state", group=client_id)),
+        AdminClient(client_config(settings, client_id=f"{client_id}-ends")),
+        STATE_PARTITIONS,
+    )
+    bench = Bench(
+        states=States(tail),
+        view=PopulationView(settings.postgres_dsn_file),
+        topic_key=read_key(settings.topic_key_file),
+        ledger_key=read_key(settings.ledger_key_file),
+    )
+    return Worker(
+        bench,
+        leases=Leases(engine, settings.name),
+        begin_recorder=recorders(settings),
+        health=health,
+    )
+
+
+def recorders(settings: LookupSettings) -> BeginRecorder:
+    """Makes recorders, each with a producer of its own: a failed one leaves nothing behind."""
+    registry = Registry(settings.registry_url)
+    schema_id = registry.get_id(AUDIT_PAGE, PAGE.document)
+    signer, key = read_signing_key(settings.signing_key_file)
+    seal_key = read_key(settings.seal_key_file)
+
+    def begin(closes: PageRef | None) -> Recorder:
+        producer = Producer(
+            producer_config(
+                settings,
+                client_id=f"{settings.name}-pages",
+                delivery_timeout_s=PROMPT_S,
+                max_message_bytes=PAGE_BROKER_BYTES,
+            )
+        )
+        return Recorder(
+            KafkaPageLog(producer, schema_id=schema_id, timeout_s=PROMPT_S),
+            chain=Chain(process=settings.name, recorder=new_recorder_id(), closes=closes),
+            signer=signer,
+            key=key,
+            seal_key=seal_key,
+        )
+
+    return begin
+
+
+def _server_config(settings: LookupSettings, service: LookupService) -> uvicorn.Config:
+    return uvicorn.Config(
+        service.app(),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=16 * 1024,
+    )
+
+
+def _listening(settings: LookupSettings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=512)
+    except OSError as error:
+        raise Unavailable(
+            "look-ups cannot listen",
+            got=f"{settings.host}:{settings.port}: {error.strerror}",
+            next_step="free the port, or choose another",
+        ) from None
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Keep of an exception its type: its text, and what it was raised on, may name a person."""
+    if record.exc_info and record.exc_info[0]:
+        record.msg, record.args = f"failed: {record.exc_info[0].__name__}", ()
+        record.exc_info = record.exc_text = None
+    return True

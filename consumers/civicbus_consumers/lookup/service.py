@@ -1,0 +1,249 @@
+"""The web service: `POST /v1/lookups`, and problem documents for everything else.
+
+It admits (token, size, form), waits for the worker, and lets an answer out only while its lease
+holds. What it logs, counts and traces names agencies, codes and agreements, never a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from civicbus_schemas import telemetry
+from civicbus_schemas.vocabulary import Outcome
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanKind,
+    set_span_in_context,
+)
+from prometheus_client import Counter
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from civicbus_consumers.lookup.flight import Departure, Flight, Waiting
+from civicbus_consumers.lookup.problems import (
+    MEDIA_TYPE,
+    Code,
+    Problem,
+    document,
+    preferred_language,
+    status_of,
+)
+from civicbus_consumers.lookup.replies import Lookup, Reply
+from civicbus_consumers.lookup.request import MAX_BODY_BYTES, parse_request
+from civicbus_consumers.lookup.rules import Refusal
+from civicbus_consumers.lookup.token import Keyring, Token, UsedTokens
+from civicbus_consumers.runtime.tracing import sampled_context, tracer
+
+log = structlog.get_logger("civicbus.lookup")
+
+_lookups = Counter(telemetry.LOOKUPS_TOTAL, "Look-ups by what they came to", ["code"])
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Desk(Protocol):
+    """Where look-ups are handed in (`worker.Worker`)."""
+
+    def submit(self, waiting: Waiting) -> None:
+        """Queue a look-up; raises `Problem` when too many wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupService:
+    """The endpoint and what it stands on."""
+
+    desk: Desk
+    keyring: Keyring
+    used: UsedTokens
+    answer_timeout_s: float
+    body_timeout_s: float
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[Route("/v1/lookups", self.look_up, methods=["POST"])],
+            exception_handlers={
+                HTTPException: _http_problem,
+                ClientDisconnect: _nobody_there,
+                Exception: _unexpected,
+            },
+        )
+
+    async def look_up(self, request: Request) -> Response:
+        """Answer one look-up."""
+        begun = time.monotonic()
+        span = _begin_span(request.headers.get("traceparent"))
+        agency = None
+        try:
+            token = self._admit(request)
+            agency = token.agency
+            span.set_attribute(telemetry.RECIPIENT, agency)
+            departure = await self._wait(token, await self._body(request), span)
+            response: Response = _departing(departure, request, span)
+            code = departure.reply.code
+        except Problem as problem:
+            response, code = problem_response(problem, request), problem.code
+        finally:
+            span.end()
+        outcome = str(code or Outcome.PERMIT)
+        _lookups.labels(outcome).inc()
+        spent_ms = round(1000 * (time.monotonic() - begun), 1)
+        log.info("look-up", status=response.status_code, code=outcome, agency=agency, ms=spent_ms)
+        return response
+
+    def _admit(self, request: Request) -> Token:
+        """1. The token: whose it is, and that it is used for the first time."""
+        values = request.headers.getlist("authorization")
+        if len(values) > 1:
+            raise Problem(Code.TOKEN_MALFORMED)
+        now = time.time()
+        token = self.keyring.verify(values[0] if values else None, now=now)
+        self.used.take(token, now=now)
+        return token
+
+    async def _body(self, request: Request) -> bytes:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise Problem(Code.WRONG_MEDIA_TYPE)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.body_timeout_s):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        raise Problem(Code.TOO_LARGE, limit_bytes=MAX_BODY_BYTES)
+        except TimeoutError:
+            raise Problem(Code.TOO_SLOW) from None
+        return bytes(body)
+
+    async def _wait(self, token: Token, body: bytes, span: Span) -> Departure:
+        """2. The request; then the worker's steps 3 to 7."""
+        context = span.get_span_context()
+        sampled = context if context.trace_flags.sampled else None
+        waiting = Waiting(Lookup(token=token, request=parse_request(body), trace=sampled))
+        self.desk.submit(waiting)
+        try:
+            return await asyncio.wait_for(waiting.future, self.answer_timeout_s)
+        except TimeoutError:
+            raise Problem(Code.OVERDUE) from None
+
+
+class LeasedResponse(Response):
+    """A response that leaves only while the lease of its flight holds."""
+
+    def __init__(self, departing: Response, *, flight: Flight, instead: Response) -> None:
+        self.status_code = departing.status_code
+        self._departing, self._flight, self._instead = departing, flight, instead
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look at the lease, then send; there is no step between."""
+        left = False
+        try:
+            if self._flight.may_leave():
+                left = True
+                await self._departing(scope, receive, send)
+            else:
+                await self._instead(scope, receive, send)
+        finally:
+            self._flight.settle(left=left)
+
+
+def _departing(departure: Departure, request: Request, span: Span) -> LeasedResponse:
+    reply = departure.reply
+    _describe(span, reply)
+    if reply.result is None:
+        response = problem_response(_refusal(reply), request)
+    else:
+        body = b'{"result":' + reply.result + b',"receipt":' + _json(_receipt(reply)) + b"}"
+        response = Response(body, media_type="application/json", headers=_NO_STORE)
+    instead = problem_response(Problem(Code.NO_LEASE), request)
+    return LeasedResponse(response, flight=departure.flight, instead=instead)
+
+
+def _refusal(reply: Reply) -> Problem:
+    members: dict[str, Any] = {}
+    if isinstance(reply.verdict, Refusal) and reply.verdict.fields:
+        members["fields"] = list(reply.verdict.fields)
+    if reply.receipt is not None:
+        members["receipt"] = _receipt(reply)
+    return Problem(reply.code or Code.CANNOT_DECIDE, **members)
+
+
+def _receipt(reply: Reply) -> Mapping[str, Any] | None:
+    receipt = reply.receipt
+    if receipt is None:
+        return None
+    return {
+        "record_id": receipt.record_id,
+        "leaf_hash": receipt.leaf_hash,
+        "policy_version": receipt.policy,
+        "recorded_at": receipt.recorded_at.isoformat(),
+        "others": [{"record_id": id_, "leaf_hash": hash_} for id_, hash_ in receipt.others],
+    }
+
+
+def problem_response(problem: Problem, request: Request) -> Response:
+    """The problem document in the language that the caller prefers."""
+    language = preferred_language(request.headers.get("accept-language", ""))
+    status = status_of(problem.code)
+    headers = {"Content-Language": language, "Vary": "Accept-Language", **_NO_STORE}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = "1"
+    return Response(document(problem, language), status, headers, MEDIA_TYPE)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    wrong_method = isinstance(error, HTTPException) and error.status_code == 405
+    response = problem_response(
+        Problem(Code.WRONG_METHOD if wrong_method else Code.UNKNOWN_PATH), request
+    )
+    if wrong_method:
+        response.headers["Allow"] = "POST"
+    return response
+
+
+async def _nobody_there(request: Request, error: Exception) -> Response:
+    del request, error
+    return Response(status_code=400)  # the caller hung up while it was sending
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected", error=type(error).__name__)
+    return problem_response(Problem(Code.CANNOT_DECIDE), request)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _begin_span(traceparent: str | None) -> Span:
+    """A span in the caller's trace where that is sampled, otherwise in one of our own."""
+    parent = sampled_context(traceparent)
+    context = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent))
+    return tracer().start_span(telemetry.LOOK_UP, context=context, kind=SpanKind.SERVER)
+
+
+def _describe(span: Span, reply: Reply) -> None:
+    verdict = reply.verdict
+    outcome = Outcome.DENY if isinstance(verdict, Refusal) else Outcome.PERMIT
+    span.set_attribute(telemetry.OUTCOME, outcome.value)
+    if isinstance(verdict, Refusal):
+        span.set_attribute(telemetry.REASON, verdict.reason.value)
+    if verdict.agreement is not None:
+        span.set_attribute(telemetry.AGREEMENT, str(verdict.agreement.ref))
+        span.set_attribute(telemetry.PURPOSE, verdict.agreement.purpose)
