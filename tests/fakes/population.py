@@ -29,6 +29,15 @@ DEREGISTERED = EventType("residence.PermanentDeregistered")
 TYPES = (BIRTH, CORRECTION, DEATH, MARRIAGE, PIN_ISSUED, REGISTERED, DEREGISTERED)
 OWNERS = {"civil-status": "moj", "identity": "identity", "residence": "mps"}
 
+CORRECTED = (
+    "date_of_birth",
+    "full_name",
+    "sex",
+    "place_of_birth",
+    "native_place",
+    "nationality",
+    "ethnicity",
+)
 CHILD, MOTHER, FATHER = "001324012345", "001193054321", "001091011223"
 DAY = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 
@@ -139,10 +148,9 @@ def birth(
 
 def correction(pin: str = CHILD, **values: Any) -> dict[str, Any]:
     """Values that now hold."""
-    names = "date_of_birth full_name sex place_of_birth native_place nationality ethnicity".split()
     return {
         "person": {"pin": pin},
-        "corrected": dict.fromkeys(names) | values,
+        "corrected": dict.fromkeys(CORRECTED) | values,
         "registered_at": DAY,
     }
 

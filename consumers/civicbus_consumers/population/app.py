@@ -52,3 +52,4 @@ def run(
     finally:
         engine.dispose()
         server.shutdown()
+        server.server_close()
