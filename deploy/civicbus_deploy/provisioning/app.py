@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -53,10 +54,11 @@ def provision(
     """
     loaded = load_nation(nation)
     site = Site.open(home)
-    desired = site.desired(loaded)
-    todo = plan(desired, site.actual(desired))
-    if not plan_only:
-        site.apply(todo, loaded)
+    with closing(site.registry):
+        desired = site.desired(loaded)
+        todo = plan(desired, site.actual(desired))
+        if not plan_only:
+            site.apply(todo, loaded)
     return ProvisioningReport(policy=loaded.policy.version, steps=todo, applied=not plan_only)
 
 

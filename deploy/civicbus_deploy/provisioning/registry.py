@@ -30,6 +30,10 @@ class SchemaStore:
     def __init__(self, url: str) -> None:
         self._client = SchemaRegistryClient({"url": url, "timeout": 30, "max.retries": 2})
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def read_versions(self, subjects: Iterable[Subject]) -> dict[str, tuple[SchemaDocument, ...]]:
         """All versions of the subjects that exist, oldest first."""
         with _translated("listing subjects"):
