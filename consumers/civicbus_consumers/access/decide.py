@@ -24,11 +24,11 @@ def decide(
     planned = plan.find(facts.provider, facts.event_type)
     if planned is None:
         return ()
-    return tuple(judge(release, facts, consents, at) for release in planned.releases)
+    return tuple(judge(release, facts, consents, at=at) for release in planned.releases)
 
 
 def judge(
-    planned: PlannedRelease, facts: Facts, consents: SubjectConsents, at: datetime
+    planned: PlannedRelease, facts: Facts, consents: SubjectConsents, *, at: datetime
 ) -> Decision:
     """The decision under one agreement."""
     agreement = planned.agreement

@@ -60,13 +60,16 @@ def compile_plan(policy: PolicySet, *, pairwise_key_of: Callable[[AgencyId], byt
         for contract in policy.contracts.values():
             if contract.family == source.family and not contract.is_view:
                 key = source.agency, contract.event_type
-                types[key] = _planned_type(policy, contract, source.agency, pairwise_key_of)
+                types[key] = _planned_type(
+                    policy, contract, provider=source.agency, pairwise_key_of=pairwise_key_of
+                )
     return Plan(policy=policy.version, types=MappingProxyType(types))
 
 
 def _planned_type(
     policy: PolicySet,
     contract: Contract,
+    *,
     provider: AgencyId,
     pairwise_key_of: Callable[[AgencyId], bytes],
 ) -> PlannedType:
