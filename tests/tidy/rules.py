@@ -106,7 +106,10 @@ def long_functions(source: Source) -> Iterator[str]:
 
 
 def many_positionals(source: Source) -> Iterator[str]:
-    """A function takes at most three positional parameters besides its object."""
+    """A function takes at most three positional parameters besides its object.
+
+    The parameters of a command are the options of its command line.
+    """
     methods = {
         id(item)
         for node in ast.walk(source.tree)
@@ -117,7 +120,7 @@ def many_positionals(source: Source) -> Iterator[str]:
     for function in _functions(source.tree):
         parameters = function.args.posonlyargs + function.args.args
         count = len(parameters) - (id(function) in methods)
-        if count > POSITIONAL:
+        if count > POSITIONAL and not _is_command(function):
             yield source.at(function, f"{function.name}: {count} positional parameters")
 
 
@@ -200,6 +203,11 @@ def _needs_no_words(node: Function | ast.ClassDef) -> bool:
 
 def _decorated(function: Function, name: str) -> bool:
     return any(isinstance(d, ast.Name) and d.id == name for d in function.decorator_list)
+
+
+def _is_command(function: Function) -> bool:
+    calls = [d.func for d in function.decorator_list if isinstance(d, ast.Call)]
+    return any(isinstance(c, ast.Attribute) and c.attr in {"command", "callback"} for c in calls)
 
 
 def _is_broad(type_: ast.expr | None) -> bool:

@@ -39,6 +39,11 @@ def function(lines: int) -> str:
             "class C:\n    @staticmethod\n    def f(a, b, c, d): ...",
             "class C:\n    @classmethod\n    def f(cls, a, b, c): ...",
         ),
+        (
+            rules.many_positionals,
+            "@app.other()\ndef f(a, b, c, d): ...",
+            "@app.command()\ndef f(a, b, c, d): ...",
+        ),
         (rules.undocumented, "x = 1", DOC),
         (rules.undocumented, DOC + "def f(): pass", DOC + "def _f(): pass"),
         (rules.undocumented, DOC + "class C: ...", DOC + "class C:\n    'A thing.'"),

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,7 @@ def lint_imports(folder: Path, *arguments: str) -> subprocess.CompletedProcess[s
     """Run lint-imports on the packages that lie in `folder`."""
     paths = os.pathsep.join(str(folder / member) for member in PACKAGES)
     return subprocess.run(
-        [Path(sys.executable).parent / "lint-imports", "--no-cache", "--no-logo", *arguments],
+        [Path(sys.executable).parent / "lint-imports", "--no-logo", *arguments],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
@@ -40,16 +42,17 @@ def lint_imports(folder: Path, *arguments: str) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A copy of the packages' code and of the contracts."""
-    shutil.copy(ROOT / ".importlinter", tmp_path)
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packages' code and of the contracts; who plants something takes it out."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copy(ROOT / ".importlinter", folder)
     for member in PACKAGES:
         for file in (ROOT / member / f"civicbus_{member}").rglob("*.py"):
-            target = tmp_path / file.relative_to(ROOT)
+            target = folder / file.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
-    return tmp_path
+    return folder
 
 
 def test_the_directions_hold_when_the_house_is_as_it_is(house: Path) -> None:
@@ -62,12 +65,26 @@ def test_the_directions_hold_when_the_house_is_as_it_is(house: Path) -> None:
 def test_a_wrong_import_is_caught_when_it_is_planted(
     house: Path, path: str, line: str, contract: str
 ) -> None:
-    file = house / path
-    if not file.parent.exists():
-        file.parent.mkdir(parents=True)
-        (file.parent / "__init__.py").touch()
-    file.write_text(f"{file.read_text('utf-8') if file.exists() else ''}\n{line}\n", "utf-8")
-    result = lint_imports(house, "--contract", contract)
+    with planted(house / path, line):
+        result = lint_imports(house, "--contract", contract)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "1 broken" in result.stdout
     assert line.split()[1] in result.stdout
+
+
+@contextmanager
+def planted(file: Path, line: str) -> Iterator[None]:
+    """The file with one more line; before and after it is as it was."""
+    before = file.read_text("utf-8") if file.exists() else None
+    strange = not file.parent.exists()
+    if strange:
+        file.parent.mkdir()
+        (file.parent / "__init__.py").touch()
+    file.write_text(f"{before or ''}\n{line}\n", "utf-8")
+    yield
+    if before is not None:
+        file.write_text(before, "utf-8")
+    elif strange:
+        shutil.rmtree(file.parent)
+    else:
+        file.unlink()

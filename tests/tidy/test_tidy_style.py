@@ -19,6 +19,8 @@ TEST_CODE = tuple(filter(rules.is_test_code, FILES))
 
 # `path name` → why this one breach is right. Keep it short: an entry needs a reviewer's word.
 ALLOWED = {
+    "consumers/civicbus_consumers/access/decide.py decide": "the signature that the design draws",
+    "tests/integration/test_audit_kill.py time.sleep": "the moment of the kill must be random",
     "consumers/civicbus_consumers/runtime/settings.py settings_customise_sources": (
         "pydantic-settings calls it with these parameters"
     ),
@@ -38,11 +40,13 @@ def breaches(rule: Rule, sources: tuple[Source, ...]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    "rule", [rules.long_modules, rules.long_functions, rules.many_positionals, rules.long_lines]
-)
+@pytest.mark.parametrize("rule", [rules.long_modules, rules.long_functions, rules.long_lines])
 def test_sizes_hold_when_all_code_is_measured(rule: Rule) -> None:
     assert breaches(rule, PACKAGE_CODE + TEST_CODE) == []
+
+
+def test_few_parameters_are_positional_when_packages_are_read() -> None:
+    assert breaches(rules.many_positionals, PACKAGE_CODE) == []
 
 
 def test_every_public_name_says_what_it_is_when_packages_are_read() -> None:
@@ -62,6 +66,18 @@ def test_no_broad_except_is_found_when_it_is_not_on_the_list() -> None:
 def test_the_list_of_broad_excepts_is_current_when_it_is_checked() -> None:
     found = {source.path for source in PACKAGE_CODE if any(rules.broad_excepts(source))}
     assert set(BROAD_EXCEPTS) <= found
+
+
+def test_the_list_of_allowed_breaches_is_current_when_it_is_checked() -> None:
+    every = (rules.many_positionals, rules.sleeping)
+    found = {
+        re.sub(r":\d+ ", " ", breach, count=1)
+        for rule in every
+        for source in FILES
+        if source.path.endswith(".py")
+        for breach in rule(source)
+    }
+    assert [name for name in ALLOWED if not any(b.startswith(name) for b in found)] == []
 
 
 def test_no_name_is_vague_when_modules_are_listed() -> None:
