@@ -36,7 +36,9 @@ from civicbus_consumers.lookup.request import LookupRequest, Mode
 
 VIEW = EventType("population.Person")
 
-_ORDER = (
+REFUSALS = (
+    Reason.NO_AGREEMENT,
+    Reason.PURPOSE_MISMATCH,
     Reason.NOT_YET_IN_FORCE,
     Reason.EXPIRED,
     Reason.FIELD_NOT_IN_AGREEMENT,
@@ -44,7 +46,10 @@ _ORDER = (
     Reason.CONSENT_TOO_NARROW,
     Reason.CONSENT_WITHDRAWN,
     Reason.CONSENT_EXPIRED,
+    Reason.SUBJECT_NOT_FOUND,
+    Reason.IDENTITY_MISMATCH,
 )
+"""Every reason of a refusal; of two agreements the one whose reason comes later came further."""
 
 
 class Person(Protocol):
@@ -128,7 +133,7 @@ def judge(
     grants = [verdict for verdict in verdicts if isinstance(verdict, Grant)]
     if not grants:
         refusals = [verdict for verdict in verdicts if isinstance(verdict, Refusal)]
-        return max(refusals, key=lambda refusal: _ORDER.index(refusal.reason))
+        return max(refusals, key=lambda refusal: REFUSALS.index(refusal.reason))
     grant = grants[0]
     if person is None or not same:  # 5
         reason = Reason.SUBJECT_NOT_FOUND if person is None else Reason.IDENTITY_MISMATCH
