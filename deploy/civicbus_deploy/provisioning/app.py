@@ -143,13 +143,15 @@ class Site:
         # 3 schemas
         self.registry.register(step.subject for step in _of(steps.Register, todo))
         # 4 passwords
-        for user in _of(steps.SetPassword, todo):
-            self._set_password(user.principal)
+        users = [step.principal for step in _of(steps.SetPassword, todo)]
+        for user in users:
+            self._set_password(user)
         # 5 grants and connection files
-        if allowed := _of(steps.Allow, todo):
-            self.broker.allow([step.grant for step in allowed])
-        if revoked := _of(steps.Revoke, todo):
-            self.broker.revoke([step.grant for step in revoked])
+        if allowed := [step.grant for step in _of(steps.Allow, todo)]:
+            self.broker.allow(allowed)
+        if revoked := [step.grant for step in _of(steps.Revoke, todo)]:
+            self.broker.revoke(revoked)
+        self.broker.wait_until_known(users, allowed=allowed, revoked=revoked)
         for written in _of(steps.WriteConnection, todo):
             self._write_connection(written.connection)
         # 6 the policy, which sets the bus going

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -239,6 +239,24 @@ class Broker:
         """Remove grants."""
         filters = [_exact_filter(_binding(grant)) for grant in grants]
         self._all(self._admin.delete_acls(filters), doing="removing grants")
+
+    def wait_until_known(
+        self, users: Collection[str], *, allowed: Collection[Grant], revoked: Collection[Grant]
+    ) -> None:
+        """Return when the broker acts on new users and grants.
+
+        The controller acknowledges a change before every broker has heard of it; a login in between
+        would be refused. Raises `Overdue`.
+        """
+        deadline = time.monotonic() + _TIMEOUT_S
+        while True:
+            grants = self.read_grants()
+            known = set(users) <= self.read_users() and grants.issuperset(allowed)
+            if known and grants.isdisjoint(revoked):
+                return
+            if time.monotonic() > deadline:
+                raise Overdue("the broker has not heard of new users and grants")
+            time.sleep(0.1)
 
     def announce_policy(self, data: bytes) -> None:
         """Announce a policy set and wait for the acknowledgement."""
