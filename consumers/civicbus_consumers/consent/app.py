@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 
@@ -12,7 +11,7 @@ from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas import telemetry
 from civicbus_schemas.consent import SUBJECT_CONSENTS
-from civicbus_schemas.errors import BusError, Retryable, Stopped
+from civicbus_schemas.errors import Retryable, Stopped
 from civicbus_schemas.topics import SourceTopic
 from confluent_kafka.admin import AdminClient
 from prometheus_client import Counter, Gauge, Histogram
@@ -23,7 +22,7 @@ from civicbus_consumers.consent.settings import ConsentSettings
 from civicbus_consumers.consent.states import Batch
 from civicbus_consumers.consent.territory import Territory, consent_sources
 from civicbus_consumers.runtime.health import Health, serve_health
-from civicbus_consumers.runtime.settings import configure_logs
+from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.tracing import configure_tracing
 
 log = structlog.get_logger("civicbus.consent")
@@ -37,23 +36,15 @@ _subjects = Gauge(telemetry.CONSENT_SUBJECTS, "Subjects with a consent state in 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT; the exit code."""
-    configure_logs()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        run(ConsentSettings.from_command_line(arguments), stop=stop)
-    except BusError as error:
-        log.error("stopped", error=type(error).__name__, why=str(error))
-        return 1
-    return 0
+    """Run the process that `--settings FILE` describes; its exit code."""
+    settings = ConsentSettings.from_command_line(arguments)
+    return run_process(settings.name, lambda stop: run(settings, stop))
 
 
 def run(
     settings: ConsentSettings,
-    *,
     stop: threading.Event,
+    *,
     territory: Territory | None = None,
     on_step: OnStep = lambda _step: None,
 ) -> None:
@@ -61,9 +52,9 @@ def run(
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
     health = Health()
     server = serve_health(health, settings.health_port)
+    registry = Registry(settings.registry_url)
     try:
         survey = Survey(settings, fixed=territory)
-        registry = Registry(settings.registry_url)
         folder = ConsentFolder(
             settings,
             territory=survey.territory,

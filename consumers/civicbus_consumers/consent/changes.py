@@ -15,7 +15,7 @@ from civicbus_schemas.codec import SchemaDocument, unframe
 from civicbus_schemas.contract import Contract, parse_contract
 from civicbus_schemas.envelope import Envelope, parse_headers
 from civicbus_schemas.errors import InvalidBytes, InvalidContract, InvalidEnvelope, Refused
-from civicbus_schemas.ids import Pin
+from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.topics import MAX_EVENT_BYTES
 from civicbus_schemas.vocabulary import Reason
@@ -54,12 +54,13 @@ class ChangeReader:
 
     def read(
         self,
+        agency: AgencyId,
         *,
         key: bytes | None,
         value: bytes | None,
         headers: Sequence[tuple[str, bytes | str | None]] | None,
     ) -> Readable | Unreadable:
-        """The change, or why there is none; raises when the registry does not answer.
+        """The change on this agency's topic, or why there is none; raises when the registry fails.
 
         1. size, 2. headers, 3. schema, 4. event type, 5. body, 6. the key is the subject's.
         """
@@ -68,6 +69,8 @@ class ChangeReader:
         try:
             envelope = parse_headers(headers)  # 2
         except InvalidEnvelope:
+            return Unreadable(Reason.MALFORMED_HEADERS)
+        if envelope.source != f"/agencies/{agency}" or envelope.ground is not None:
             return Unreadable(Reason.MALFORMED_HEADERS)
         try:
             schema_id, body = unframe(value)  # 3

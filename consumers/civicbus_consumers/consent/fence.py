@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from civicbus_producers.kafka import kafka_errors_translated
+from civicbus_producers.kafka import BrokerAccess, client_config, kafka_errors_translated
+from civicbus_producers.positions import GroupPositions
 from civicbus_schemas.errors import Overdue, Retryable
 from civicbus_schemas.topics import GROUPS, STATE_CONSENT, consent_group, enforcement_group
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from civicbus_consumers.consent.rules import is_binding, is_folded
 
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_REQUEST_S = 5.0
+_REQUEST_S = 1.0
 _PAUSE_S = 0.01
 
 
@@ -31,17 +32,22 @@ class Holder(Protocol):
 
 
 class Fence:
-    """Waits for fences. `holders` decide on the same state besides the enforcement groups."""
+    """Waits for fences. `holders` decide on the same state besides the enforcement groups.
+
+    The principal behind `access` may describe the groups and the state topic.
+    """
 
     def __init__(
         self,
-        admin: AdminClient,
+        access: BrokerAccess,
         *,
         groups: int = GROUPS,
         state: str = STATE_CONSENT,
         holders: Sequence[Holder] = (),
     ) -> None:
-        self._admin, self._groups, self._state, self._holders = admin, groups, state, holders
+        self._access, self._groups, self._state, self._holders = access, groups, state, holders
+        self._admin = AdminClient(client_config(access, client_id="fence"))
+        self._positions: dict[str, GroupPositions] = {}
 
     def wait(self, topic: str, partition: int, offset: int, *, timeout_s: float) -> float:
         """Return when the consent event at these coordinates binds; the seconds it took.
@@ -76,15 +82,18 @@ class Fence:
             )
         return time.monotonic() - begun
 
+    def close(self) -> None:
+        """Close its connections."""
+        for positions in self._positions.values():
+            positions.close()
+        self._positions.clear()
+
     def _position(self, group: str, place: TopicPartition) -> int:
-        """The group's stable committed position, below 0 when it has none or it is not stable."""
-        request = ConsumerGroupTopicPartitions(group, [place])
-        with kafka_errors_translated(f"asking for the position of {group}"):
-            futures = self._admin.list_consumer_group_offsets(
-                [request], require_stable=True, request_timeout=_REQUEST_S
-            )
-            (answer,) = futures[group].result().topic_partitions
-        return -1 if answer.error is not None else int(answer.offset)
+        """The group's stable committed position; -1 when it has none."""
+        if group not in self._positions:
+            self._positions[group] = GroupPositions(self._access, group, client_id="fence")
+        where = (place.topic, place.partition)
+        return self._positions[group].read([where], timeout_s=_REQUEST_S).get(where, -1)
 
     def _end(self, state: TopicPartition, deadline: float) -> int:
         found: list[int] = []

@@ -218,8 +218,10 @@ class ConsentFolder:
             for source in self._territory.sources
             for partition in self._territory.partitions
         ]
-        with kafka_errors_translated("reading committed offsets", errors=self._errors):
-            committed = self._consumer.committed(places, timeout=_TIMEOUT_S)
+        committed = self._call(
+            "reading committed offsets",
+            lambda: self._consumer.committed(places, timeout=_TIMEOUT_S),
+        )
         missing = [f"{tp.topic}[{tp.partition}]" for tp in committed if tp.offset < 0]
         if missing:
             raise Stopped(

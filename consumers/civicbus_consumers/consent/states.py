@@ -12,6 +12,7 @@ from typing import cast
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.envelope import Headers
 from civicbus_schemas.errors import InvalidBytes, Stopped, TooLarge
+from civicbus_schemas.topics import SourceTopic
 from civicbus_schemas.vocabulary import Reason
 from confluent_kafka import Message
 from opentelemetry.trace import SpanContext
@@ -66,7 +67,8 @@ class States:
         batch = Batch()
         for message in messages:
             headers = cast("Headers | None", message.headers())
-            read = reader.read(key=message.key(), value=message.value(), headers=headers)
+            agency = SourceTopic.parse(str(message.topic())).agency
+            read = reader.read(agency, key=message.key(), value=message.value(), headers=headers)
             if isinstance(read, Unreadable):
                 batch.dead.append((message, read.reason))
                 continue
