@@ -43,8 +43,9 @@ log = logging.getLogger("civicbus.subscription")
 _GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _SLICE_S = 0.2
 _TIMEOUT_S = 10.0
-_JOIN_TIMEOUT_S = 30.0
+_JOIN_TIMEOUT_S = 60.0  # a broker that restarts waits for the sessions it knew
 _COMMIT_INTERVAL_MS = 1_000
+_SESSION_MS = 20_000
 
 
 class DeliveriesExpired(Stopped):
@@ -71,7 +72,7 @@ class Subscription:
                 list(topics),
                 on_assign=self._on_assign,
                 on_revoke=self._on_revoke,
-                on_lost=self._on_revoke,
+                on_lost=self._on_lost,
             )
 
     @classmethod
@@ -108,6 +109,7 @@ class Subscription:
             "enable.auto.commit": True,  # of what `acknowledge` stores, and nothing else
             "auto.commit.interval.ms": _COMMIT_INTERVAL_MS,
             "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": _SESSION_MS,
             "on_commit": _log_failed_commit,
         }
         with kafka_errors_translated("making a consumer", errors=errors):
@@ -264,6 +266,11 @@ class Subscription:
                 progress = self._progress.pop((partition.topic, partition.partition), None)
                 if progress is not None:
                     progress.held = False
+
+    def _on_lost(self, _: object, partitions: list[TopicPartition]) -> None:
+        """The group went on without this member, which joins anew by itself."""
+        self._joined = False
+        self._on_revoke(_, partitions)
 
     def __enter__(self) -> Self:
         return self

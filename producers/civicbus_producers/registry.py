@@ -42,7 +42,10 @@ class Registry:
         self._documents: dict[int, SchemaDocument] = {}
 
     def get_id(self, topic: str, document: SchemaDocument) -> int:
-        """The id of this very schema under the topic's subject for it."""
+        """The id of this schema under the topic's subject for it.
+
+        The registry compares what Avro compares: labels and documentation do not count.
+        """
         subject = subject_name(topic, document)
         text = schema_text(document)
         if (subject, text) not in self._ids:

@@ -103,7 +103,7 @@ class KafkaBus:
         self.topic_key = folder / "topic-key"
         self.topic_key.touch(mode=0o600)
         self.topic_key.write_text(bytes(32).hex() + "\n")
-        self._feed = Producer(stack.client_config() | {"enable.idempotence": True})
+        self._feed = Producer(stack.client_config() | {"enable.idempotence": True, "log_level": 0})
 
     def register(self, topic: str, document: SchemaDocument) -> int:
         with SchemaRegistryClient({"url": self.stack.registry_url}) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,19 +13,21 @@ from aiokafka.partitioner import DefaultPartitioner
 from civicbus_consumers.subscription import DeliveriesExpired, Subscription
 from civicbus_producers.publisher import Publisher
 from civicbus_producers.receipt import NotAcknowledged
-from civicbus_producers.registry import NotRegistered, Registry
+from civicbus_producers.registry import NotRegistered, Registry, subject_name
 from civicbus_schemas.codec import AvroType, frame
 from civicbus_schemas.errors import Forbidden, Stopped, Unavailable
 from civicbus_schemas.ids import Pin, agency_id
 from civicbus_schemas.topics import PARTITIONS
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AclOperation
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from tests.contract.sdk_buses import KafkaBus
 from tests.contract.sdk_samples import (
     CHILD_PIN,
     SUBJECT,
     BirthRegistered,
+    VaccinationRecorded,
     a_birth,
     delivered_datum,
     delivered_schema,
@@ -221,3 +224,15 @@ def test_registry_says_no_or_nothing_when_asked_for_what_it_lacks(bus: KafkaBus)
         Registry(f"{bus.stack.registry_url}/nowhere").get_document(1)
     with pytest.raises(Unavailable):
         Registry("http://127.0.0.1:9", timeout_s=0.5).get_document(1)
+
+
+def test_id_is_found_when_the_contract_was_registered_with_other_white_space(
+    bus: KafkaBus,
+) -> None:
+    topic = f"src.{bus.publisher_agency}.health.v1"
+    document = VaccinationRecorded.contract.document
+    with SchemaRegistryClient({"url": bus.stack.registry_url}) as client:
+        registered = client.register_schema(
+            subject_name(topic, document), Schema(json.dumps(document, indent=2), "AVRO")
+        )
+    assert Registry(bus.stack.registry_url).get_id(topic, document) == registered
