@@ -9,8 +9,10 @@ import os
 import secrets as random_bytes
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from civicbus_deploy.embedded import ground, kafka, postgres, registry, secrets
@@ -160,6 +162,14 @@ class Stack:
         admin = self.admin()
         for future in admin.create_acls(bindings).values():
             future.result(_TIMEOUT_S)
+
+
+def wait_until(holds: Callable[[], bool], *, timeout_s: float = 60.0, what: str) -> None:
+    """Look again and again until it holds; an error after the timeout."""
+    pause, deadline = Event(), time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        pause.wait(0.1)
 
 
 def sweep() -> None:

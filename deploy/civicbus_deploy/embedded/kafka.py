@@ -82,7 +82,7 @@ class Kafka:
 
     name = "kafka"
     needs: tuple[str, ...] = ()
-    start_timeout_s = 90.0
+    start_timeout_s = 150.0
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ from typing import Any
 from civicbus_schemas.topics import AUDIT_PAGE
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     TopicPartition,
@@ -28,6 +29,7 @@ from civicbus_deploy.embedded.failures import ServerNotReady
 
 _TIMEOUT_S = 10.0
 _READ_S = 5.0
+_AT_ONCE = 8
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 Place = tuple[str, int]
 
@@ -50,7 +52,7 @@ class Lag:
 def measure(home: Path, port: int) -> tuple[Lag, ...]:
     """The lag of every group on every topic it has ever committed on."""
     admin = kafka.admin_client(home, port)
-    committed = _committed(admin)
+    committed = _committed(admin, home, port)
     ends = _ends(admin, {place for places in committed.values() for place in places})
     behind = {
         (group, place): offset
@@ -103,20 +105,38 @@ def sealing_backlog(lags: Iterable[Lag]) -> int | None:
     return max((lag.messages for lag in lags if lag.topic == AUDIT_PAGE), default=None)
 
 
-def _committed(admin: AdminClient) -> dict[str, dict[Place, int]]:
+def _committed(admin: AdminClient, home: Path, port: int) -> dict[str, dict[Place, int]]:
     """Group → place → committed offset."""
-    groups = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S).valid
-    found = {}
-    for group in groups:
-        request = [ConsumerGroupTopicPartitions(group.group_id)]
-        (future,) = admin.list_consumer_group_offsets(request).values()
-        positions = future.result(_TIMEOUT_S).topic_partitions
-        found[group.group_id] = {
-            (position.topic, position.partition): position.offset
-            for position in positions
-            if position.offset >= 0
-        }
-    return found
+    listing = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
+    groups = [group.group_id for group in listing.valid]
+    topics = admin.list_topics(timeout=_TIMEOUT_S).topics
+    places = [
+        TopicPartition(name, partition)
+        for name, topic in topics.items()
+        if not name.startswith("__")
+        for partition in topic.partitions
+    ]
+
+    def ask(group: str) -> dict[Place, int]:
+        with closing(_consumer(home, port, group)) as consumer:
+            found = consumer.committed(places, timeout=_TIMEOUT_S)
+            return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return dict(zip(groups, pool.map(ask, groups), strict=True))
+
+
+def _consumer(home: Path, port: int, group: str, **settings: Any) -> Consumer:
+    """A client that joins no group and commits nothing.
+
+    Positions are asked for through it, not through AdminClient, whose call for them crashes the
+    process in librdkafka 2.16; uncommitted ones are not waited for.
+    """
+    password = secrets.read(home, "kafka-admin")
+    config = kafka.client_config(port, username=kafka.ADMIN, password=password)
+    quiet = {"log_level": 0, "error_cb": lambda _error: None, "enable.auto.commit": False}
+    isolation = {"isolation.level": "read_uncommitted"}
+    return Consumer({**config, **quiet, **isolation, "group.id": group, **settings})
 
 
 def _ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
@@ -146,20 +166,9 @@ def _times(home: Path, port: int, wanted: set[tuple[Place, int]]) -> dict[tuple[
 def _first_times(
     home: Path, port: int, places: Mapping[Place, int]
 ) -> dict[tuple[Place, int], float]:
-    password = secrets.read(home, "kafka-admin")
-    config = kafka.client_config(port, username=kafka.ADMIN, password=password)
-    consumer = Consumer(
-        {
-            **config,
-            "group.id": "civicbus-status",  # needed by the client, never joined or committed
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "log_level": 0,
-        }
-    )
+    reading = {"enable.partition.eof": True, "isolation.level": "read_committed"}
     found: dict[tuple[Place, int], float] = {}
-    try:
+    with closing(_consumer(home, port, "civicbus-status", **reading)) as consumer:
         consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
         unanswered = set(places)
         deadline = time.monotonic() + _READ_S
@@ -174,8 +183,6 @@ def _first_times(
             if error is None or error.code() == KafkaError._PARTITION_EOF:
                 unanswered.discard(place)
                 consumer.pause([TopicPartition(*place)])
-    finally:
-        consumer.close()
     if unanswered:
         raise ServerNotReady("Kafka did not give the messages that groups are behind at")
     return found

@@ -27,7 +27,7 @@ from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
 
 STATE_BYTES = 1 << 30  # room that a first demo needs
-SERVERS_TIMEOUT_S = 180.0
+SERVERS_TIMEOUT_S = 300.0
 PROCESSES_TIMEOUT_S = 120.0
 DOWN_TIMEOUT_S = 90.0
 _POLL_S = 0.2

@@ -23,7 +23,7 @@ class Registry:
 
     name = "registry"
     needs: tuple[str, ...] = ("postgres",)
-    start_timeout_s = 90.0
+    start_timeout_s = 120.0
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground

@@ -26,7 +26,7 @@ class Zipkin:
 
     name = "zipkin"
     needs: tuple[str, ...] = ()
-    start_timeout_s = 90.0
+    start_timeout_s = 120.0
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
