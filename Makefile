@@ -20,6 +20,7 @@ $(UV):
 	@$(UV) venv --quiet --allow-existing --python python3 .venv
 	@$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation $(MEMBERS:%=-e ./%)
+	@$(PY) -m civicbus_schemas.stubs
 	@touch $@
 
 setup: .venv/.synced ## Everything the other verbs need (locked dependencies, Java parts come at first use)
