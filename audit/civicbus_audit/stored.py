@@ -29,13 +29,16 @@ class StoredLog:
 
     def __init__(self, read: Read, size: int) -> None:
         self._read, self.size = read, size
+        self._last_bundle: tuple[int, list[bytes]] = (-1, [])
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
     def bundle(self, index: int) -> list[bytes]:
         """The entries of the index-th bundle."""
-        tile = tile_at(ENTRIES, index, size=self.size)
-        data, stored = self._bytes(tile)
-        return decode_bundle(data, stored)[: tile.width]
+        if self._last_bundle[0] != index:
+            tile = tile_at(ENTRIES, index, size=self.size)
+            data, stored = self._bytes(tile)
+            self._last_bundle = index, decode_bundle(data, stored)[: tile.width]
+        return self._last_bundle[1]
 
     def hashes(self, level: int, index: int) -> list[bytes]:
         """The hashes of the index-th tile of a level."""
@@ -66,6 +69,14 @@ class StoredLog:
         for bundle in range(start // WIDTH, -(-self.size // WIDTH)):
             numbered = enumerate(self.bundle(bundle), bundle * WIDTH)
             yield from islice(numbered, max(0, start - bundle * WIDTH), None)
+
+    def containing(self, content: bytes) -> Iterator[tuple[int, bytes]]:
+        """The leaves in which these bytes occur, oldest first; reads all bundles."""
+        for number in range(-(-self.size // WIDTH)):
+            data, _ = self._bytes(tile_at(ENTRIES, number, size=self.size))
+            if content in data:
+                entries = enumerate(self.bundle(number), number * WIDTH)
+                yield from ((index, entry) for index, entry in entries if content in entry)
 
     def prove(self, index: int, *, checkpoint: bytes) -> LogProof:
         """The proof of a leaf under this size's checkpoint; the leaf goes with it."""

@@ -1,0 +1,181 @@
+"""The command `civicbus-audit`: verify, prove, search, who-read, rebuild-index.
+
+Exit codes: 0 it holds, or it was done · 1 the evidence is broken · 2 wrong usage · 3 ledger or
+database cannot be reached. `verify` and `prove` need neither a database nor an extra.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from civicbus_schemas.errors import InvalidBytes, Refused
+from civicbus_schemas.record import RECORD, Record
+
+from civicbus_audit import options
+from civicbus_audit.index.commands import commands as index_commands
+from civicbus_audit.note import Verifier
+from civicbus_audit.options import AsJson, Home, Lang, Vkey, exit_codes
+from civicbus_audit.places import Places
+from civicbus_audit.presenting import Language, as_json, facts, out, pace, say, show
+from civicbus_audit.proof import format_proof
+from civicbus_audit.stored import StoredLog
+from civicbus_audit.verify import published, verify_ledger, verify_prefix, verify_proof
+
+app = typer.Typer(
+    name="civicbus-audit",
+    help="Find, prove and verify what the ledger of CivicBus tells.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def verify(
+    ledger_dir: Annotated[Path | None, typer.Argument(help="The ledger's folder.")] = None,
+    *,
+    proof: Annotated[Path | None, typer.Option(help="Check this .tlog-proof instead.")] = None,
+    leaf: Annotated[Path | None, typer.Option(help="The leaf, if the proof lacks it.")] = None,
+    older: Annotated[
+        Path | None, typer.Option(help="An older checkpoint that must be a prefix.")
+    ] = None,
+    home: Home = options.HOME,
+    vkey: Vkey = None,
+    json: AsJson = False,
+    lang: Lang = Language.EN,
+) -> None:
+    """Check the whole ledger, one proof, or that the ledger continues an older checkpoint."""
+    with exit_codes(json=json):
+        if proof and (ledger_dir or older):
+            raise Refused("a proof is checked by itself", expected="either --proof or a ledger")
+        places = Places.under(home, ledger_dir=ledger_dir, vkey_file=vkey)
+        if proof:
+            _verify_proof(proof, places.verifier(), leaf=leaf, json=json, lang=lang)
+        else:
+            _verify_ledger(places, older=older, json=json, lang=lang)
+
+
+@app.command()
+def prove(
+    record: Annotated[str, typer.Argument(help="A record's id (32 hex), or a leaf's number.")],
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The proof's file; - is stdout.")
+    ] = None,
+    home: Home = options.HOME,
+    ledger: options.Ledger = None,
+    vkey: Vkey = None,
+    json: AsJson = False,
+    lang: Lang = Language.EN,
+) -> None:
+    """Write a C2SP tlog-proof of one leaf, which anybody can check offline with `verify`."""
+    with exit_codes(json=json):
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey)
+        verifier, directory = places.verifier(), places.directory()
+        checkpoint, note = published(directory, verifier)
+        log = StoredLog(directory.read, checkpoint.size)
+        index = _find_leaf(log, record)
+        data = format_proof(log.prove(index, checkpoint=note))
+        verify_proof(data, verifier)
+        file = output or Path(f"{record}.tlog-proof")
+        if str(file) == "-":
+            sys.stdout.buffer.write(data)
+            return
+        _write(file, data)
+        told = {"file": str(file), "index": index, "size": checkpoint.size}
+        out.out(as_json(told) if json else say("proof-written", lang, **told), highlight=False)
+
+
+for command in index_commands:
+    app.command()(command)
+
+
+def _verify_ledger(places: Places, *, older: Path | None, json: bool, lang: Language) -> None:
+    verifier, directory = places.verifier(), places.directory()
+    size = published(directory, verifier)[0].size
+    with pace(say("verifying", lang), size) as advance:
+        checkpoint = verify_ledger(directory, verifier, on_progress=advance)
+    told: dict[str, Any] = {
+        "holds": True,
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": checkpoint.root.hex(),
+    }
+    if older:
+        told["older_size"] = verify_prefix(directory, verifier, older=_read(older)).size
+    if json:
+        out.out(as_json(told), highlight=False)
+        return
+    out.out(say("ledger-holds", lang, **told), highlight=False)
+    if older:
+        out.out(say("prefix-holds", lang, size=told["older_size"]), highlight=False)
+
+
+def _verify_proof(
+    file: Path, verifier: Verifier, *, leaf: Path | None, json: bool, lang: Language
+) -> None:
+    proved = verify_proof(_read(file), verifier, leaf=_read(leaf) if leaf else None)
+    told = {
+        "holds": True,
+        "origin": proved.checkpoint.origin,
+        "index": proved.index,
+        "size": proved.checkpoint.size,
+    }
+    content = _content(proved.leaf)
+    if json:
+        out.out(as_json(told | {"record": content}), highlight=False)
+        return
+    out.out(say("proof-holds", lang, **told), highlight=False)
+    show(facts(content, lang))
+
+
+def _content(leaf: bytes) -> dict[str, Any]:
+    """What a record says, for people; nothing for leaves of other kinds."""
+    if not RECORD.wrote(leaf):
+        return {}
+    record = Record.decode(leaf)
+    return {
+        "id": record.id,
+        "at": record.at,
+        "recipient": record.recipient,
+        "actor": record.actor.agency,
+        "dataset": record.dataset,
+        "fields": record.fields,
+        "purpose": record.purpose,
+        "basis": record.basis,
+        "agreement": str(record.agreement) if record.agreement else None,
+        "decision": record.decision,
+        "reason": record.reason,
+    }
+
+
+def _find_leaf(log: StoredLog, name: str) -> int:
+    """The leaf of that number, or the oldest record with that id."""
+    if re.fullmatch(r"0|[1-9][0-9]{0,18}", name, re.ASCII):
+        return int(name)
+    if not re.fullmatch(r"[0-9a-f]{32}", name):
+        raise Refused("not a record's id", expected="32 lower-case hex characters, or a number")
+    for index, leaf in log.containing(bytes.fromhex(name)):
+        try:
+            if Record.decode(leaf).id == name:
+                return index
+        except InvalidBytes:
+            continue
+    raise Refused(f"no record {name} in the ledger", got=f"{log.size} leaves searched")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Refused(f"{file} cannot be read", got=type(error).__name__) from None
+
+
+def _write(file: Path, data: bytes) -> None:
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise Refused(f"{file} cannot be written", got=type(error).__name__) from None

@@ -1,0 +1,210 @@
+"""The commands that stand on the index. What needs the extra `ledger` is imported when they run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from civicbus_schemas.errors import Refused
+from civicbus_schemas.ids import Pin, agency_id, hex_id
+from civicbus_schemas.pseudonym import ledger_pseudonym, officer_pseudonym
+from civicbus_schemas.vocabulary import Outcome
+
+from civicbus_audit import options
+from civicbus_audit.options import AsJson, Home, Lang, exit_codes
+from civicbus_audit.places import Places
+from civicbus_audit.presenting import LOCAL_TIME, Language, as_json, out, pace, say, show, table
+from civicbus_audit.stored import StoredLog
+from civicbus_audit.verify import published
+
+if TYPE_CHECKING:
+    from civicbus_audit.index.searching import Entry, Query
+
+_COLUMNS = ("index", "at", "recipient", "dataset", "purpose", "decision", "reason", "release", "id")
+_READING = ("at", "recipient", "purpose", "basis", "dataset", "fields", "release", "id")
+
+Words = Annotated[str | None, typer.Option()]
+PinText = Annotated[str | None, typer.Option(help="The person's PIN; - reads it from stdin.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
+
+
+def search(
+    *,
+    pin: PinText = None,
+    subject: Annotated[str | None, typer.Option(help="The person's ledger pseudonym.")] = None,
+    agency: Annotated[str | None, typer.Option(help="Who received, or was refused.")] = None,
+    officer: Annotated[str | None, typer.Option(help="An officer's id, with --agency.")] = None,
+    purpose: Words = None,
+    basis: Words = None,
+    decision: Annotated[Outcome | None, typer.Option()] = None,
+    reason: Words = None,
+    agreement: Annotated[str | None, typer.Option(help="<id>@<version>.")] = None,
+    event_type: Words = None,
+    event_id: Words = None,
+    case_id: Annotated[str | None, typer.Option(help="The record's opaque case id.")] = None,
+    kind: Annotated[str | None, typer.Option(help="access.decision, page, log.gap, …")] = None,
+    since: Annotated[str | None, typer.Option(help="ISO 8601; Vietnam's time if bare.")] = None,
+    until: Words = None,
+    before: Annotated[int | None, typer.Option(help="Only leaves before this number.")] = None,
+    limit: Limit = 50,
+    home: Home = options.HOME,
+    ledger: options.Ledger = None,
+    vkey: options.Vkey = None,
+    dsn_file: options.DsnFile = None,
+    ledger_key: options.LedgerKey = None,
+    json: AsJson = False,
+    lang: Lang = Language.EN,
+) -> None:
+    """Find leaves, newest first; each is compared with the ledger before it is shown."""
+    with exit_codes(json=json), _extra():
+        from civicbus_audit.index.searching import Query
+
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
+        places = places.with_key(ledger_key)
+        query = Query(purpose=purpose, basis=basis, decision=decision, reason=reason)
+        query = replace(query, agreement=agreement, dataset=event_type, event_id=event_id)
+        query = replace(query, kind=kind, since=_time(since), until=_time(until))
+        query = replace(query, case_id=_hex(case_id, "case id"), before=before, limit=limit)
+        query = replace(
+            query,
+            subject=_subject(pin, places) if pin else _hex(subject, "pseudonym"),
+            recipient=agency_id(agency) if agency else None,
+            officer=_officer(officer, agency, places),
+        )
+        found = _search(query, places)
+        _show(found, _COLUMNS, json=json, lang=lang)
+        if not json and len(found) == limit:
+            out.out(say("more", lang, before=str(found[-1].index)), highlight=False)
+
+
+def who_read(
+    pin: Annotated[str, typer.Argument(help="The person's PIN; - reads it from stdin.")],
+    *,
+    denied: Annotated[bool, typer.Option(help="Refused attempts too.")] = False,
+    recount: Annotated[
+        bool, typer.Option(help="Read all bundles, so that the index can hide nothing.")
+    ] = False,
+    home: Home = options.HOME,
+    ledger: options.Ledger = None,
+    vkey: options.Vkey = None,
+    dsn_file: options.DsnFile = None,
+    ledger_key: options.LedgerKey = None,
+    json: AsJson = False,
+    lang: Lang = Language.EN,
+) -> None:
+    """Tell who got which data about a person, why, and on what ground: all of it."""
+    with exit_codes(json=json), _extra():
+        from civicbus_audit.index.searching import MAX_LIMIT, Query, confirm_complete
+
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
+        places = places.with_key(ledger_key)
+        query = Query(
+            subject=_subject(pin, places),
+            kind="access.decision",
+            decision=None if denied else Outcome.PERMIT,
+            limit=MAX_LIMIT,
+        )
+        found: list[Entry] = []
+        while batch := _search(query, places):
+            found += batch
+            query = replace(query, before=batch[-1].index)
+        if recount:
+            confirm_complete(found, query, _published_log(places))
+        columns = (*_READING[:6], "decision", "reason", *_READING[6:]) if denied else _READING
+        _show(found, columns, json=json, lang=lang)
+
+
+def rebuild_index(
+    *,
+    home: Home = options.HOME,
+    ledger: options.Ledger = None,
+    vkey: options.Vkey = None,
+    dsn_file: options.DsnFile = None,
+    json: AsJson = False,
+    lang: Lang = Language.EN,
+) -> None:
+    """Build the index anew from the ledger's bundles, and put it in the old one's place."""
+    with exit_codes(json=json), _extra():
+        from civicbus_audit.index.filling import rebuild
+
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
+        log = _published_log(places)
+        with pace(say("indexing", lang), log.size) as advance:
+            leaves = rebuild(places.dsn_file, log, on_progress=advance)
+        told = {"leaves": leaves}
+        out.out(as_json(told) if json else say("rebuilt", lang, **told), highlight=False)
+
+
+commands = (search, who_read, rebuild_index)
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Refused(
+            "the index needs more than is installed",
+            got=f"no module {error.name}",
+            next_step="install civicbus-audit[ledger]",
+        ) from None
+
+
+def _search(query: Query, places: Places) -> list[Entry]:
+    from civicbus_audit.index.database import make_engine
+    from civicbus_audit.index.searching import confirm, search
+
+    log = _published_log(places)
+    engine = make_engine(places.dsn_file)
+    try:
+        found = search(engine, query)
+    finally:
+        engine.dispose()
+    confirm(found, log)
+    return found
+
+
+def _published_log(places: Places) -> StoredLog:
+    directory = places.directory()
+    return StoredLog(directory.read, published(directory, places.verifier())[0].size)
+
+
+def _show(found: list[Entry], columns: tuple[str, ...], *, json: bool, lang: Language) -> None:
+    if json:
+        out.out(as_json(found), highlight=False)
+    elif found:
+        show(table(found, columns, lang))
+    else:
+        out.out(say("none-found", lang), highlight=False)
+
+
+def _subject(pin: str, places: Places) -> str:
+    text = sys.stdin.readline().strip() if pin == "-" else pin
+    return ledger_pseudonym(places.ledger_key(), Pin(text))
+
+
+def _officer(officer: str | None, agency: str | None, places: Places) -> str | None:
+    if officer is None:
+        return None
+    if agency is None:
+        raise Refused("an officer is known by agency and id", expected="--agency beside --officer")
+    return officer_pseudonym(places.ledger_key(), agency_id(agency), officer)
+
+
+def _hex(text: str | None, what: str) -> str | None:
+    return None if text is None else hex_id(text, what=what)
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused("not a time", expected="ISO 8601, such as 2026-11-21T09:00") from None
+    return time if time.tzinfo else time.replace(tzinfo=LOCAL_TIME)

@@ -1,0 +1,69 @@
+"""The one place that connects to PostgreSQL, migrates the index and turns errors into ours.
+
+SQL and its parameters never reach a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from civicbus_schemas.errors import Fatal, Refused, Unavailable
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
+
+from civicbus_audit.index.tables import SCHEMA
+
+_WRITER_LOCK = 0x0C1B_A0D1
+_SERVER_GONE = ("08", "53", "57", "58")  # classes of SQLSTATE
+
+
+def make_engine(dsn_file: Path, *, schema: str = SCHEMA) -> Engine:
+    """An engine whose unqualified names lie in `schema`; the file holds one DSN."""
+    try:
+        url = make_url(dsn_file.read_text("utf-8").strip())
+    except (OSError, UnicodeDecodeError, ArgumentError):
+        raise Refused(
+            f"{dsn_file} does not hold the address of a database", expected="postgresql://…"
+        ) from None
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
+        pool_size=2,
+        connect_args={"options": f"-csearch_path={schema}"},
+    )
+
+
+def migrate(engine: Engine, *, schema: str = SCHEMA) -> None:
+    """Brings the tables in `schema` to the newest form; harmless when they are there already."""
+    config = Config()
+    config.set_main_option("script_location", "civicbus_audit.index:migrations")
+    with errors_translated("migrating the index"), engine.begin() as connection:
+        hold_writer_lock(connection)
+        connection.execute(CreateSchema(schema, if_not_exists=True))
+        config.attributes.update(connection=connection, schema=schema)
+        command.upgrade(config, "head")
+
+
+def hold_writer_lock(connection: Connection) -> None:
+    """Waits until no other transaction writes the index; held until this one ends."""
+    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+
+
+@contextmanager
+def errors_translated(doing: str) -> Iterator[None]:
+    """Raises our errors where SQLAlchemy or psycopg raise theirs; only the SQLSTATE is told."""
+    try:
+        yield
+    except (SQLAlchemyError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        code = getattr(cause, "sqlstate", None)
+        got = f"SQLSTATE {code}" if code else type(cause).__name__
+        if isinstance(cause, psycopg.OperationalError) and (code or "08")[:2] in _SERVER_GONE:
+            raise Unavailable(f"PostgreSQL does not answer while {doing}", got=got) from None
+        raise Fatal(f"PostgreSQL refused {doing}", got=got) from None

@@ -1,0 +1,183 @@
+"""Searching the index: who got what about whom, why, and whether it was released.
+
+What is found is compared with the ledger's own leaves before it is shown (`confirm`): the index can
+hide a row, which a recount finds, but it cannot invent or alter one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from civicbus_schemas.errors import EvidenceBroken, Refused
+from civicbus_schemas.vocabulary import Outcome, RecordKind
+from sqlalchemy import ColumnElement, Engine, RowMapping, select
+
+from civicbus_audit.index.database import errors_translated
+from civicbus_audit.index.rows import row_of
+from civicbus_audit.index.tables import leaf, recorder
+from civicbus_audit.stored import StoredLog
+
+MAX_LIMIT = 1_000
+
+
+class Release(StrEnum):
+    """What became of a permitted disclosure, as later pages tell."""
+
+    RELEASED = "released"
+    UNSETTLED = "unsettled"
+    ABORTED = "aborted-may-have-been-seen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What to look for; None asks for nothing. Pseudonyms and ids are hex."""
+
+    id: str | None = None
+    kind: str | None = None
+    subject: str | None = None
+    recipient: str | None = None
+    actor: str | None = None
+    officer: str | None = None
+    case_id: str | None = None
+    agreement: str | None = None
+    dataset: str | None = None
+    event_id: str | None = None
+    purpose: str | None = None
+    basis: str | None = None
+    decision: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One leaf as the index knows it; pseudonyms, ids and hashes are hex."""
+
+    index: int
+    hash: str
+    kind: str
+    finding: str | None
+    id: str | None
+    at: datetime | None
+    recorder: str | None
+    page: int | None
+    actor: str | None
+    system: str | None
+    officer: str | None
+    recipient: str | None
+    subject: str | None
+    agreement: str | None
+    dataset: str | None
+    event_id: str | None
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    fields: tuple[str, ...]
+    purpose: str | None
+    basis: str | None
+    consent: str | None
+    decision: str | None
+    reason: str | None
+    policy: str | None
+    case_id: str | None
+    release: Release | None
+
+
+_BYTES = ("id", "subject", "officer", "case_id")
+_TEXTS = [
+    "kind",
+    "recipient",
+    "actor",
+    "agreement",
+    "dataset",
+    "event_id",
+    "purpose",
+    "basis",
+    "decision",
+    "reason",
+]
+
+
+def search(engine: Engine, query: Query) -> list[Entry]:
+    """The newest leaves that match, newest first."""
+    joined = leaf.outerjoin(recorder, leaf.c.recorder == recorder.c.recorder)
+    statement = (
+        select(leaf, recorder.c.released, recorder.c.closed)
+        .select_from(joined)
+        .where(*_conditions(query))
+        .order_by(leaf.c.index.desc())
+        .limit(min(query.limit, MAX_LIMIT))
+    )
+    with errors_translated("searching the index"), engine.connect() as connection:
+        return [_entry(row) for row in connection.execute(statement).mappings()]
+
+
+def confirm(entries: list[Entry], log: StoredLog) -> None:
+    """Checks that every entry says what its leaf says; raises `EvidenceBroken` naming the leaf."""
+    for entry in entries:
+        row, _, _ = row_of(entry.index, log.leaf(entry.index), page=None)
+        told = _plain(dict.fromkeys(leaf.columns.keys()) | row)
+        for name, value in told.items():
+            if name not in ("recorder", "page") and getattr(entry, name) != value:
+                raise EvidenceBroken(
+                    f"the index says something else than leaf {entry.index}",
+                    got=f"another {name}",
+                    next_step="find out who changed it, then `civicbus-audit rebuild-index`",
+                )
+
+
+def confirm_complete(entries: list[Entry], query: Query, log: StoredLog) -> None:
+    """Checks that no leaf about the query's subject is missing; reads all bundles.
+
+    `entries` is everything that was found for the query, whatever its `limit` and `before`.
+    """
+    if query.subject is None:
+        raise Refused("only the leaves about one subject can be recounted")
+    subject, found = bytes.fromhex(query.subject), {entry.index for entry in entries}
+    for index, content in log.containing(subject):
+        row, _, _ = row_of(index, content, page=None)
+        wanted = row.get("subject") == subject and row["kind"] == RecordKind.ACCESS_DECISION
+        if wanted and query.decision in (None, row["decision"]) and index not in found:
+            raise EvidenceBroken(
+                f"the index hides leaf {index}",
+                next_step="find out who changed it, then `civicbus-audit rebuild-index`",
+            )
+
+
+def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
+    for name in _BYTES:
+        if (value := getattr(query, name)) is not None:
+            yield leaf.c[name] == bytes.fromhex(value)
+    for name in _TEXTS:
+        if (value := getattr(query, name)) is not None:
+            yield leaf.c[name] == value
+    if query.since is not None:
+        yield leaf.c.at >= query.since
+    if query.until is not None:
+        yield leaf.c.at < query.until
+    if query.before is not None:
+        yield leaf.c.index < query.before
+
+
+def _entry(row: RowMapping) -> Entry:
+    values = dict(row)
+    released, closed = values.pop("released"), values.pop("closed")
+    release = None
+    if row["decision"] == Outcome.PERMIT and released is not None:
+        if row["page"] <= released:
+            release = Release.RELEASED
+        else:
+            release = Release.ABORTED if closed else Release.UNSETTLED
+    return Entry(**_plain(values), release=release)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    values = {name: v.hex() if isinstance(v, bytes) else v for name, v in row.items()}
+    return values | {"fields": tuple(values["fields"])}

@@ -1,0 +1,57 @@
+"""The options that commands share, and the exit codes that all of them keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Never
+
+import typer
+from civicbus_schemas.errors import BusError, EvidenceBroken, InvalidBytes, Refused
+
+from civicbus_audit.presenting import Language, as_json, err, out
+
+EVIDENCE_BROKEN, USAGE, UNREACHABLE = 1, 2, 3
+
+HOME = Path(".civicbus")
+
+Home = Annotated[Path, typer.Option(envvar="CIVICBUS_HOME", help="The state folder.")]
+Ledger = Annotated[
+    Path | None, typer.Option("--ledger", help="The ledger's folder, if not HOME/ledger.")
+]
+Vkey = Annotated[
+    Path | None, typer.Option(help="The log's verifier key, if not HOME/keys/ledger.vkey.")
+]
+DsnFile = Annotated[
+    Path | None, typer.Option(help="The database's address, if not HOME/secrets/postgres-dsn.")
+]
+LedgerKey = Annotated[
+    Path | None, typer.Option(help="The pseudonyms' key, if not HOME/secrets/ledger-key.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
+Lang = Annotated[
+    Language, typer.Option(envvar="CIVICBUS_LANG", help="The language of headings: vi or en.")
+]
+
+
+@contextmanager
+def exit_codes(*, json: bool) -> Iterator[None]:
+    """Turns our errors into a line on stderr (or an object on stdout) and an exit code."""
+    try:
+        yield
+    except (EvidenceBroken, InvalidBytes) as error:
+        _fail(error, EVIDENCE_BROKEN, json=json)
+    except Refused as error:
+        _fail(error, USAGE, json=json)
+    except BusError as error:
+        _fail(error, UNREACHABLE, json=json)
+
+
+def _fail(error: BusError, code: int, *, json: bool) -> Never:
+    if json:
+        name = type(error).__name__
+        out.out(as_json({"holds": False, "error": name, "message": str(error)}), highlight=False)
+    else:
+        err.print(str(error), style="red", markup=False, highlight=False)
+    raise typer.Exit(code)

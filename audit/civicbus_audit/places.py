@@ -1,0 +1,76 @@
+"""Where the command finds ledger, keys and database: one state folder, or each by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from civicbus_schemas.errors import Refused
+
+from civicbus_audit.directory import LedgerDirectory
+from civicbus_audit.note import Verifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The files of a state folder (`--home`), each of which an option may replace."""
+
+    ledger_dir: Path
+    vkey_file: Path
+    dsn_file: Path
+    ledger_key_file: Path
+
+    @classmethod
+    def under(
+        cls,
+        home: Path,
+        *,
+        ledger_dir: Path | None = None,
+        vkey_file: Path | None = None,
+        dsn_file: Path | None = None,
+    ) -> Places:
+        """The places of a state folder, with these exceptions."""
+        return cls(
+            ledger_dir=ledger_dir or home / "ledger",
+            vkey_file=vkey_file or home / "keys" / "ledger.vkey",
+            dsn_file=dsn_file or home / "secrets" / "postgres-dsn",
+            ledger_key_file=home / "secrets" / "ledger-key",
+        )
+
+    def with_key(self, ledger_key_file: Path | None) -> Places:
+        """These places with another file of the pseudonyms' key."""
+        return self if ledger_key_file is None else replace(self, ledger_key_file=ledger_key_file)
+
+    def directory(self) -> LedgerDirectory:
+        """The ledger; raises `Unavailable` if there is none."""
+        return LedgerDirectory(self.ledger_dir)
+
+    def verifier(self) -> Verifier:
+        """The log's public key, which must not come from the ledger's own folder."""
+        text = _read(self.vkey_file, what="the log's verifier key", option="--vkey")
+        try:
+            return Verifier.parse(text)
+        except Refused as error:
+            raise Refused(f"{self.vkey_file}: {error}") from None
+
+    def ledger_key(self) -> bytes:
+        """The key of the subjects' and officers' pseudonyms in records."""
+        text = _read(self.ledger_key_file, what="the ledger key", option="--ledger-key")
+        try:
+            key = bytes.fromhex(text)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise Refused(f"{self.ledger_key_file} holds no key", expected="64 hex characters")
+        return key
+
+
+def _read(path: Path, *, what: str, option: str) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(
+            f"{what} cannot be read from {path}",
+            got=type(error).__name__,
+            next_step=f"name its file with {option}, or the state folder with --home",
+        ) from None

@@ -1,0 +1,170 @@
+"""What the command shows: tables in two languages, JSON, and the pace of long work on stderr."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+LOCAL_TIME = ZoneInfo("Asia/Ho_Chi_Minh")
+_LINE_EVERY_S = 10.0
+_FILE_COLUMNS = 250
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+
+class Language(StrEnum):
+    """The language of headings and sentences."""
+
+    VI = "vi"
+    EN = "en"
+
+
+# What stands for people: English, Vietnamese.
+_WORDS = {
+    "index": ("leaf", "lá"),
+    "at": ("time", "thời điểm"),
+    "kind": ("kind", "loại"),
+    "recipient": ("recipient", "bên nhận"),
+    "actor": ("actor", "bên thực hiện"),
+    "purpose": ("purpose", "mục đích"),
+    "basis": ("legal basis", "căn cứ pháp lý"),
+    "dataset": ("event type", "loại sự kiện"),
+    "fields": ("fields", "trường dữ liệu"),
+    "agreement": ("agreement", "thỏa thuận"),
+    "decision": ("decision", "quyết định"),
+    "reason": ("reason", "lý do"),
+    "release": ("release", "tình trạng chuyển giao"),
+    "id": ("record", "bản ghi"),
+    "ledger-holds": (
+        "The ledger holds: {size} leaves lead to the root signed by {origin}.",
+        "Sổ cái toàn vẹn: {size} lá dẫn đến gốc do {origin} ký.",
+    ),
+    "prefix-holds": (
+        "It continues the older checkpoint of {size} leaves.",
+        "Sổ cái nối tiếp điểm kiểm tra cũ có {size} lá.",
+    ),
+    "proof-holds": (
+        "The proof holds: this is leaf {index} of {size} in {origin}.",
+        "Bằng chứng hợp lệ: đây là lá số {index} trong {size} lá của {origin}.",
+    ),
+    "proof-written": (
+        "Leaf {index} of {size} is proved in {file}.",
+        "Lá số {index} trong {size} lá được chứng minh trong {file}.",
+    ),
+    "none-found": ("Nothing was found.", "Không tìm thấy."),
+    "more": (
+        "There is more: --before {before} goes on from here.",
+        "Còn nữa: --before {before} để xem tiếp.",
+    ),
+    "rebuilt": ("{leaves} leaves indexed.", "Đã lập chỉ mục {leaves} lá."),
+    "verifying": ("verifying", "đang kiểm tra"),
+    "indexing": ("indexing", "đang lập chỉ mục"),
+}
+
+
+def say(key: str, language: Language, **values: object) -> str:
+    """A heading or a sentence."""
+    english, vietnamese = _WORDS[key]
+    text = vietnamese if language is Language.VI else english
+    shown = {name: f"{v:,}" if isinstance(v, int) else v for name, v in values.items()}
+    return text.format(**shown)
+
+
+def as_json(value: object) -> str:
+    """One line of JSON; times as ISO 8601 in UTC."""
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def table(rows: Sequence[Any], columns: Sequence[str], language: Language) -> Table:
+    """A table of these attributes of the rows."""
+    shown = Table(highlight=False, pad_edge=False)
+    for column in columns:
+        shown.add_column(say(column, language), overflow="fold")
+    for row in rows:
+        shown.add_row(*[_cell(getattr(row, column)) for column in columns])
+    return shown
+
+
+def show(shown: Table) -> None:
+    """Prints a table as wide as the terminal, or wide enough for a file."""
+    console = out if out.is_terminal else Console(width=_FILE_COLUMNS)
+    console.print(shown)
+
+
+def facts(values: Mapping[str, object], language: Language) -> Table:
+    """A table of names and values, without the empty ones."""
+    shown = Table(highlight=False, show_header=False, box=None)
+    for name, value in values.items():
+        if value not in (None, (), ""):
+            shown.add_row(say(name, language), _cell(value))
+    return shown
+
+
+@contextmanager
+def pace(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Shows rate and remaining time of long work on stderr, by the number done so far."""
+    if err.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=err, transient=True) as progress:
+            task = progress.add_task(what, total=total, rate="")
+            started = time.monotonic()
+
+            def advance(done: int) -> None:
+                rate = done / max(time.monotonic() - started, 1e-3)
+                progress.update(task, completed=done, rate=f"{rate:,.0f}/s")
+
+            yield advance
+    else:
+        yield _lines(what, total)
+
+
+def _lines(what: str, total: int) -> Callable[[int], None]:
+    started = told = time.monotonic()
+
+    def advance(done: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _LINE_EVERY_S:
+            told, rate = now, done / (now - started)
+            left = (total - done) / max(rate, 1e-3)
+            err.print(f"{what}: {done:,} of {total:,}, {rate:,.0f}/s, {left:,.0f} s left")
+
+    return advance
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return value.astimezone(LOCAL_TIME).strftime("%Y-%m-%d %H:%M:%S")
+        case tuple():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(type(value).__name__)
