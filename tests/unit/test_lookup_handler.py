@@ -25,7 +25,7 @@ from tests.unit.lookup_samples import BANK, MOJ, VSS, asked, lookup, verifying
 
 @pytest.mark.parametrize("fault", ["fails", "lies"])
 def test_nothing_is_answered_when_the_page_is_not_acknowledged(fault: str) -> None:
-    pages = FakePages(**{fault: True})
+    pages = FakePages(fails=fault == "fails", lies=fault == "lies")
     with pytest.raises(Unanswered) as caught:
         answer_batch([lookup()], samples.bench(), recorder=samples.recorder(pages))
     assert caught.value.code is Code.CANNOT_RECORD

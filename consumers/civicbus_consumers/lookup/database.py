@@ -5,7 +5,7 @@ Every statement has a short time: a lease that is renewed late is no lease.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,7 +40,7 @@ class Found(Person, Protocol):
 class View(Protocol):
     """The population view as look-ups see it."""
 
-    def find(self, pins: Sequence[Pin]) -> dict[Pin, Found | None]:
+    def find(self, pins: Sequence[Pin]) -> Mapping[Pin, Found | None]:
         """The persons with these numbers, each read in one snapshot; raises `Unavailable`."""
         ...
 
