@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,7 +43,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from tests.stack import Stack
+from tests.stack import Stack, wait_until
 
 GIVEN = EVENT_CLASSES[EventType("consent.ConsentGiven")]
 WITHDRAWN = EVENT_CLASSES[EventType("consent.ConsentWithdrawn")]
@@ -320,14 +319,6 @@ def withdrawn(pin: str, id_: str, *, recipient: str = "bank") -> Any:
 def pins(count: int) -> list[str]:
     """Numbers of nobody."""
     return [f"0012{secrets.randbelow(10**8):08d}" for _ in range(count)]
-
-
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = 30.0, what: str) -> None:
-    """Look again and again; an error after the timeout."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
-        time.sleep(0.05)
 
 
 def is_stopped(pid: int) -> bool:
