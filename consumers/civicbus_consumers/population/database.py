@@ -49,8 +49,9 @@ def migrate(engine: Engine, *, schema: str = SCHEMA) -> None:
 
 
 def hold_writer_lock(connection: Connection) -> None:
-    """Wait until no other transaction changes the view; held until this one ends."""
-    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+    """Wait until no other transaction changes this view; held until this one ends."""
+    lock = text("select pg_advisory_xact_lock(:key, hashtext(current_setting('search_path')))")
+    connection.execute(lock, {"key": WRITER_LOCK})
 
 
 @contextmanager

@@ -22,8 +22,8 @@ def view_hash(connection: Connection, *, on_rows: Callable[[int], None] | None =
     digest = hashlib.sha256()
     rows = 0
     with errors_translated("hashing the view"):
-        result = connection.execution_options(yield_per=_ROWS).execute(
-            select(person).order_by(person.c.number)
+        result = connection.execute(
+            select(person).order_by(person.c.number).execution_options(yield_per=_ROWS)
         )
         for part in result.partitions():
             for row in part:
