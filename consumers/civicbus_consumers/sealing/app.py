@@ -1,0 +1,127 @@
+"""The sealing process: settings, health, and the loop that seals until it is told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+from civicbus_audit.ledger import Ledger
+from civicbus_audit.note import Signer
+from civicbus_audit.sealer import Sealed, Sealer
+from civicbus_schemas import telemetry
+from civicbus_schemas.errors import Retryable
+from civicbus_schemas.topics import AUDIT_PAGE
+from prometheus_client import Counter, Gauge, Histogram
+
+from civicbus_consumers.recording.signing import read_signing_key
+from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.process import run_process
+from civicbus_consumers.runtime.tracing import configure_tracing
+from civicbus_consumers.sealing.handler import OnStep, seal_batch
+from civicbus_consumers.sealing.indexer import Indexer
+from civicbus_consumers.sealing.settings import RecorderKeys, SealingSettings
+from civicbus_consumers.sealing.source import PageSource
+
+log = structlog.get_logger("civicbus.sealing")
+
+SURVEY_S = 1.0
+RETRY_S = 1.0
+
+_pages = Counter(telemetry.SEALED_PAGES_TOTAL, "Pages sealed, repetitions among them")
+_leaves = Counter(telemetry.LEAVES_TOTAL, "Leaves appended to the ledger")
+_findings = Counter(telemetry.SEALING_FINDINGS_TOTAL, "What was wrong with pages", ["finding"])
+_seconds = Histogram(telemetry.SEALING_BATCH_SECONDS, "From taking pages to their checkpoint")
+_size = Gauge(telemetry.CHECKPOINT_SIZE, "Leaves under the newest checkpoint")
+_backlog = Gauge(telemetry.SEALING_BACKLOG, "Pages on the topic that are not sealed yet")
+_age = Gauge(telemetry.CHECKPOINT_AGE, "Seconds since a checkpoint was signed or still held all")
+_unindexed = Gauge(telemetry.INDEX_BACKLOG, "Leaves that the index has not yet")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the process that `--settings FILE` describes; its exit code."""
+    settings = SealingSettings.from_command_line(arguments)
+    return run_process(settings.name, lambda stop: run(settings, stop))
+
+
+def run(
+    settings: SealingSettings,
+    stop: threading.Event,
+    *,
+    topic: str = AUDIT_PAGE,
+    on_step: OnStep = lambda _step: None,
+) -> None:
+    """Seal until `stop` is set; raises what ends the process."""
+    key, _ = read_signing_key(settings.log_key_file)
+    signer = Signer(settings.origin, key)
+    configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
+    health = Health()
+    server = serve_health(health, settings.health_port)
+    try:
+        with Ledger.open(settings.ledger_dir, origin=settings.origin, signer=signer) as ledger:
+            sealer = Sealer(ledger, keys=RecorderKeys(settings.recorder_keys_file))
+            source = PageSource(settings, position=sealer.position, topic=topic)
+            indexer = Indexer(settings.postgres_dsn_file, settings.ledger_dir, signer.verifier)
+            indexer.start()
+            log.info("open", position=sealer.position, size=sealer.checkpoint.size)
+            try:
+                Sealing(source, sealer, indexer=indexer, health=health).run(stop, on_step=on_step)
+            finally:
+                indexer.close()
+                source.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Sealing:
+    """The loop and what it tells of itself."""
+
+    def __init__(
+        self, source: PageSource, sealer: Sealer, *, indexer: Indexer, health: Health
+    ) -> None:
+        self._source, self._sealer = source, sealer
+        self._indexer, self._health = indexer, health
+        self._surveyed = self._level = time.monotonic()
+        _size.set(sealer.checkpoint.size)
+        _age.set_function(lambda: time.monotonic() - self._level)
+        _unindexed.set_function(lambda: max(0, sealer.checkpoint.size - indexer.size))
+
+    def run(self, stop: threading.Event, *, on_step: OnStep) -> None:
+        """Seal until `stop` is set. A broker that does not answer makes the process unready."""
+        while not stop.is_set():
+            self._health.beat()
+            begun = time.monotonic()
+            try:
+                sealed = seal_batch(self._source, self._sealer, on_step=on_step)
+                self._survey(idle=sealed is None)
+            except Retryable as error:
+                self._health.unready(str(error))
+                log.warning("waiting", error=type(error).__name__, why=str(error))
+                stop.wait(RETRY_S)
+                continue
+            self._health.ready()
+            if sealed is not None:
+                self._report(sealed, seconds=time.monotonic() - begun)
+
+    def _survey(self, *, idle: bool) -> None:
+        """Once a second: how much is left; raises `SourceRegressed` when pages were taken away."""
+        now = time.monotonic()
+        if now - self._surveyed < SURVEY_S:
+            return
+        backlog = self._source.backlog()
+        self._surveyed = now
+        _backlog.set(backlog)
+        if idle and backlog == 0:
+            self._level = now
+
+    def _report(self, sealed: Sealed, *, seconds: float) -> None:
+        self._indexer.wake()
+        self._level = time.monotonic()
+        _seconds.observe(seconds)
+        _pages.inc(sealed.pages)
+        _leaves.inc(sealed.leaves)
+        _size.set(sealed.checkpoint.size)
+        for finding, count in sealed.findings.items():
+            _findings.labels(finding.value).inc(count)
+            log.error("page with a finding", finding=finding.value, count=count)

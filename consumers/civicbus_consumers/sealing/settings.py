@@ -1,0 +1,61 @@
+"""The settings of the sealing process, and the keys that it reads besides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from civicbus_producers.settings import InvalidSettings
+from civicbus_schemas.page import key_id
+
+from civicbus_consumers.runtime.settings import ProcessSettings
+
+
+class SealingSettings(ProcessSettings):
+    """Where the ledger and its index are, who signs it, and who may write pages."""
+
+    ledger_dir: Path
+    log_key_file: Path
+    origin: str
+    postgres_dsn_file: Path
+    recorder_keys_file: Path
+
+
+class RecorderKeys(Mapping[str, bytes]):
+    """The public keys of the processes that write pages, by key id.
+
+    An unknown id reads the file anew: a process may have been added since, and a page set aside
+    for its key would stay so for ever.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._keys = _read_keys(path)
+
+    def __getitem__(self, key: str) -> bytes:
+        if key not in self._keys:
+            self._keys = _read_keys(self._path)
+        return self._keys[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def _read_keys(path: Path) -> dict[str, bytes]:
+    try:
+        keys = {name: bytes.fromhex(key) for name, key in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InvalidSettings(
+            "the recorders' keys cannot be read", got=f"{path}: {type(error).__name__}"
+        ) from None
+    for name, key in keys.items():
+        if len(key) != 32 or key_id(key) != name:
+            raise InvalidSettings(
+                f"key {name[:32]!a} in {path} is malformed",
+                expected="an Ed25519 public key under its own key id, both in hex",
+            )
+    return keys

@@ -1,0 +1,162 @@
+"""A page topic, a ledger and an index of a test's own, and the means to write and check them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from civicbus_audit.directory import LedgerDirectory
+from civicbus_audit.index.database import make_engine
+from civicbus_audit.index.filling import indexed_size
+from civicbus_audit.note import Verifier
+from civicbus_audit.stored import StoredLog
+from civicbus_audit.verify import published, verify_ledger
+from civicbus_consumers.sealing.app import run
+from civicbus_consumers.sealing.handler import Step
+from civicbus_consumers.sealing.settings import SealingSettings
+from civicbus_consumers.sealing.source import GROUP
+from civicbus_schemas.codec import frame
+from civicbus_schemas.page import Page
+from confluent_kafka import Producer
+from confluent_kafka.admin import AclOperation
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.fakes.pages import PUBLIC_KEYS
+from tests.stack import Stack
+
+ORIGIN = "civicbus.local/audit"
+USER = "sealing-tester"
+_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class SealingPlace:
+    """Everything one sealing process needs."""
+
+    stack: Stack
+    folder: Path
+    topic: str
+    producer: Producer
+
+    @classmethod
+    def create(cls, stack: Stack, folder: Path) -> SealingPlace:
+        topic = f"pages-{secrets.token_hex(4)}"
+        place = cls(stack, folder, topic, Producer(stack.client_config()))
+        stack.create_topics(topic, config={"max.message.bytes": str(8 << 20)})
+        stack.create_user(USER)
+        stack.grant(USER, AclOperation.READ, topic=topic)
+        stack.grant(USER, AclOperation.READ, group=GROUP)
+        pem = _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        place._write("log-key.pem", pem)
+        place._write("dsn", stack.create_database().encode())
+        keys = {name: key.hex() for name, key in PUBLIC_KEYS.items()}
+        place._write("recorders.json", json.dumps(keys).encode())
+        place._write("sealing.json", json.dumps(place._document()).encode())
+        return place
+
+    @property
+    def ledger_dir(self) -> Path:
+        return self.folder / "ledger"
+
+    @property
+    def verifier(self) -> Verifier:
+        return Verifier(name=ORIGIN, public_key=_KEY.public_key().public_bytes_raw())
+
+    @property
+    def settings(self) -> SealingSettings:
+        return SealingSettings.read(self.folder / "sealing.json")
+
+    def send(self, *pages: Page | bytes, traceparent: str | None = None) -> None:
+        """Write pages as recorders do, or any bytes, and wait."""
+        headers = [("traceparent", traceparent.encode())] if traceparent else []
+        for page in pages:
+            value = page if isinstance(page, bytes) else frame(7, page.encode())
+            self.producer.produce(self.topic, value, partition=0, headers=headers)
+        assert self.producer.flush(20) == 0
+
+    def leaves(self) -> list[bytes]:
+        """The leaves under the published checkpoint, the whole ledger verified."""
+        directory = LedgerDirectory(self.ledger_dir)
+        size = verify_ledger(directory, self.verifier).size
+        return [leaf for _, leaf in StoredLog(directory.read, size).leaves()]
+
+    def size(self) -> int:
+        """Of the published checkpoint; -1 before there is one."""
+        if not (self.ledger_dir / "checkpoint").exists():
+            return -1
+        return published(LedgerDirectory(self.ledger_dir), self.verifier)[0].size
+
+    def indexed(self) -> int:
+        """How many leaves the index has."""
+        engine = make_engine(self.folder / "dsn")
+        try:
+            return indexed_size(engine)
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def sealing(self) -> Iterator[None]:
+        """Seal in a thread of this process while the body runs."""
+        stop, errors = threading.Event(), list[BaseException]()
+
+        def seal() -> None:
+            try:
+                run(self.settings, stop, topic=self.topic)
+            except BaseException as error:  # noqa: BLE001
+                errors.append(error)
+
+        thread = threading.Thread(target=seal)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(60)
+            for error in errors:
+                raise error
+
+    def start(self, step: Step | None = None, *, skip: int = 0) -> subprocess.Popen[bytes]:
+        """A process of its own, which kills itself after a step, having skipped some."""
+        with (self.folder / f"process-{secrets.token_hex(4)}.log").open("wb") as out:
+            return subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tests.integration.sealing_process"),
+                    *(str(self.folder / "sealing.json"), self.topic),
+                    *(step.value if step else "-", str(skip)),
+                ],
+                cwd=_ROOT,
+                stderr=out,
+                stdout=out,
+            )
+
+    def _document(self) -> dict[str, object]:
+        return {
+            "name": "sealing",
+            "environment": "development",
+            "bootstrap": self.stack.bootstrap,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "username": USER,
+            "password_file": str(self.stack.folder.secrets / f"kafka-{USER}"),
+            "registry_url": self.stack.registry_url,
+            "health_port": 0,
+            "ledger_dir": str(self.ledger_dir),
+            "log_key_file": str(self.folder / "log-key.pem"),
+            "origin": ORIGIN,
+            "postgres_dsn_file": str(self.folder / "dsn"),
+            "recorder_keys_file": str(self.folder / "recorders.json"),
+        }
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self.folder / name
+        path.write_bytes(data)
+        path.chmod(0o600)
