@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -84,6 +85,8 @@ def up(
     folder = StateFolder.at(home)
 
     def provision(where: StateFolder) -> None:
+        # what clients say of their connections is no part of the narration
+        logging.basicConfig(filename=where.log("up"), level=logging.WARNING)
         module = importlib.import_module("civicbus_deploy.provisioning")
         module.provision(where.home, nation)
 

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from civicbus_schemas.topics import AUDIT_PAGE
 from confluent_kafka import (
     Consumer,
     IsolationLevel,
@@ -30,6 +29,7 @@ from civicbus_deploy.embedded.failures import ServerNotReady
 _TIMEOUT_S = 10.0
 _READ_S = 5.0
 _AT_ONCE = 8
+UNREAD = "(unread)"
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 Place = tuple[str, int]
 
@@ -50,9 +50,14 @@ class Lag:
 
 
 def measure(home: Path, port: int) -> tuple[Lag, ...]:
-    """The lag of every group on every topic it has ever committed on."""
+    """The lag of every group on every topic it has ever committed on.
+
+    Delivery topics that nobody reads stand there too, under the group `UNREAD`.
+    """
     admin = kafka.admin_client(home, port)
-    committed = _committed(admin, home, port)
+    places = _places(admin)
+    committed = _committed(admin, home, port, places=places)
+    committed[UNREAD] = _unread(places, committed)
     ends = _ends(admin, {place for places in committed.values() for place in places})
     behind = {
         (group, place): offset
@@ -100,26 +105,36 @@ def recipient_of(topic: str) -> str | None:
     return parts[1] if parts[0] == "dlv" and len(parts) > 2 else None
 
 
-def sealing_backlog(lags: Iterable[Lag]) -> int | None:
-    """Pages that are durable and not yet sealed; None while nobody has sealed any."""
-    return max((lag.messages for lag in lags if lag.topic == AUDIT_PAGE), default=None)
-
-
-def _committed(admin: AdminClient, home: Path, port: int) -> dict[str, dict[Place, int]]:
-    """Group → place → committed offset."""
-    listing = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
-    groups = [group.group_id for group in listing.valid]
+def _places(admin: AdminClient) -> list[Place]:
+    """Every partition but Kafka's own."""
     topics = admin.list_topics(timeout=_TIMEOUT_S).topics
-    places = [
-        TopicPartition(name, partition)
+    return [
+        (name, partition)
         for name, topic in topics.items()
         if not name.startswith("__")
         for partition in topic.partitions
     ]
 
+
+def _unread(
+    places: Iterable[Place], committed: Mapping[str, Mapping[Place, int]]
+) -> dict[Place, int]:
+    """The beginnings of delivery topics that no group of their recipient has ever read."""
+    read = {topic for group in committed.values() for topic, _ in group}
+    return {place: 0 for place in places if recipient_of(place[0]) and place[0] not in read}
+
+
+def _committed(
+    admin: AdminClient, home: Path, port: int, *, places: Iterable[Place]
+) -> dict[str, dict[Place, int]]:
+    """Group → place → committed offset."""
+    listing = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
+    groups = [group.group_id for group in listing.valid]
+    asked = [TopicPartition(*place) for place in places]
+
     def ask(group: str) -> dict[Place, int]:
         with closing(_consumer(home, port, group)) as consumer:
-            found = consumer.committed(places, timeout=_TIMEOUT_S)
+            found = consumer.committed(asked, timeout=_TIMEOUT_S)
             return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -135,8 +150,8 @@ def _consumer(home: Path, port: int, group: str, **settings: Any) -> Consumer:
     password = secrets.read(home, "kafka-admin")
     config = kafka.client_config(port, username=kafka.ADMIN, password=password)
     quiet = {"log_level": 0, "error_cb": lambda _error: None, "enable.auto.commit": False}
-    isolation = {"isolation.level": "read_uncommitted"}
-    return Consumer({**config, **quiet, **isolation, "group.id": group, **settings})
+    reading = {"isolation.level": "read_uncommitted", "auto.offset.reset": "earliest"}
+    return Consumer({**config, **quiet, **reading, "group.id": group, **settings})
 
 
 def _ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:

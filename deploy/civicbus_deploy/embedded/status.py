@@ -8,17 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import httpx
 import psutil  # type: ignore[import-untyped]
+from civicbus_schemas import telemetry
 from civicbus_schemas.errors import Retryable
 from confluent_kafka import KafkaException
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from civicbus_deploy.embedded import ground, lag
 from civicbus_deploy.embedded.failures import NoStack
 from civicbus_deploy.embedded.lag import Lag
 from civicbus_deploy.embedded.lifecycle import Supervision, answers, supervision
 from civicbus_deploy.embedded.own import specs_of
+from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.server import Ground
 from civicbus_deploy.embedded.servers import ALL, Servers
 from civicbus_deploy.embedded.state import StateFolder, read_json
@@ -39,7 +43,10 @@ class ProcessState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The whole stack. Lags and backlog are None while Kafka does not answer."""
+    """The whole stack. Lags are None while Kafka does not answer, the backlog while sealing.
+
+    The checkpoint's age counts from its signature, or from when it last held every page.
+    """
 
     phase: str
     processes: tuple[ProcessState, ...]
@@ -74,12 +81,14 @@ def status(folder: StateFolder) -> Status:
     lags = None
     if any(process.name == "kafka" and process.ready for process in processes):
         lags = _lags(folder)
+    gauges = _sealing_gauges(folder)
+    backlog, age = gauges.get(telemetry.SEALING_BACKLOG), gauges.get(telemetry.CHECKPOINT_AGE)
     return Status(
         phase=phase_of(supervision(folder)),
         processes=processes,
         lags=lags,
-        sealing_backlog=None if lags is None else lag.sealing_backlog(lags),
-        checkpoint_age_s=checkpoint_age_s(folder),
+        sealing_backlog=None if backlog is None else int(backlog),
+        checkpoint_age_s=_checkpoint_age_s(folder) if age is None else round(age, 1),
     )
 
 
@@ -141,8 +150,19 @@ def _memory_mib(pid: int | None) -> int:
         return 0
 
 
-def checkpoint_age_s(folder: StateFolder) -> float | None:
-    """Seconds since the ledger's checkpoint was last signed; None before the first."""
+def _sealing_gauges(folder: StateFolder) -> dict[str, float]:
+    """What the sealing process says of itself; nothing while it does not answer."""
+    port = ground.known_ports(folder)["sealing_health"]
+    try:
+        text = httpx.get(f"http://{HOST}:{port}/metrics", timeout=2).text
+    except httpx.TransportError:
+        return {}
+    families = text_string_to_metric_families(text)
+    return {sample.name: sample.value for family in families for sample in family.samples}
+
+
+def _checkpoint_age_s(folder: StateFolder) -> float | None:
+    """The same from the file, while sealing does not answer; None before the first checkpoint."""
     try:
         return round(time.time() - (folder.ledger / "checkpoint").stat().st_mtime, 1)
     except FileNotFoundError:
@@ -164,7 +184,8 @@ def show(found: Status) -> None:
         )
     console.print(processes)
     if found.lags:
-        lags = Table("topic", "group", "recipient", "messages", "seconds", title="behind")
+        topic = Column("topic", overflow="fold")
+        lags = Table(topic, "group", "recipient", "messages", "seconds", title="behind")
         for row in found.lags:
             cells = (row.topic, row.group, row.recipient or "-", f"{row.messages:,}")
             lags.add_row(*cells, f"{row.seconds:.1f}")
