@@ -139,7 +139,7 @@ class Kafka:
                 *java.options(heap_mib=256, temporary=self._home / "tmp"),
                 f"-Dlog4j2.configurationFile={self._home / 'logging.yaml'}",
                 *("-cp", self._jars, "kafka.tools.StorageTool", "format"),
-                *("--cluster-id", base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()),
+                *("--cluster-id", _cluster_id()),
                 *("--config", str(self._home / "server.properties"), "--standalone"),
                 *("--ignore-formatted", "--add-scram"),
                 f'{SASL_MECHANISM}=[name="{ADMIN}",password="{password}",iterations=8192]',
@@ -191,3 +191,10 @@ def admin_client(home: Path, port: int) -> AdminClient:
     config = client_config(port, username=ADMIN, password=secrets.read(home, "kafka-admin"))
     silent: dict[str, Any] = {"log_level": 0, "error_cb": lambda _error: None}
     return AdminClient({**config, **silent})
+
+
+def _cluster_id() -> str:
+    """22 characters, as Kafka draws them itself: one that begins with `-` reads as an option."""
+    while (drawn := base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()).startswith("-"):
+        pass
+    return drawn

@@ -225,9 +225,8 @@ def _starts(policy: PolicySet) -> Iterator[Start]:
         for partition in topics.partitions_of(group):
             yield Start(enforce, topics.STATE_CONSENT, partition)
             for source in sources:
-                yield Start(enforce, source.name, partition)
-                if source.family == topics.CONSENT_FAMILY:
-                    yield Start(consent, source.name, partition)
+                folded = source.family == topics.CONSENT_FAMILY
+                yield Start(consent if folded else enforce, source.name, partition)
 
 
 def _subjects(policy: PolicySet, documents: Documents) -> Iterator[Subject]:
