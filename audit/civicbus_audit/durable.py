@@ -25,6 +25,10 @@ class DurableFiles(Protocol):
         """The bytes of a file; raises `FileNotFoundError`."""
         ...
 
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or a directory of that name."""
+        ...
+
     def names(self, path: str) -> list[str]:
         """The names in a directory, sorted; none if there is no such directory."""
         ...
@@ -69,6 +73,10 @@ class PosixFiles:
     def read(self, path: str) -> bytes:
         """See `DurableFiles`."""
         return (self._root / path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        """See `DurableFiles`."""
+        return (self._root / path).exists()
 
     def names(self, path: str) -> list[str]:
         """See `DurableFiles`."""
@@ -129,6 +137,7 @@ def store_all(files: DurableFiles, contents: Mapping[str, bytes]) -> None:
     make_parents(files, contents)
     for path, data in contents.items():
         files.write(path, data)
+    for path in contents:  # after all are written: one commit of the disk's journal serves many
         files.sync(path)
     sync_parents(files, contents)
 
@@ -160,10 +169,9 @@ def _ancestors(paths: Iterable[str]) -> set[str]:
 
 def remove_directory(files: DurableFiles, path: str) -> None:
     """Removes a directory of files; harmless when it is gone."""
-    names = files.names(path)
-    for name in names:
+    for name in files.names(path):
         files.remove(f"{path}/{name}")
-    if names or PurePosixPath(path).name in files.names(parent(path)):
+    if files.exists(path):
         files.remove(path)
 
 

@@ -10,7 +10,7 @@ import errno
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +21,6 @@ from civicbus_audit.durable import (
     DurableFiles,
     PosixFiles,
     make_parents,
-    parent,
     remove_directory,
     replace_atomically,
     store_all,
@@ -195,7 +194,7 @@ class Ledger:
         # Also what a crashed predecessor had moved and not yet synced.
         changed = changed_paths(self._state.since, self._state.size)
         for path in changed:
-            if PurePosixPath(path).name not in files.names(parent(path)):
+            if not files.exists(path):
                 raise EvidenceBroken(f"{path} is missing after a crash")
         sync_parents(files, [*places.values(), *changed])
 

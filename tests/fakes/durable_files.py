@@ -50,6 +50,9 @@ class FakeDurableFiles:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
         return node.data
 
+    def exists(self, path: str) -> bool:
+        return self._find(path) is not None
+
     def names(self, path: str) -> list[str]:
         node = self._find(path)
         return sorted(node.names) if isinstance(node, _Directory) else []

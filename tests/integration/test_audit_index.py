@@ -125,7 +125,7 @@ def test_a_disclosure_says_what_became_of_it_when_later_pages_told(engine: Engin
 
 
 def test_records_keep_their_page_when_they_are_indexed_in_small_batches(
-    home: Path, log: StoredLog, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    home: Path, *, log: StoredLog, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = search(engine, Query())
     monkeypatch.setattr(filling, "BATCH", 2)
