@@ -23,6 +23,7 @@ from civicbus_consumers.sealing.handler import Step
 from civicbus_consumers.sealing.settings import SealingSettings
 from civicbus_consumers.sealing.source import GROUP
 from civicbus_schemas.codec import frame
+from civicbus_schemas.errors import BusError
 from civicbus_schemas.page import Page
 from confluent_kafka import Producer
 from confluent_kafka.admin import AclOperation
@@ -50,7 +51,7 @@ class SealingPlace:
     @classmethod
     def create(cls, stack: Stack, folder: Path) -> SealingPlace:
         topic = f"pages-{secrets.token_hex(4)}"
-        place = cls(stack, folder, topic, Producer(stack.client_config()))
+        place = cls(stack, folder, topic, Producer({**stack.client_config(), "log_level": 0}))
         stack.create_topics(topic, config={"max.message.bytes": str(8 << 20)})
         stack.create_user(USER)
         stack.grant(USER, AclOperation.READ, topic=topic)
@@ -96,10 +97,12 @@ class SealingPlace:
         return published(LedgerDirectory(self.ledger_dir), self.verifier)[0].size
 
     def indexed(self) -> int:
-        """How many leaves the index has."""
+        """How many leaves the index has; -1 before there is one."""
         engine = make_engine(self.folder / "dsn")
         try:
             return indexed_size(engine)
+        except BusError:
+            return -1
         finally:
             engine.dispose()
 

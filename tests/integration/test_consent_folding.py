@@ -17,8 +17,8 @@ from civicbus_schemas.topics import SourceTopic, consent_group, enforcement_grou
 from civicbus_schemas.vocabulary import ConsentStatus
 from confluent_kafka import Producer
 
-from tests.integration.consent_place import ConsentPlace, pins, wait_until
-from tests.stack import Stack
+from tests.integration.consent_place import ConsentPlace, pins
+from tests.stack import Stack, wait_until
 
 pytestmark = pytest.mark.broker
 

@@ -19,8 +19,8 @@ from civicbus_consumers.runtime.process import EXIT_FENCED
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.vocabulary import ConsentStatus
 
-from tests.integration.consent_place import ConsentPlace, is_stopped, pins, wait_until, wake
-from tests.stack import Stack
+from tests.integration.consent_place import ConsentPlace, is_stopped, pins, wake
+from tests.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 

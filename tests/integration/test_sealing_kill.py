@@ -17,9 +17,8 @@ from civicbus_schemas.ids import new_recorder_id
 from civicbus_schemas.page import Page
 
 from tests.fakes.pages import FakeRecorder, decision
-from tests.integration.consent_place import wait_until
 from tests.integration.sealing_place import SealingPlace
-from tests.stack import Stack
+from tests.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from civicbus_producers.kafka import BrokerAccess, client_config, kafka_errors_translated
@@ -69,17 +70,15 @@ class Fence:
             waiting_for=f"{folder} to fold the event",
         )  # 1
         end = self._end(state, deadline)  # 2
-        self._until(
-            lambda: is_binding(self._position(enforcer, state), end),
-            deadline,
-            waiting_for=f"{enforcer} to reach {end} in {self._state}[{partition}]",
-        )  # 3
-        for holder in self._holders:
-            self._until(
-                lambda holder=holder: is_binding(holder.position(partition), end),  # type: ignore[misc]
-                deadline,
-                waiting_for="look-ups in flight",
-            )
+        lookups = [partial(holder.position, partition) for holder in self._holders]
+        for name, position in (  # 3
+            (
+                f"{enforcer} to reach {end} in {state.topic}",
+                partial(self._position, enforcer, state),
+            ),
+            *(("look-ups in flight", lookup) for lookup in lookups),
+        ):
+            self._until(partial(_has_reached, position, end), deadline, waiting_for=name)
         return time.monotonic() - begun
 
     def close(self) -> None:
@@ -121,3 +120,7 @@ class Fence:
             if time.monotonic() > deadline:
                 raise Overdue("a fence has not passed in time", got=f"waiting for {waiting_for}")
             time.sleep(_PAUSE_S)
+
+
+def _has_reached(position: Callable[[], int], end: int) -> bool:
+    return is_binding(position(), end)

@@ -147,11 +147,15 @@ class ConsentFolder:
         """Add to the pending messages only when there are none, so that none is passed over."""
         if self._pending:
             return
-        with kafka_errors_translated("reading consent events", errors=self._errors):
-            first = self._consumer.poll(wait_s)
-            taken = [first] if first is not None else []
-            taken += self._consumer.consume(BATCH - 1, timeout=0.01) if taken else []
-        self._pending = [message for message in taken if message.error() is None]
+        taken: list[Message] = []
+        try:
+            with kafka_errors_translated("reading consent events", errors=self._errors):
+                first = self._consumer.poll(wait_s)
+                if first is not None:
+                    taken.append(first)
+                    taken += self._consumer.consume(BATCH - 1, timeout=0.01)
+        finally:
+            self._pending = [message for message in taken if message.error() is None]
         for message in taken:
             error = message.error()
             if error is not None:
