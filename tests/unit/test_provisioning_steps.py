@@ -73,9 +73,11 @@ def test_every_partition_has_one_group_when_positions_are_planned(desired: Desir
     sources = {s.name for s in desired.topics if s.name.startswith("src.")} - {
         s.name for s in desired.topics if s.name.endswith(".dlq")
     }
-    enforced = [s for s in desired.starts if s.group.startswith("enforce-")]
     for source in sources:
-        assert sorted(s.partition for s in enforced if s.topic == source) == list(range(12))
+        reader = "consent-" if source.endswith(".consent.v1") else "enforce-"
+        starts = [s for s in desired.starts if s.topic == source]
+        assert {s.group.rstrip("01") for s in starts} == {reader}
+        assert sorted(s.partition for s in starts) == list(range(12))
     assert all(
         int(s.group[-1]) == s.partition % topics.GROUPS
         for s in desired.starts
