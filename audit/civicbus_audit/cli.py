@@ -1,7 +1,7 @@
-"""The command `civicbus-audit`: verify, prove, search, who-read, rebuild-index.
+"""The command `civicbus-audit`: verify, prove, search, who-read, rebuild-index, rebuild-state.
 
 Exit codes: 0 it holds, or it was done · 1 the evidence is broken · 2 wrong usage · 3 ledger or
-database cannot be reached. `verify` and `prove` need neither a database nor an extra.
+database cannot be reached. Only search, who-read and rebuild-index need a database and an extra.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typer
 from civicbus_schemas.errors import InvalidBytes, Refused
 from civicbus_schemas.record import RECORD, Record
 
-from civicbus_audit import options
+from civicbus_audit import options, restoring
 from civicbus_audit.index.commands import commands as index_commands
 from civicbus_audit.note import Verifier
 from civicbus_audit.options import AsJson, Home, Lang, Vkey, exit_codes
@@ -87,6 +87,31 @@ def prove(
         _write(file, data)
         told = {"file": str(file), "index": index, "size": checkpoint.size}
         out.out(as_json(told) if json else say("proof-written", lang, **told), highlight=False)
+
+
+@app.command()
+def rebuild_state(
+    *,
+    position: Annotated[
+        int, typer.Option(min=0, help="The first offset that the page topic still has.")
+    ] = 0,
+    home: Home = options.HOME,
+    ledger: options.Ledger = None,
+    vkey: Vkey = None,
+    json: AsJson = False,
+    lang: Lang = Language.EN,
+) -> None:
+    """Make a lost state.json anew from the verified ledger; sealing must not run."""
+    with exit_codes(json=json):
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey)
+        verifier = places.verifier()
+        size = published(places.directory(), verifier)[0].size
+        with pace(say("verifying", lang), size) as advance:
+            state = restoring.rebuild_state(
+                places.ledger_dir, log=verifier, position=position, on_progress=advance
+            )
+        told = {"size": state.size, "recorders": len(state.memory), "position": state.position}
+        out.out(as_json(told) if json else say("state-rebuilt", lang, **told), highlight=False)
 
 
 for command in index_commands:

@@ -253,7 +253,8 @@ def _read_state(files: DurableFiles, *, origin: str) -> LedgerState:
     except FileNotFoundError:
         if {CHECKPOINT, "tile"} & set(files.names(".")):
             raise Stopped(
-                f"{STATE} is missing beside a ledger", next_step="restore it from a copy"
+                f"{STATE} is missing beside a ledger",
+                next_step="run `civicbus-audit rebuild-state`",
             ) from None
         state = LedgerState(origin=origin, memory={})
         replace_atomically(files, STATE, state.encode())

@@ -69,6 +69,10 @@ _WORDS = {
         "Còn nữa: --before {before} để xem tiếp.",
     ),
     "rebuilt": ("{leaves} leaves indexed.", "Đã lập chỉ mục {leaves} lá."),
+    "state-rebuilt": (
+        "The state of {size} leaves is there again; sealing goes on from offset {position}.",
+        "Đã khôi phục trạng thái {size} lá; việc niêm phong tiếp tục từ vị trí {position}.",
+    ),
     "verifying": ("verifying", "đang kiểm tra"),
     "indexing": ("indexing", "đang lập chỉ mục"),
 }

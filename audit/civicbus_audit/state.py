@@ -65,5 +65,6 @@ class LedgerState:
             return cls(**document | {"root": bytes.fromhex(document["root"])})
         except (ValueError, KeyError, TypeError, AttributeError):
             raise EvidenceBroken(
-                f"{STATE} cannot be read", next_step="restore it, or rebuild it from the ledger"
+                f"{STATE} cannot be read",
+                next_step="set it aside and run `civicbus-audit rebuild-state`",
             ) from None

@@ -130,6 +130,22 @@ def test_a_pin_is_not_repeated_when_it_is_malformed(home: Path) -> None:
     assert "00132401234X" not in result.output
 
 
+def test_sealing_goes_on_exactly_once_when_the_state_was_lost_and_rebuilt(home: Path) -> None:
+    state = home / "ledger/state.json"
+    before = json.loads(state.read_bytes())
+    assert run(home, "rebuild-state").exit_code == 2  # it is there
+    state.unlink()
+    told = json.loads(run(home, "rebuild-state", "--json").stdout)
+    assert told == {"size": 5, "recorders": 1, "position": 0}
+    assert json.loads(state.read_bytes())["memory"] == before["memory"]
+    recorder = FakeRecorder(RECORDER)
+    pages = [recorder.write(decision(), decision()), recorder.write(decision()), recorder.write()]
+    with Ledger.open(home / "ledger", origin=ORIGIN, signer=SIGNER) as ledger:
+        sealed = Sealer(ledger, keys=PUBLIC_KEYS).seal(messages(*pages))
+    assert (sealed.duplicates, sealed.leaves, sealed.checkpoint.size) == (2, 1, 6)
+    assert run(home, "verify").exit_code == 0
+
+
 WITHOUT_EXTRA = """
 import sys
 for name in ["sqlalchemy", "psycopg", "alembic"]:
