@@ -144,8 +144,8 @@ class Site:
         self.registry.register(step.subject for step in _of(steps.Register, todo))
         # 4 passwords
         users = [step.principal for step in _of(steps.SetPassword, todo)]
-        for user in users:
-            self._set_password(user)
+        if users:
+            self.broker.set_passwords({user: self._password(user) for user in users})
         # 5 grants and connection files
         if allowed := [step.grant for step in _of(steps.Allow, todo)]:
             self.broker.allow(allowed)
@@ -158,9 +158,9 @@ class Site:
         if _of(steps.Announce, todo):
             self.broker.announce_policy(nation.data)
 
-    def _set_password(self, principal: str) -> None:
+    def _password(self, principal: str) -> str:
         secrets.get_or_create(self.folder.home, f"kafka-{principal}")
-        self.broker.set_password(principal, secrets.read(self.folder.home, f"kafka-{principal}"))
+        return secrets.read(self.folder.home, f"kafka-{principal}")
 
     def _write_connection(self, connection: AgencyFile) -> None:
         home, agency = self.folder.home, connection.agency

@@ -13,6 +13,7 @@ import yaml
 from civicbus_schemas.errors import BusError, Refused
 
 Location = tuple[str | int, ...]
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 _WORD = re.compile(r"[A-Za-z][\w.\[\]-]{2,}")
 
 
@@ -57,9 +58,10 @@ def read_yaml(path: Path, *, root: Path) -> Document:
     """The YAML document in `path`; raises `InvalidNation`."""
     file, text = _read(path, root)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
         lines = dict(_lines(node, file)) if node else {}
-        content = yaml.safe_load(text)
+        content = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InvalidNation(

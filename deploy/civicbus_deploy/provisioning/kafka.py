@@ -35,6 +35,7 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.admin._scram import (
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialAlteration,
     UserScramCredentialUpsertion,
 )
 from confluent_kafka.cimpl import NewTopic
@@ -225,11 +226,14 @@ class Broker:
         with GroupPositions(self._access, group, client_id="provisioning") as positions:
             _patiently(partial(positions.commit, partitions))
 
-    def set_password(self, user: str, password: str) -> None:
-        """Create a user, or give it this password."""
+    def set_passwords(self, passwords: Mapping[str, str]) -> None:
+        """Create users, or give them these passwords."""
         information = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _SCRAM_ITERATIONS)
-        change = UserScramCredentialUpsertion(user, information, password.encode())
-        self._all(self._admin.alter_user_scram_credentials([change]), doing=f"creating user {user}")
+        changes: list[UserScramCredentialAlteration] = [
+            UserScramCredentialUpsertion(user, information, password.encode())
+            for user, password in passwords.items()
+        ]
+        self._all(self._admin.alter_user_scram_credentials(changes), doing="creating users")
 
     def allow(self, grants: Iterable[Grant]) -> None:
         """Add grants."""
