@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,28 +168,27 @@ def test_nothing_is_lost_and_late_acknowledgements_do_not_count_when_members_com
         fresh.deliver(number, partition=number % PARTITIONS)
     first = fresh.subscription()
     iterator = first.deliveries(idle_s=20)
-    held = [next(iterator) for _ in range(total // 2)]
+    held = [next(iterator) for _ in range(total)]
     with fresh.subscription() as second:
-        moved = drain(second, while_polling=iterator)
-        late = [delivery for delivery in held if not delivery.acknowledge()]
-        assert late  # the partitions that moved to the second member
-        assert {d.event_id for d in late} <= moved
+        moved = taken_over(second, beside=first)
+        late = {d.event_id for d in held if not d.acknowledge()}
+        assert moved <= late  # what moved was not acknowledged, and no longer can be by `first`
         first.close()
         rest = {d.event_id for d in second.deliveries(idle_s=2) if d.acknowledge()}
-    kept = {delivery.event_id for delivery in held} - {delivery.event_id for delivery in late}
+    kept = {delivery.event_id for delivery in held} - late
+    assert kept
     assert {int(id_, 16) for id_ in kept | moved | rest} == set(range(total))
+    with fresh.subscription() as third:
+        assert list(third.deliveries(idle_s=2)) == []
 
 
-def drain(subscription: Subscription, *, while_polling: Iterator[object]) -> set[str]:
-    """Everything a new member gets while the old one polls, and so takes part in the rebalance."""
-    seen: set[str] = set()
-    deadline = time.monotonic() + 30
+def taken_over(member: Subscription, *, beside: Subscription) -> set[str]:
+    """The first deliveries of a new member, while the old one polls and so lets go of some."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        next(while_polling, None)
-        batch = {d.event_id for d in subscription.deliveries(idle_s=0.3) if d.acknowledge()}
-        seen |= batch
-        if seen and not batch:
-            return seen
+        assert list(beside.deliveries(idle_s=0.2)) == []
+        if taken := {d.event_id for d in member.deliveries(idle_s=0.2) if d.acknowledge()}:
+            return taken
     raise AssertionError("the new member got nothing")
 
 
