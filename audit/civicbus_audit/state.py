@@ -62,6 +62,8 @@ class LedgerState:
             document = json.loads(data)
             if document.pop("version") != _VERSION:
                 raise ValueError("version")
+            if any(type(document[name]) is not int for name in ("size", "position", "since")):
+                raise ValueError("numbers")
             return cls(**document | {"root": bytes.fromhex(document["root"])})
         except (ValueError, KeyError, TypeError, AttributeError):
             raise EvidenceBroken(

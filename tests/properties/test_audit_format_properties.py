@@ -1,0 +1,127 @@
+"""Evidence has one spelling: whatever can be read writes back to the same bytes."""
+
+from __future__ import annotations
+
+import pytest
+from civicbus_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
+from civicbus_audit.note import Signer, open_note, parse_note
+from civicbus_audit.proof import LogProof, format_proof, parse_proof
+from civicbus_audit.sealed import decode_sealed, encode_sealed
+from civicbus_audit.sequencing import Chains, PageMessage, sequence
+from civicbus_audit.state import LedgerState
+from civicbus_audit.tiles import ENTRIES, Tile
+from civicbus_schemas.errors import BusError, EvidenceBroken, InvalidBytes
+from civicbus_schemas.ids import RecorderId, RecordId
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
+
+SIGNER = Signer("civicbus.local/audit", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+hashes = st.binary(min_size=32, max_size=32)
+checkpoints = st.builds(
+    Checkpoint,
+    origin=st.just("civicbus.local/audit"),
+    size=st.integers(1, 2**63 - 1),
+    root=hashes,
+)
+proofs = st.builds(
+    LogProof,
+    index=st.integers(0, 2**63 - 1),
+    hashes=st.lists(hashes, max_size=8).map(tuple),
+    checkpoint=st.just(SIGNER.sign("text\n")),
+    extra=st.none() | st.binary(max_size=40),
+)
+
+
+@st.composite
+def changed(draw: st.DrawFn, originals: st.SearchStrategy[bytes]) -> bytes:
+    """Bytes with one place replaced, dropped or doubled."""
+    data = draw(originals)
+    place = draw(st.integers(0, len(data) - 1))
+    new = draw(
+        st.sampled_from([b"", data[place : place + 1] * 2]) | st.binary(min_size=1, max_size=2)
+    )
+    return data[:place] + new + data[place + 1 :]
+
+
+@given(checkpoints)
+def test_a_checkpoint_reads_back_when_it_was_signed(checkpoint: Checkpoint) -> None:
+    note = sign_checkpoint(checkpoint, SIGNER)
+    assert parse_checkpoint(open_note(note, SIGNER.verifier)) == checkpoint
+
+
+@given(changed(checkpoints.map(lambda c: sign_checkpoint(c, SIGNER))))
+def test_a_changed_note_is_refused_or_says_the_same_when_it_is_opened(data: bytes) -> None:
+    try:
+        text = open_note(data, SIGNER.verifier)
+    except (InvalidBytes, EvidenceBroken):
+        return
+    note = parse_note(data)
+    assert f"{text}\n{''.join(map(str, note.signatures))}".encode() == data
+
+
+@given(proofs)
+def test_a_proof_reads_back_when_it_was_written(proof: LogProof) -> None:
+    assert parse_proof(format_proof(proof)) == proof
+
+
+@given(changed(proofs.map(format_proof)))
+def test_a_changed_proof_has_one_spelling_when_it_can_be_read(data: bytes) -> None:
+    try:
+        proof = parse_proof(data)
+    except InvalidBytes:
+        return
+    assert format_proof(proof) == data
+
+
+@given(st.lists(st.binary(max_size=20), min_size=1, max_size=256))
+def test_sealed_parts_read_back_when_they_were_written(parts: list[bytes]) -> None:
+    bundle = Tile(level=ENTRIES, index=0, width=len(parts))
+    assert decode_sealed(encode_sealed(parts), bundle) == parts
+    with pytest.raises(InvalidBytes):
+        decode_sealed(encode_sealed(parts) + b"\x00", bundle)
+
+
+@given(st.binary(max_size=80) | changed(st.just(LedgerState(origin="o", memory={}).encode())))
+def test_a_state_is_read_or_refused_when_its_bytes_are_anything(data: bytes) -> None:
+    try:
+        state = LedgerState.decode(data)
+    except EvidenceBroken:
+        return
+    assert LedgerState.decode(state.encode()) == state
+
+
+class NothingSeen:
+    """A ledger without pages."""
+
+    def pages(self, recorder: RecorderId, sequence: int) -> frozenset[str]:  # noqa: ARG002
+        return frozenset()
+
+    def notice(self, id_: RecordId) -> bool:  # noqa: ARG002
+        return False
+
+
+PAGE = messages(FakeRecorder(RecorderId("a" * 32)).write(decision(), decision()))[0].value
+
+
+@given(st.binary(max_size=60) | changed(st.just(PAGE)))
+def test_a_changed_page_is_set_aside_when_it_is_sequenced(value: bytes) -> None:
+    """Only the frame's schema id and the sealed parts are not bound by the page's signature."""
+    message = PageMessage(offset=0, at=AT, value=value)
+    try:
+        step = sequence(message, Chains(), keys=PUBLIC_KEYS, seen=NothingSeen())
+    except BusError as error:  # pragma: no cover - any error would stop sealing
+        raise AssertionError(value.hex()) from error
+    assert len(step.leaves) == (3 if step.finding is None else 1)
+    if step.finding is not None:
+        assert list(step.quarantine.values()) == [value]
+    else:
+        genuine = sequence(
+            PageMessage(offset=0, at=AT, value=PAGE),
+            Chains(),
+            keys=PUBLIC_KEYS,
+            seen=NothingSeen(),
+        )
+        assert step.leaves == genuine.leaves
