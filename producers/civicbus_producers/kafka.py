@@ -189,6 +189,7 @@ _UNAVAILABLE: Final = frozenset(
         KafkaError._PURGE_QUEUE,
         KafkaError._PURGE_INFLIGHT,
         KafkaError._WAIT_COORD,
+        KafkaError._NOENT,  # list_offsets of a broker that has gone away
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
