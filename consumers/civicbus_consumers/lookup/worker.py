@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
-from civicbus_schemas.errors import Retryable
+from civicbus_schemas.errors import BusError, Retryable
 from civicbus_schemas.page import Page, PageRef, Position
 
 from civicbus_consumers.lookup.flight import Departure, Flight, HeldLease, Waiting
@@ -201,11 +201,14 @@ class Worker:
             return
         recorder = self._current_recorder()
         self._recorder = None
-        recorder.write(
-            recorder.open_page(datetime.now(UTC)),
-            policy=self._bench.states.plan.policy,
-            positions=positions,
-        )
+        try:
+            recorder.write(
+                recorder.open_page(datetime.now(UTC)),
+                policy=self._bench.states.plan.policy,
+                positions=positions,
+            )
+        except BusError as error:
+            raise Unanswered(Code.CANNOT_RECORD, error) from error
         self._recorder, self._told = recorder, self._released
 
     def _close(self) -> None:
