@@ -29,7 +29,10 @@ class Holder(Protocol):
     """Something else than enforcement that decides on consents: the leases of look-ups."""
 
     def position(self, partition: int) -> int:
-        """The lowest state position of that partition that a decision in flight may rest on."""
+        """The lowest state position there that a decision in flight may rest on.
+
+        Beyond any end when none is in flight.
+        """
 
 
 class Fence:
