@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from civicbus_deploy import cli
-from civicbus_deploy.embedded import ground, machine, own
+from civicbus_deploy.embedded import ground, lifecycle, machine, own
 from civicbus_deploy.embedded.failures import (
     ChecksumMismatch,
+    DiskFull,
     NoNetwork,
     PortTaken,
     UnknownAgency,
@@ -120,6 +121,15 @@ def test_platform_is_refused_before_anything_is_written_when_it_is_another(
     with pytest.raises(UnsupportedPlatform, match=f"got {system} {hardware}"):
         _run("up", "--home", tmp_path / "home")
     assert not (tmp_path / "home").exists()
+
+
+def test_full_disk_is_named_before_anything_is_fetched_or_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "free_bytes", lambda _folder: 1000)
+    with pytest.raises(DiskFull, match="choose another place with --home"):
+        _run("up", "--home", tmp_path / "home")
+    assert not StateFolder(tmp_path / "home").exists
 
 
 def test_no_server_library_is_imported_when_help_is_shown() -> None:

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from civicbus_deploy.embedded import ground, locks, ports, secrets, state
+from civicbus_deploy.embedded import ground, locks, ports, postgres, secrets, state
 from civicbus_deploy.embedded.failures import PortTaken, StackBusy, StateUnreadable
+from civicbus_deploy.embedded.machine import User
 from civicbus_deploy.embedded.processes import ProcessIdentity, ProcessSpec, RunningProcess
 from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.state import StateFolder
@@ -189,3 +190,29 @@ def test_paused_process_ends_when_it_is_stopped(folder: StateFolder) -> None:
     process.signal(signal.SIGSTOP)
     process.stop()
     assert process.exit_code() == -signal.SIGTERM
+
+
+def test_postgres_lies_elsewhere_by_id_when_its_user_cannot_enter_the_folder(
+    folder: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    stranger = User("nobody", 65534, 65534)
+    monkeypatch.setattr(postgres, "unprivileged_user", lambda: stranger)
+    ground.choose_ports(folder)
+    place = postgres.place(folder)
+    assert place.parent == postgres.ELSEWHERE
+    moved = StateFolder(folder.home.rename(tmp_path / "aside"))
+    assert postgres.place(moved) == place
+    folder.make()
+    ground.choose_ports(folder)
+    assert postgres.place(folder) not in {place, folder.home / "postgres"}
+
+
+def test_postgres_stays_where_its_data_are_when_modes_change(
+    folder: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.choose_ports(folder)
+    (folder.home / "postgres" / "data").mkdir(parents=True)
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(postgres, "unprivileged_user", lambda: User("nobody", 65534, 65534))
+    assert postgres.place(folder) == folder.home / "postgres"

@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from civicbus_deploy.embedded.screen import paper
 from civicbus_deploy.embedded.status import ProcessState
 
 GIB = 1 << 30
@@ -131,4 +131,4 @@ def show(findings: Iterable[Finding]) -> None:
     for finding in findings:
         colour = f"[{finding.colour}]{finding.colour}"
         table.add_row(finding.part, colour, finding.text, finding.next_step)
-    Console().print(table)
+    paper().print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def choose_ports(folder: StateFolder) -> dict[str, int]:
     stack = read_stack(folder)
     chosen = ports.choose((*SERVER_PORTS, *OWN_PORTS), stack.get("ports", {}))
     if chosen != stack.get("ports"):
-        stack |= {"format": FORMAT, "ports": chosen, "versions": versions()}
+        identity = stack.get("id", secrets.token_hex(8))
+        stack |= {"format": FORMAT, "id": identity, "ports": chosen, "versions": versions()}
         write_json(folder.stack_file, stack, mode=0o644)
     return chosen
 

@@ -76,18 +76,23 @@ def up(
         now = supervision(folder)
         if now is None or not now.alive:
             _clear_remains(folder, say)
+            if free_bytes(folder.home) < STATE_BYTES:
+                raise DiskFull.at(folder.home, needed=STATE_BYTES)
             prepared = ground.prepare(folder, names=servers.ALL, console=console, say=say)
-            _check_room_and_ports(folder, prepared.ports)
+            for name, port in prepared.ports.items():
+                check_free(name, port)
             say("starting Kafka, PostgreSQL, schema registry and Zipkin")
             _start_supervisor(folder)
         _await_servers(folder)
         ports = ground.choose_ports(folder)
         if provision is not None:
+            say("the servers are ready; provisioning")
             own.make_keys(folder)
             provision(folder)
             own.publish_agency_keys(folder)
             specs = own.write_settings(folder, ports)
             _publish_plan(folder, specs)
+            say(f"starting {', '.join(spec.name for spec in specs)}")
             _await_processes(folder, specs)
     return ports
 
@@ -99,13 +104,6 @@ def _clear_remains(folder: StateFolder, say: Say) -> None:
         say(f"ended what a dead supervisor had left running: {', '.join(ended)}")
     folder.status_file.unlink(missing_ok=True)
     folder.plan_file.unlink(missing_ok=True)
-
-
-def _check_room_and_ports(folder: StateFolder, ports: Mapping[str, int]) -> None:
-    if free_bytes(folder.home) < STATE_BYTES:
-        raise DiskFull.at(folder.home, needed=STATE_BYTES)
-    for name, port in ports.items():
-        check_free(name, port)
 
 
 def _start_supervisor(folder: StateFolder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import signal
@@ -20,7 +19,7 @@ from civicbus_deploy.embedded.machine import reaches, unprivileged_user
 from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.processes import ProcessSpec
 from civicbus_deploy.embedded.server import Ground
-from civicbus_deploy.embedded.state import StateFolder, write_file
+from civicbus_deploy.embedded.state import StateFolder, read_json, write_file
 
 ADMIN = "postgres"
 # database and the role that owns it: own processes never connect as the server's admin
@@ -43,12 +42,16 @@ _SETTINGS = {
 def place(folder: StateFolder) -> Path:
     """Where binaries and data lie: in H, or below /var/lib/civicbus where H cannot be reached.
 
-    Only root meets the second case: PostgreSQL runs as another user, who cannot enter a home.
+    Only root meets the second case: PostgreSQL runs as another user, who cannot enter a home. What
+    was chosen once stays, and is found by the folder's id: a folder may be moved or set aside.
     """
+    here = folder.home / "postgres"
+    elsewhere = ELSEWHERE / str(read_json(folder.stack_file)["id"])
+    for chosen in (here, elsewhere):
+        if (chosen / "data").exists():
+            return chosen
     user = unprivileged_user()
-    if user is None or reaches(user, folder.home):
-        return folder.home / "postgres"
-    return ELSEWHERE / hashlib.sha256(str(folder.home).encode()).hexdigest()[:16]
+    return here if user is None or reaches(user, folder.home) else elsewhere
 
 
 class Postgres:

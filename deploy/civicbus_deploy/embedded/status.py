@@ -14,7 +14,6 @@ from civicbus_schemas import telemetry
 from civicbus_schemas.errors import Retryable
 from confluent_kafka import KafkaException
 from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
 from rich.table import Column, Table
 
 from civicbus_deploy.embedded import ground, lag
@@ -23,6 +22,7 @@ from civicbus_deploy.embedded.lag import Lag
 from civicbus_deploy.embedded.lifecycle import Supervision, answers, supervision
 from civicbus_deploy.embedded.own import specs_of
 from civicbus_deploy.embedded.ports import HOST
+from civicbus_deploy.embedded.screen import paper
 from civicbus_deploy.embedded.server import Ground
 from civicbus_deploy.embedded.servers import ALL, Servers
 from civicbus_deploy.embedded.state import StateFolder, read_json
@@ -53,6 +53,7 @@ class Status:
     lags: tuple[Lag, ...] | None
     sealing_backlog: int | None
     checkpoint_age_s: float | None
+    supervisor_mib: int
 
     @property
     def healthy(self) -> bool:
@@ -62,7 +63,7 @@ class Status:
     @property
     def memory_mib(self) -> int:
         """What all processes hold, shared pages counted once."""
-        return sum(process.memory_mib for process in self.processes)
+        return self.supervisor_mib + sum(process.memory_mib for process in self.processes)
 
     def to_json(self) -> dict[str, Any]:
         """For `status --json`."""
@@ -83,12 +84,14 @@ def status(folder: StateFolder) -> Status:
         lags = _lags(folder)
     gauges = _sealing_gauges(folder)
     backlog, age = gauges.get(telemetry.SEALING_BACKLOG), gauges.get(telemetry.CHECKPOINT_AGE)
+    now = supervision(folder)
     return Status(
-        phase=phase_of(supervision(folder)),
+        phase=phase_of(now),
         processes=processes,
         lags=lags,
         sealing_backlog=None if backlog is None else int(backlog),
         checkpoint_age_s=_checkpoint_age_s(folder) if age is None else round(age, 1),
+        supervisor_mib=_memory_mib(now.identity.pid) if now and now.alive else 0,
     )
 
 
@@ -140,11 +143,13 @@ def _process_state(name: str, report: Mapping[str, Any], *, ready: bool) -> Proc
 
 
 def _memory_mib(pid: int | None) -> int:
-    """What a process and its children hold; a page shared by n of them counts as 1/n."""
+    """What a process and, of PostgreSQL, its children hold; a page shared by n counts as 1/n."""
     if pid is None:
         return 0
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        process = psutil.Process(pid)
+        children = process.children() if process.name() == "postgres" else []
+        family = [process, *children]
         return int(sum(process.memory_full_info().pss for process in family) / 2**20)
     except psutil.Error:
         return 0
@@ -171,7 +176,7 @@ def _checkpoint_age_s(folder: StateFolder) -> float | None:
 
 def show(found: Status) -> None:
     """Print it for people, on stdout."""
-    console = Console()
+    console = paper()
     processes = Table("process", "state", "ready", "pid", "deaths", "MiB", title=found.phase)
     for process in found.processes:
         processes.add_row(
