@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from civicbus_deploy.provisioning import ProvisioningReport, provision
+from civicbus_deploy.provisioning import ProvisioningReport, cli, provision
 from civicbus_deploy.provisioning.compatibility import Incompatible
 from civicbus_deploy.provisioning.documents import InvalidNation
 from civicbus_deploy.provisioning.nation import packaged_nation
@@ -32,35 +31,32 @@ from civicbus_producers.settings import Connection
 from civicbus_schemas.policy import parse_policy_set
 from civicbus_schemas.topics import AUDIT_PAGE, STATE_CONSENT, STATE_POLICY
 from civicbus_schemas.vietnam.events import BirthRegistered
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
-    TopicPartition,
-)
-from confluent_kafka.admin import (
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewTopic,
-    ResourcePatternType,
-    ResourceType,
-)
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AclOperation, AdminClient, NewTopic
+from typer.testing import CliRunner
 
+from tests.integration.provisioning_probes import (
+    DEADLINE_S,
+    can_connect,
+    commit,
+    delete_grants,
+    delete_group,
+    ends,
+    error_of,
+    group_error,
+    produce,
+    read,
+    read_error,
+    set_config,
+    transaction_error,
+    write_error,
+)
 from tests.stack import Stack
 
 pytestmark = pytest.mark.broker
 
 BIRTHS = "src.moj.civil-status.v1"
 MINE, THEIRS = "dlv.vss.civil-status.v1", "dlv.mps.civil-status.v1"
-DEADLINE_S = 20.0
 DENIED_TOPIC = KafkaError.TOPIC_AUTHORIZATION_FAILED
 DENIED_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
 DENIED_TRANSACTION = KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
@@ -114,11 +110,11 @@ def test_nothing_changes_and_it_says_so_when_provisioned_again(
     again = provision(site.home)
     assert again.steps == ()
     assert again.lines() == [f"nothing to change: policy {again.policy[:16]}… is in force"]
-    assert _ends(site, STATE_POLICY) == [1]
+    assert ends(site, STATE_POLICY) == [1]
 
 
 def test_a_plan_changes_nothing_when_it_is_asked_for(breakable: Stack) -> None:
-    _delete_grants(breakable, "vss")
+    delete_grants(breakable, "vss")
     planned = provision(breakable.home, plan_only=True)
     assert {type(step) for step in planned.steps} == {Allow}
     assert planned.lines()[-1].endswith("planned, nothing changed")
@@ -130,17 +126,17 @@ def test_only_the_damage_is_mended_when_parts_are_lost(breakable: Stack) -> None
     (breakable.folder.secrets / "kafka-bank").unlink()
     (breakable.folder.agencies / "npd.json").unlink()
     breakable.grant("bank", AclOperation.READ, topic=BIRTHS)
-    _set_config(breakable, AUDIT_PAGE, "retention.ms", "1000")
+    set_config(breakable, AUDIT_PAGE, "retention.ms", "1000")
     mended = provision(breakable.home).steps
     assert [type(step) for step in mended] == [
         ConfigureTopic, SetPassword, Revoke, WriteConnection,
     ]  # fmt: skip
     assert provision(breakable.home).steps == ()
-    assert _can_connect(breakable, "bank", DEADLINE_S)
+    assert can_connect(breakable, "bank", DEADLINE_S)
 
 
 def test_a_lost_position_is_set_anew_when_nothing_was_ever_published(breakable: Stack) -> None:
-    _delete_group(breakable, "consent-1")
+    delete_group(breakable, "consent-1")
     [step] = provision(breakable.home).steps
     assert isinstance(step, StartGroup)
     assert str(step) == "start group consent-1 at the beginning of 6 partitions"
@@ -150,19 +146,30 @@ def test_provisioning_refuses_when_a_lost_position_would_deliver_twice(
     breakable: Stack,
 ) -> None:
     topic = "src.vneid.consent.v1"
-    _produce(breakable, "vneid", topic, partition=0)
-    _delete_group(breakable, "consent-0")
+    produce(breakable, "vneid", topic, partition=0)
+    delete_group(breakable, "consent-0")
     with pytest.raises(PositionLost, match=r"consent-0 has no position on src\.vneid\.consent"):
         provision(breakable.home)
-    _commit(breakable, "consent-0", topic, partition=0, offset=0)
+    commit(breakable, "consent-0", topic, partition=0, offset=0)
     assert {type(step) for step in provision(breakable.home).steps} == {StartGroup}
+
+
+def test_the_command_says_what_it_would_do_when_it_is_asked_for_a_plan(breakable: Stack) -> None:
+    delete_grants(breakable, "bus-sealing")
+    asked = ["--home", str(breakable.home), "--plan", "--json"]
+    answer = json.loads(CliRunner().invoke(cli.app, asked).stdout)
+    assert answer["applied"] is False
+    assert answer["steps"] == [
+        "allow: bus-sealing may read group sealing*",
+        "allow: bus-sealing may read topic audit.page.v1",
+    ]
 
 
 # --- what it made ----------------------------------------------------------------------------
 
 
 def test_the_policy_in_force_is_read_when_a_process_asks(provisioned: Stack) -> None:
-    [message] = _read(provisioned, "bus-enforce", STATE_POLICY, group="enforce-0")
+    [message] = read(provisioned, "bus-enforce", STATE_POLICY, group="enforce-0")
     assert message.key() == b"policy"
     policy = parse_policy_set(message.value())
     assert policy.version == provision(provisioned.home).policy
@@ -239,207 +246,68 @@ def test_a_new_version_is_registered_and_announced_when_an_agreement_changes(
 
 
 def test_an_agency_reads_its_own_deliveries_and_no_others(provisioned: Stack) -> None:
-    assert _read_error(provisioned, "vss", MINE, group="vss.main") is None
-    assert _read_error(provisioned, "vss", THEIRS, group="vss.main") == DENIED_TOPIC
+    assert read_error(provisioned, "vss", MINE, group="vss.main") is None
+    assert read_error(provisioned, "vss", THEIRS, group="vss.main") == DENIED_TOPIC
 
 
 @pytest.mark.parametrize("topic", [BIRTHS, f"{BIRTHS}.dlq", AUDIT_PAGE, STATE_CONSENT])
 def test_an_agency_reads_neither_sources_nor_what_is_the_buss_own(
     provisioned: Stack, topic: str
 ) -> None:
-    assert _read_error(provisioned, "moj", "dlv.moj.criminal-record.v1", group="moj.x") is None
-    assert _read_error(provisioned, "moj", topic, group="moj.x") == DENIED_TOPIC
+    assert read_error(provisioned, "moj", "dlv.moj.criminal-record.v1", group="moj.x") is None
+    assert read_error(provisioned, "moj", topic, group="moj.x") == DENIED_TOPIC
 
 
 def test_an_agency_uses_its_own_groups_and_no_others(provisioned: Stack) -> None:
-    assert _group_error(provisioned, "vss", MINE, group="vss.main") is None
-    assert _group_error(provisioned, "vss", MINE, group="mps.main") == DENIED_GROUP
-    assert _group_error(provisioned, "vss", MINE, group="enforce-0") == DENIED_GROUP
+    assert group_error(provisioned, "vss", MINE, group="vss.main") is None
+    assert group_error(provisioned, "vss", MINE, group="mps.main") == DENIED_GROUP
+    assert group_error(provisioned, "vss", MINE, group="enforce-0") == DENIED_GROUP
 
 
 @pytest.mark.parametrize(
     "topic", ["src.mps.residence.v1", THEIRS, AUDIT_PAGE, STATE_CONSENT, STATE_POLICY]
 )
 def test_an_agency_writes_to_its_own_sources_only(provisioned: Stack, topic: str) -> None:
-    assert _write_error(provisioned, "moj", BIRTHS) is None
-    assert _write_error(provisioned, "moj", topic) == DENIED_TOPIC
+    assert write_error(provisioned, "moj", BIRTHS) is None
+    assert write_error(provisioned, "moj", topic) == DENIED_TOPIC
 
 
 def test_a_recipient_publishes_nothing(provisioned: Stack) -> None:
-    assert _write_error(provisioned, "bank", "src.identity.identity.v1") == DENIED_TOPIC
-    assert _write_error(provisioned, "identity", "src.identity.identity.v1") is None
+    assert write_error(provisioned, "bank", "src.identity.identity.v1") == DENIED_TOPIC
+    assert write_error(provisioned, "identity", "src.identity.identity.v1") is None
 
 
 def test_recorders_write_pages_and_cannot_read_them(provisioned: Stack) -> None:
-    assert _write_error(provisioned, "bus-lookup", AUDIT_PAGE) is None
-    assert _read_error(provisioned, "bus-lookup", AUDIT_PAGE, group="lookup") == DENIED_TOPIC
-    assert _read_error(provisioned, "bus-enforce", AUDIT_PAGE, group="enforce-0") == DENIED_TOPIC
-    assert _read_error(provisioned, "bus-sealing", AUDIT_PAGE, group="sealing") is None
-    assert _write_error(provisioned, "bus-sealing", AUDIT_PAGE) == DENIED_TOPIC
+    assert write_error(provisioned, "bus-lookup", AUDIT_PAGE) is None
+    assert read_error(provisioned, "bus-lookup", AUDIT_PAGE, group="lookup") == DENIED_TOPIC
+    assert read_error(provisioned, "bus-enforce", AUDIT_PAGE, group="enforce-0") == DENIED_TOPIC
+    assert read_error(provisioned, "bus-sealing", AUDIT_PAGE, group="sealing") is None
+    assert write_error(provisioned, "bus-sealing", AUDIT_PAGE) == DENIED_TOPIC
 
 
 def test_consent_states_are_written_by_their_folder_only(provisioned: Stack) -> None:
-    assert _write_error(provisioned, "bus-consent", STATE_CONSENT) is None
-    assert _write_error(provisioned, "bus-enforce", STATE_CONSENT) == DENIED_TOPIC
-    assert _write_error(provisioned, "bus-consent", MINE) == DENIED_TOPIC
+    assert write_error(provisioned, "bus-consent", STATE_CONSENT) is None
+    assert write_error(provisioned, "bus-enforce", STATE_CONSENT) == DENIED_TOPIC
+    assert write_error(provisioned, "bus-consent", MINE) == DENIED_TOPIC
 
 
 def test_nobody_takes_the_place_of_enforcement(provisioned: Stack) -> None:
-    assert _transaction_error(provisioned, "bus-enforce", "enforce-of-a-test") is None
-    assert _transaction_error(provisioned, "bus-consent", "enforce-of-a-test") == DENIED_TRANSACTION
-    assert _transaction_error(provisioned, "vss", "enforce-of-a-test") == DENIED_TRANSACTION
+    assert transaction_error(provisioned, "bus-enforce", "enforce-of-a-test") is None
+    assert transaction_error(provisioned, "bus-consent", "enforce-of-a-test") == DENIED_TRANSACTION
+    assert transaction_error(provisioned, "vss", "enforce-of-a-test") == DENIED_TRANSACTION
 
 
 def test_no_agency_makes_topics(provisioned: Stack) -> None:
-    def error_of(user: str) -> int | None:
+    def making_error(user: str) -> int | None:
         admin = AdminClient(provisioned.client_config(user))
         [future] = admin.create_topics([NewTopic(f"src.{user}.made.v1", 1, 1)]).values()
-        return _error_of(lambda: future.result(DEADLINE_S))
+        return error_of(lambda: future.result(DEADLINE_S))
 
-    assert error_of("admin") is None
-    assert error_of("moj") == DENIED_TOPIC
+    assert making_error("admin") is None
+    assert making_error("moj") == DENIED_TOPIC
 
 
 def test_nobody_enters_with_a_wrong_password(provisioned: Stack) -> None:
-    assert _can_connect(provisioned, "vss", DEADLINE_S)
-    assert not _can_connect(provisioned, "vss", 3.0, sasl_password="guessed")
-    assert not _can_connect(provisioned, "vss", 3.0, sasl_username="nobody")
-
-
-# --- how it is seen --------------------------------------------------------------------------
-
-
-def _error_of(call: Callable[[], object]) -> int | None:
-    try:
-        call()
-    except KafkaException as exception:
-        return int(exception.args[0].code())
-    return None
-
-
-def _can_connect(stack: Stack, user: str, timeout_s: float, **changes: str) -> bool:
-    config = stack.client_config(user, **changes)
-    admin = AdminClient(config | {"error_cb": lambda _: None, "log_level": 0})
-    return _error_of(lambda: admin.list_topics(timeout=timeout_s)) is None
-
-
-def _consumer(stack: Stack, user: str, group: str) -> Consumer:
-    return Consumer(
-        stack.client_config(user, group_id=group, enable_auto_commit="false")
-        | {"error_cb": lambda _: None, "log_level": 0, "enable.partition.eof": True}
-    )
-
-
-def _read(stack: Stack, user: str, topic: str, *, group: str) -> list[Message]:
-    """Partition 0 from its beginning to its end."""
-    consumer = _consumer(stack, user, group)
-    try:
-        known = consumer.list_topics(topic, timeout=DEADLINE_S).topics[topic]
-        if known.error is not None:  # without the right to describe it there is nothing to fetch
-            raise KafkaException(known.error)
-        consumer.assign([TopicPartition(topic, 0, 0)])
-        return list(_until_end(consumer))
-    finally:
-        consumer.close()
-
-
-def _until_end(consumer: Consumer) -> Iterator[Message]:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        message = consumer.poll(0.2)
-        if message is None:
-            continue
-        error = message.error()
-        if error is None:
-            yield message
-        elif error.code() == KafkaError._PARTITION_EOF:
-            return
-        else:
-            raise KafkaException(error)
-    raise AssertionError("the end was not reached")
-
-
-def _read_error(stack: Stack, user: str, topic: str, *, group: str) -> int | None:
-    """What the broker answers to a read; None when the end was reached."""
-    return _error_of(lambda: _read(stack, user, topic, group=group))
-
-
-def _group_error(stack: Stack, user: str, topic: str, *, group: str) -> int | None:
-    """What the broker answers to a member of the group; None when it was given its partitions."""
-    consumer = _consumer(stack, user, group)
-    try:
-        consumer.subscribe([topic])
-        return _error_of(lambda: list(_until_end(consumer)))
-    finally:
-        consumer.close()
-
-
-def _write_error(stack: Stack, user: str, topic: str) -> int | None:
-    answers: list[KafkaError | None] = []
-    producer = Producer(
-        stack.client_config(user, message_timeout_ms="10000")
-        | {"error_cb": lambda _: None, "log_level": 0}
-    )
-    producer.produce(
-        topic, b"", b"key", partition=0, on_delivery=lambda error, _: answers.append(error)
-    )
-    producer.flush(DEADLINE_S)
-    [answer] = answers
-    return None if answer is None else int(answer.code())
-
-
-def _produce(stack: Stack, user: str, topic: str, *, partition: int) -> None:
-    producer = Producer(stack.client_config(user))
-    producer.produce(topic, b"", partition=partition)
-    assert producer.flush(DEADLINE_S) == 0
-
-
-def _transaction_error(stack: Stack, user: str, transactional_id: str) -> int | None:
-    producer = Producer(
-        stack.client_config(user)
-        | {"transactional.id": transactional_id, "error_cb": lambda _: None, "log_level": 0}
-    )
-    return _error_of(lambda: producer.init_transactions(DEADLINE_S))
-
-
-def _ends(stack: Stack, topic: str) -> list[int]:
-    consumer = Consumer(stack.client_config(group_id="test-ends"))
-    try:
-        partitions = consumer.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions
-        return [
-            consumer.get_watermark_offsets(TopicPartition(topic, p), DEADLINE_S)[1]
-            for p in sorted(partitions)
-        ]
-    finally:
-        consumer.close()
-
-
-def _delete_grants(stack: Stack, user: str) -> None:
-    admin = stack.admin()
-    mine = AclBindingFilter(
-        ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{user}", None,
-        AclOperation.ANY, AclPermissionType.ANY,
-    )  # fmt: skip
-    for future in admin.delete_acls([mine]).values():
-        assert future.result(DEADLINE_S)
-
-
-def _delete_group(stack: Stack, group: str) -> None:
-    admin = stack.admin()
-    for future in admin.delete_consumer_groups([group]).values():
-        future.result(DEADLINE_S)
-
-
-def _commit(stack: Stack, group: str, topic: str, *, partition: int, offset: int) -> None:
-    admin = stack.admin()
-    wanted = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition, offset)])]
-    for future in admin.alter_consumer_group_offsets(wanted).values():
-        future.result(DEADLINE_S)
-
-
-def _set_config(stack: Stack, topic: str, key: str, value: str) -> None:
-    admin = stack.admin()
-    entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(DEADLINE_S)
+    assert can_connect(provisioned, "vss", DEADLINE_S)
+    assert not can_connect(provisioned, "vss", 3.0, sasl_password="guessed")
+    assert not can_connect(provisioned, "vss", 3.0, sasl_username="nobody")

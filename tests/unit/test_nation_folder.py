@@ -170,6 +170,16 @@ def test_a_file_is_named_when_the_folder_lacks_it(folder: Path) -> None:
         load_nation(folder)
 
 
+@pytest.mark.parametrize("chosen", ["atlantis", "./atlantis", "/nowhere/vietnam"])
+def test_the_choice_is_refused_when_there_is_no_such_nation(chosen: str) -> None:
+    with pytest.raises(InvalidNation, match="there is no such nation"):
+        load_nation(chosen)
+
+
+def test_a_packaged_nation_is_meant_when_its_name_is_given() -> None:
+    assert load_nation("vietnam") == load_nation()
+
+
 def test_a_key_given_twice_is_refused_when_a_contract_holds_it(folder: Path) -> None:
     target = folder / BIRTH
     document = json.loads(target.read_text("utf-8"))
