@@ -163,7 +163,7 @@ class PopulationPlace:
             yield
         finally:
             stop.set()
-            thread.join(60)
+            thread.join(120)
             for error in errors:
                 raise error
 
@@ -231,10 +231,10 @@ def _numbers(datum: Any) -> Iterator[str]:
 def end(process: subprocess.Popen[bytes]) -> int:
     """SIGTERM, and the exit code."""
     process.send_signal(signal.SIGTERM)
-    return process.wait(60)
+    return process.wait(120)
 
 
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = 60.0, what: str) -> None:
+def wait_until(holds: Callable[[], bool], *, timeout_s: float = 180.0, what: str) -> None:
     """Look again and again; an error after the timeout."""
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()
