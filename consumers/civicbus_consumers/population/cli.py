@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from sqlalchemy import Connection, Engine, func, select
 
@@ -126,14 +127,15 @@ def _bar(verb: str, unit: str) -> Iterator[rebuilding.Progress]:
     columns = (
         TextColumn(f"{verb} {{task.completed:,.0f}} of {{task.total:,.0f}} {unit}"),
         BarColumn(),
-        TaskProgressColumn(show_speed=True),
-        TextColumn("{task.speed:,.0f}/s"),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(verb, total=0)
+        task = bar.add_task(verb, total=0, rate="")
+        started = time.monotonic()
 
         def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+            rate = done / max(time.monotonic() - started, 0.001)
+            bar.update(task, completed=done, total=total, rate=f"{rate:,.0f}/s")
 
         yield update
