@@ -25,7 +25,7 @@ from civicbus_audit.note import Verifier
 from civicbus_audit.proof import parse_proof
 from civicbus_audit.recount import Progress, recount
 from civicbus_audit.stored import CHECKPOINT, StoredLog
-from civicbus_audit.tiles import ENTRIES, WIDTH, Tile
+from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, tile_at
 
 _PUBLISHING_S = 2.0
 
@@ -66,7 +66,8 @@ def verify_ledger(
     """The checkpoint of a ledger in which everything holds.
 
     1. The log signed the checkpoint. 2. Every entry and every tile leads to its root.
-    3. Below `tile/` there is nothing that a log of this size may not have.
+    3. Below `tile/` there is nothing that a log of this size may not have. 4. What smaller trees
+    published there, and larger ones superseded, is the beginning of what took its place.
     """
     checkpoint, _ = published(directory, log)
     root = recount(StoredLog(directory.read, checkpoint.size), on_progress=on_progress)
@@ -77,6 +78,7 @@ def verify_ledger(
             expected=checkpoint.root.hex(),
         )
     _check_extent(directory, log)
+    _check_superseded(directory, checkpoint.size)
     return checkpoint
 
 
@@ -142,3 +144,18 @@ def _beyond(directory: Directory, size: int) -> str | None:
         if tile.index * WIDTH + tile.width > count:
             return path
     return None
+
+
+def _check_superseded(directory: Directory, size: int) -> None:
+    """Old proofs may still lead to superseded partial tiles, so these must tell the same."""
+    for path in directory.tile_paths():
+        tile = Tile.parse(path)
+        fuller = tile_at(tile.level, tile.index, size=size)
+        if tile.width >= fuller.width:
+            continue
+        try:
+            beginning = directory.read(path)
+        except FileNotFoundError:
+            continue  # sealing removes partial tiles once the full one is there
+        if not directory.read(fuller.path).startswith(beginning):
+            raise EvidenceBroken(f"{path} is not the beginning of {fuller.path}")

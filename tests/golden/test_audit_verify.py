@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 ORIGIN = "civicbus.local/audit"
 SIGNER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
 LEAVES = [f"leaf {i}".encode() for i in range(800)]
-OLDER = (1, 255, 256, 257, 600)
+OLDER = (1, 255, 256, 257, 600, 790)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,10 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "tile-above-changed": (lambda d: _flip(d / "tile/1/000.p/3"), "tile/0/002 is not the tile"),
     "tile-missing": (lambda d: (d / "tile/1/000.p/3").unlink(), "tile/1/000.p/3 is missing"),
+    "superseded-bundle-changed": (
+        lambda d: _flip(d / "tile/entries/003.p/22"),
+        "tile/entries/003.p/22 is not the beginning of tile/entries/003.p/32",
+    ),
     "checkpoint-changed": (
         lambda d: _flip(d / "checkpoint", len(ORIGIN) + 1),
         "signature by 'civicbus.local/audit' is wrong",

@@ -1,0 +1,174 @@
+"""The people of the story. None of them exists; their numbers are drawn from the demo's seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+
+from civicbus_schemas.ids import Pin
+from civicbus_schemas.vietnam.events import (
+    BirthRegistered,
+    ConsentGiven,
+    ConsentWithdrawn,
+    PermanentRegistered,
+    PinIssued,
+)
+
+PROVINCE, COMMUNE = "001", "00004"
+VERIFIED = ("full_name", "date_of_birth", "permanent_commune_code")
+BANK, PURPOSE = "bank", "credit.verify-customer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Somebody:
+    """One person of the story."""
+
+    pin: Pin
+    full_name: str
+    born_on: date
+    sex: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A child, and its mother, who later asks the bank for a loan."""
+
+    child: Somebody
+    mother: Somebody
+
+
+def draw_family(seed: int, today: date) -> Family:
+    """The family of this seed; the serial numbers of their PINs begin with 9."""
+    rng = Random(seed)  # noqa: S311 - a story must be repeatable
+    born_on = today - timedelta(days=3)
+    mother_born = date(1996, 5, 17)
+    return Family(
+        child=Somebody(
+            pin=Pin(f"{PROVINCE}3{born_on:%y}9{rng.randrange(10**5):05}"),
+            full_name="Nguyễn Thị Minh An",
+            born_on=born_on,
+            sex="female",
+        ),
+        mother=Somebody(
+            pin=Pin(f"{PROVINCE}1{mother_born:%y}9{rng.randrange(10**5):05}"),
+            full_name="Trần Thị Hoa",
+            born_on=mother_born,
+            sex="female",
+        ),
+    )
+
+
+def pin_issued(person: Somebody, *, with_card: bool) -> PinIssued:
+    """The identity authority gives a person a number, and an adult a card."""
+    today = datetime.now(UTC).date()
+    card = PinIssued.Card(serial="SYN-9", issued_on=today, expires_on=None) if with_card else None
+    return PinIssued(
+        holder=PinIssued.Holder(
+            pin=person.pin.number,
+            date_of_birth=person.born_on,
+            full_name=person.full_name,
+            sex=person.sex,
+            birth_registration_place=PROVINCE,
+            nationality="VN",
+        ),
+        card=card,
+        kind="first",
+        issued_at=datetime.now(UTC),
+    )
+
+
+def birth_registered(born: Somebody, *, mother: Somebody | None, kind: str) -> BirthRegistered:
+    """The civil registry enters a birth, or digitises an old one."""
+    parents = () if mother is None else (_as_mother(mother),)
+    return BirthRegistered(
+        child=BirthRegistered.Child(
+            pin=born.pin.number,
+            date_of_birth=born.born_on,
+            full_name=born.full_name,
+            sex=born.sex,
+            place_of_birth="Bệnh viện Phụ sản (SYN)",
+            birth_commune_code=COMMUNE,
+            ethnicity="Kinh",
+            nationality="VN",
+        ),
+        parents=parents,
+        registration_kind=kind,
+        registration_number=f"SYN-9/{born.born_on:%Y}",
+        registry_commune_code=COMMUNE,
+        registered_at=datetime.now(UTC),
+    )
+
+
+def _as_mother(mother: Somebody) -> BirthRegistered.Parent:
+    return BirthRegistered.Parent(
+        pin=mother.pin.number,
+        date_of_birth=mother.born_on,
+        role="mother",
+        full_name=mother.full_name,
+        ethnicity="Kinh",
+        nationality="VN",
+    )
+
+
+def residence_registered(person: Somebody) -> PermanentRegistered:
+    """The police register where a person lives."""
+    return PermanentRegistered(
+        resident=PermanentRegistered.Resident(
+            pin=person.pin.number,
+            date_of_birth=person.born_on,
+            full_name=person.full_name,
+            sex=person.sex,
+        ),
+        address=PermanentRegistered.Address(
+            line="Số 9, ngõ Thử Nghiệm (SYN)",
+            commune_code=COMMUNE,
+            commune_name="Ba Đình",
+            province_code="01",
+        ),
+        head=PermanentRegistered.Head(pin=person.pin.number, full_name=person.full_name),
+        relation_to_head="head",
+        household_number="SYN-9",
+        registered_at=datetime.now(UTC),
+    )
+
+
+def consent_given(person: Somebody, consent_id: str) -> ConsentGiven:
+    """The citizen lets the bank have yes or no on three fields, and nothing else."""
+    return ConsentGiven(
+        citizen=ConsentGiven.Citizen(pin=person.pin.number),
+        consent_id=consent_id,
+        recipient=BANK,
+        purpose=PURPOSE,
+        fields=tuple(f"population.Person:{path}" for path in VERIFIED),
+        given_at=datetime.now(UTC),
+    )
+
+
+def consent_withdrawn(person: Somebody, consent_id: str) -> ConsentWithdrawn:
+    """The citizen takes it back."""
+    return ConsentWithdrawn(
+        citizen=ConsentWithdrawn.Citizen(pin=person.pin.number),
+        consent_id=consent_id,
+        recipient=BANK,
+        purpose=PURPOSE,
+        withdrawn_at=datetime.now(UTC),
+    )
+
+
+def borrower_check(person: Somebody) -> dict[str, object]:
+    """What the bank's officer asks about a borrower: are these three things so?"""
+    return {
+        "officer": "officer-17",
+        "full_name": person.full_name,
+        "date_of_birth": person.born_on.isoformat(),
+        "pin": person.pin.number,
+        "purpose": PURPOSE,
+        "case": "loan 2026/441 (SYN)",
+        "mode": "verify",
+        "claims": {
+            "full_name": person.full_name,
+            "date_of_birth": person.born_on.isoformat(),
+            "permanent_commune_code": "00001",
+        },
+    }

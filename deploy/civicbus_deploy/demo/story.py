@@ -1,0 +1,227 @@
+"""The story, chapter by chapter: one child, one loan, one look at who read, one proof, one forgery.
+
+Each chapter does what it tells on the running stack and returns the checks that it made.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from civicbus_audit.directory import LedgerDirectory
+from civicbus_audit.index.searching import Entry, Query
+from civicbus_audit.verify import verify_ledger
+from civicbus_producers.receipt import Published
+from civicbus_schemas import telemetry
+from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
+from civicbus_schemas.ids import AgreementRef, EventId, EventType
+from civicbus_schemas.pseudonym import ledger_pseudonym
+from civicbus_schemas.vocabulary import Outcome
+from opentelemetry import trace
+from opentelemetry.context import Context
+
+from civicbus_deploy.demo import people
+from civicbus_deploy.demo.checks import Withdrawal
+from civicbus_deploy.demo.people import Family, Somebody
+from civicbus_deploy.demo.scene import Scene
+from civicbus_deploy.demo.teller import Teller
+
+BIRTH = EventType("civil-status.BirthRegistered")
+_MAY_HAVE_A_BIRTH = {"vss", "mps", "npd"}  # the agreement with moh has expired
+_OK, _FORBIDDEN = 200, 403
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What the chapters have found out so far."""
+
+    checks: dict[str, bool] = field(default_factory=dict)
+    withdrawals: list[Withdrawal] = field(default_factory=list)
+    birth: Published | None = None
+    record_id: str = ""
+    lookups: int = 0
+    refused: int = 0
+
+
+def tell_birth(scene: Scene, teller: Teller, told: Told, *, family: Family) -> None:
+    """A child is born: who gets which of how many fields, and why; who gets nothing, and why."""
+    teller.chapter("A child is born")
+    child, mother = family.child, family.mother
+    scene.publish("identity", people.pin_issued(mother, with_card=True), mother.pin)
+    digitised = people.birth_registered(mother, mother=None, kind="digitised")
+    scene.publish("moj", digitised, mother.pin)
+    scene.publish("mps", people.residence_registered(mother), mother.pin)
+    scene.publish("identity", people.pin_issued(child, with_card=False), child.pin)
+    with _traced("birth"):
+        birth = people.birth_registered(child, mother=mother, kind="on-time")
+        told.birth = scene.publish("moj", birth, child.pin)
+    teller.say(
+        f"The civil registry published [bold]{BIRTH}[/] {told.birth.event_id} (synthetic data)."
+    )
+    entries = _entries_of(scene, told.birth.event_id)
+    contract = scene.policy.contracts[BIRTH]
+    teller.table(
+        ("agency", "got", "why", "agreement"),
+        list(_who_got(scene, entries, total=len(contract.fields))),
+    )
+    sure = {e.recipient for e in entries if e.decision == Outcome.PERMIT}
+    told.checks["birth_reaches_who_may_have_it"] = sure == _MAY_HAVE_A_BIRTH
+    told.record_id = next(str(e.id) for e in entries if e.recipient == "vss")
+
+
+def _traced(name: str) -> Any:
+    """A sampled trace of its own, so that the event can be followed in Zipkin."""
+    return trace.get_tracer(telemetry.SCOPE).start_as_current_span(
+        name, context=Context(), attributes={telemetry.SAMPLED_EVENT: True}
+    )
+
+
+def _entries_of(scene: Scene, event_id: EventId) -> list[Entry]:
+    """The records of one event, once every agreement that names its type has decided."""
+    due = {str(a.ref) for a in scene.policy.agreements if BIRTH in a.releases}
+    found: list[Entry] = []
+
+    def is_sealed() -> bool:
+        found[:] = scene.find(Query(event_id=event_id, limit=1000))
+        return {e.agreement for e in found} == due
+
+    scene.wait(is_sealed, "the birth's records to be sealed")
+    return found
+
+
+def _who_got(scene: Scene, entries: list[Entry], *, total: int) -> Iterable[tuple[str, ...]]:
+    for agency in scene.policy.agencies.values():
+        mine = [e for e in entries if e.recipient == agency.id]
+        if agency.id == "moj":
+            continue
+        if not mine:
+            yield agency.names.en, f"nothing of {total}", "no agreement names this event", ""
+            continue
+        agreement = scene.policy.get_agreement(AgreementRef.parse(str(mine[0].agreement)))
+        fields = {path for e in mine if e.decision == Outcome.PERMIT for path in e.fields}
+        article = scene.policy.bases[agreement.basis].article
+        title = scene.policy.purposes[agreement.purpose].titles.en
+        got = f"{len(fields)} of {total} fields" if fields else f"nothing of {total}"
+        why = f"{title} ({article})" if fields else str(mine[0].reason)
+        yield agency.names.en, got, why, str(agreement.ref)
+
+
+def tell_loan(scene: Scene, teller: Teller, told: Told, *, citizen: Somebody) -> None:
+    """A bank is refused, the citizen consents, the bank gets yes or no, the citizen withdraws."""
+    teller.chapter("The mother asks a bank for a loan")
+    consent_id = str(uuid.uuid4())
+    scene.wait(
+        lambda: scene.knows(citizen.pin, ("full_name", "permanent_commune_code")),
+        "the mother to be in the population view",
+    )
+
+    refused = _ask(scene, told, citizen)
+    teller.say(f"The bank asks to verify three fields: refused, [bold]{refused[1].get('code')}[/].")
+
+    given = scene.publish("vneid", people.consent_given(citizen, consent_id), citizen.pin)
+    teller.say(f"She consents in VNeID; it binds everywhere after {_ms(scene.pass_fence(given))}.")
+    granted = _ask(scene, told, citizen)
+    teller.say(f"The bank asks again: {_answers(granted[1])}; it never sees a value.")
+
+    withdrawn = scene.publish("vneid", people.consent_withdrawn(citizen, consent_id), citizen.pin)
+    fence_s = scene.pass_fence(withdrawn)
+    passed_ms = int(time.time() * 1000)
+    told.withdrawals.append(Withdrawal(consent=consent_id, fence_passed_ms=passed_ms))
+    teller.say(f"She withdraws; the fence is passed after [bold]{_ms(fence_s)}[/].")
+    again = _ask(scene, told, citizen)
+    teller.say(f"The bank asks once more: refused, [bold]{again[1].get('code')}[/].")
+    told.checks["bank_answered_only_on_consent"] = (
+        (refused[0], granted[0], again[0]) == (_FORBIDDEN, _OK, _FORBIDDEN)
+        and refused[1].get("code") == "no-consent"
+        and again[1].get("code") == "consent-withdrawn"
+        and all(isinstance(v, bool) for v in granted[1].get("result", {"": None}).values())
+    )
+
+
+def _ask(scene: Scene, told: Told, citizen: Somebody) -> tuple[int, dict[str, Any]]:
+    status, answer = scene.look_up("bank", people.borrower_check(citizen))
+    told.lookups += 1
+    told.refused += status != _OK
+    return status, answer
+
+
+def _answers(answer: dict[str, Any]) -> str:
+    if "result" not in answer:
+        return f"refused, [bold]{answer.get('code')}[/]"
+    result = answer["result"]
+    return ", ".join(f"{path} [bold]{'yes' if ok else 'no'}[/]" for path, ok in result.items())
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
+def tell_readers(scene: Scene, teller: Teller, told: Told, *, family: Family) -> None:
+    """Who read about the child, for what, and on what ground."""
+    teller.chapter("Who read about the child?")
+    subject = ledger_pseudonym(scene.places.ledger_key(), family.child.pin)
+    entries = [e for e in scene.find(Query(subject=subject, limit=1000)) if e.decision == "permit"]
+    teller.table(
+        ("when (UTC)", "who", "what", "fields", "purpose", "ground"),
+        [
+            (
+                f"{e.at:%H:%M:%S}" if e.at else "",
+                str(e.recipient),
+                str(e.dataset),
+                str(len(e.fields)),
+                str(e.purpose),
+                str(e.basis),
+            )
+            for e in reversed(entries)
+        ],
+    )
+    told.checks["every_reading_of_the_child_is_found"] = {
+        e.recipient for e in entries
+    } >= _MAY_HAVE_A_BIRTH
+
+
+def tell_proof(scene: Scene, teller: Teller, told: Told) -> None:
+    """One proof, written and then checked by the offline verifier alone."""
+    teller.chapter("A proof, checked offline")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "reading.tlog-proof"
+        vkey = scene.places.vkey_file
+        ledger = scene.places.ledger_dir
+        _audit("prove", told.record_id, "-o", file, "--ledger", ledger, "--vkey", vkey)
+        checked = _audit("verify", "--proof", file, "--vkey", vkey)
+        teller.say(checked.stdout.splitlines()[0] if checked.stdout else checked.stderr)
+    told.checks["proof_holds_offline"] = checked.returncode == 0
+
+
+def _audit(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `civicbus-audit` as its user would."""
+    command = [str(Path(sys.executable).with_name("civicbus-audit")), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+
+
+def tell_forgery(scene: Scene, teller: Teller, told: Told) -> None:
+    """One byte is changed in a copy of the ledger, and caught."""
+    teller.chapter("One byte changed, in a copy of the ledger")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "ledger"
+        shutil.copytree(scene.places.ledger_dir, copy)
+        bundle = max(p for p in (copy / "tile" / "entries").rglob("*") if p.is_file())
+        data = bytearray(bundle.read_bytes())
+        data[len(data) // 2] ^= 1
+        bundle.write_bytes(data)
+        try:
+            verify_ledger(LedgerDirectory(copy), scene.places.verifier())
+        except (EvidenceBroken, InvalidBytes) as caught:
+            teller.say(f"Caught: {caught}")
+            told.checks["changed_byte_is_caught"] = True
+        else:
+            teller.say("Not caught.")
+            told.checks["changed_byte_is_caught"] = False
