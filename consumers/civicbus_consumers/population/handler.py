@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import structlog
 from civicbus_producers.registry import NotRegistered
@@ -18,7 +19,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, Status
 from civicbus_consumers.population import metrics
 from civicbus_consumers.population.incoming import Decoder, Incoming, Partition
 from civicbus_consumers.population.rules import NoRule, NotTheOwner, Persons, fold
-from civicbus_consumers.population.store import Batch, Quarantined, ViewStore
+from civicbus_consumers.population.store import Batch, Quarantined
 from civicbus_consumers.population.tables import CONTRACT
 from civicbus_consumers.runtime.tracing import sampled_context, tracer
 
@@ -32,10 +33,25 @@ def nothing(step: str) -> None:
     del step
 
 
+class View(Protocol):
+    """Where the view is kept: `store.ViewStore`, or memory in tests."""
+
+    @property
+    def positions(self) -> Mapping[Partition, int]:
+        """The next offset of each partition that was ever applied."""
+
+    @property
+    def watermark(self) -> int:
+        """How many batches were applied."""
+
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch: all of it or nothing."""
+
+
 class ViewHandler:
     """Applies batches of deliveries to the view."""
 
-    def __init__(self, decoder: Decoder, store: ViewStore, *, on_step: OnStep = nothing) -> None:
+    def __init__(self, decoder: Decoder, store: View, *, on_step: OnStep = nothing) -> None:
         self._decoder = decoder
         self._store = store
         self._on_step = on_step

@@ -62,7 +62,7 @@ class ViewStore:
             with self._connection.begin():
                 staged.create(self._connection)
                 self._positions = self._read_positions()
-                self.watermark: int = self._connection.scalar(select(state.c.batch)) or 0
+                self._watermark: int = self._connection.scalar(select(state.c.batch)) or 0
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +79,11 @@ class ViewStore:
     def positions(self) -> Mapping[Partition, int]:
         """The next offset of each partition that was ever applied."""
         return self._positions
+
+    @property
+    def watermark(self) -> int:
+        """How many batches were applied: what a look-up records as the state that it read."""
+        return self._watermark
 
     def apply(self, batch: Batch) -> None:
         """Apply a batch: all of it or nothing.
@@ -127,7 +132,7 @@ class ViewStore:
             deliveries=state.c.deliveries + batch.deliveries,
             applied_at=now,
         )
-        self.watermark = execute(advance.returning(state.c.batch)).scalar_one()
+        self._watermark = execute(advance.returning(state.c.batch)).scalar_one()
 
     def _read_positions(self) -> dict[Partition, int]:
         rows = self._connection.execute(select(watermark))
