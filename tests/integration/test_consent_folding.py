@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 from civicbus_consumers.consent.app import run
+from civicbus_consumers.consent.changes import ChangeReader
 from civicbus_consumers.consent.fence import Fence
+from civicbus_consumers.consent.handler import ConsentFolder
 from civicbus_consumers.consent.territory import Territory
-from civicbus_schemas.errors import Overdue, Stopped
+from civicbus_producers.settings import read_key
+from civicbus_schemas.codec import SchemaDocument
+from civicbus_schemas.errors import Overdue, Stopped, Unavailable
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.topics import SourceTopic, consent_group, enforcement_group
 from civicbus_schemas.vocabulary import ConsentStatus
 from confluent_kafka import Producer
 
-from tests.integration.consent_place import ConsentPlace, pins
+from tests.integration.consent_place import GIVEN, ConsentPlace, pins
 from tests.stack import Stack, wait_until
 
 pytestmark = pytest.mark.broker
@@ -130,6 +134,46 @@ def test_process_stops_when_a_source_partition_has_no_committed_offset(
     territory = Territory(group=0, sources=(place.source, never), state=place.state)
     with pytest.raises(Stopped, match="no committed offset"):
         run(place.settings(0), threading.Event(), territory=territory)
+
+
+class Unanswering:
+    """A registry that does not answer until it is told to."""
+
+    answers = False
+
+    def get_document(self, schema_id: int) -> SchemaDocument:
+        del schema_id
+        if not self.answers:
+            raise Unavailable("the registry does not answer")
+        return GIVEN.contract.document
+
+
+def test_batch_waits_and_is_folded_once_when_the_registry_answers_again(
+    place: ConsentPlace,
+) -> None:
+    (pin,) = pins(1)
+    place.give(pin)
+    ((partition, _, _, _),) = place.read(place.source.name)
+    registry, group = Unanswering(), partition % 2
+    folder = ConsentFolder(
+        place.settings(group),
+        territory=place.territory(group),
+        reader=ChangeReader(registry, topic_key=read_key(place.topic_key_file)),
+        schema_id=1,
+    )
+    folder.open()
+    with pytest.raises(Unavailable):
+        wait_until(lambda: folder.fold_batch().size > 0, what="the event to be taken")
+    with pytest.raises(Unavailable):
+        folder.fold_batch()
+    assert place.committed(consent_group(group), place.source.name) == dict.fromkeys(
+        place.territory(group).partitions, 0
+    )
+    registry.answers = True
+    assert folder.fold_batch().changed == 1
+    assert folder.fold_batch().size == 0
+    folder.close()
+    assert len(place.states()) == 1
 
 
 def test_fence_passes_only_when_enforcement_has_reached_the_state_of_the_withdrawal(
