@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from civicbus_producers.kafka import kafka_errors_translated, translate
-from civicbus_schemas.errors import Overdue
+from civicbus_schemas.errors import Overdue, Retryable
 from civicbus_schemas.page import Position
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -71,6 +71,15 @@ class StateTail:
                 raise translate(error, doing="reading a state topic")
 
     def _ends(self, timeout_s: float) -> dict[tuple[str, int], int]:
+        """The last stable offsets now; asked twice, for a handle keeps to leaders that are gone."""
+        try:
+            return self._list_ends(timeout_s)
+        except Retryable:
+            with kafka_errors_translated("asking who leads the state topics"):
+                self._admin.list_topics(timeout=timeout_s)
+            return self._list_ends(timeout_s)
+
+    def _list_ends(self, timeout_s: float) -> dict[tuple[str, int], int]:
         with kafka_errors_translated("asking for the ends of the state topics"):
             futures = self._admin.list_offsets(
                 dict.fromkeys(self._partitions, _LATEST),
