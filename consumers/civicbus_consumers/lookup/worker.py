@@ -73,6 +73,7 @@ class Worker:
         self._told: PageRef | None = None
         self._kept: PageRef | None = None
         self._leased: tuple[Position, ...] = ()
+        self._trouble: Code | None = None
         self._tended_at = self._renewed_at = self._answered_at = float("-inf")
 
     def submit(self, waiting: Waiting) -> None:
@@ -125,15 +126,25 @@ class Worker:
                 self._answer(waiting, lease)
                 answered = True
             self._tend(lease)
-            self._health.ready()
+            self._say(None)
         except Retryable as error:
             code = error.code if isinstance(error, Unanswered) else code
-            log.warning("not answering", code=code.value, error=type(error).__name__)
-            self._health.unready(code.value)
+            self._say(code, error)
         finally:
             if not answered:
                 for one in waiting:
                     one.refuse(Problem(code))
+
+    def _say(self, trouble: Code | None, error: Retryable | None = None) -> None:
+        """Be ready or not; log it when it changes."""
+        if trouble is None:
+            self._health.ready()
+        else:
+            self._health.unready(trouble.value)
+        if trouble is not self._trouble:
+            log.info("answering" if trouble is None else "not answering",
+                     code=trouble, error=error and type(error).__name__)  # fmt: skip
+            self._trouble = trouble
 
     def _hold_lease(self) -> HeldLease:
         if self._lease is None or not self._lease.holds():
