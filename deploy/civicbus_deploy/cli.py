@@ -10,7 +10,6 @@ Data goes to stdout, narration and errors to stderr. Exit codes:
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import logging
 import sys
@@ -19,16 +18,16 @@ from typing import Annotated, Any
 
 import typer
 from civicbus_schemas.errors import BusError, Refused, Retryable
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from civicbus_deploy.embedded.state import StateFolder
 
-# each member owns its commands; here is only where to find them
+# each member owns its commands; here is only where to find them, and one line for our help
 MOUNTED = {
-    "audit": "civicbus_audit.cli",
-    "demo": "civicbus_deploy.demo.cli",
-    "population": "civicbus_consumers.population.cli",
-    "provision": "civicbus_deploy.provisioning.cli",
+    "audit": ("civicbus_audit.cli", "Find, prove and verify what the ledger tells."),
+    "demo": ("civicbus_deploy.demo.cli", "Tell the main job as one story, then check it."),
+    "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),
+    "provision": ("civicbus_deploy.provisioning.cli", "Topics, users, grants, schemas, policy."),
 }
 FATAL, REFUSED, NOT_NOW, UNHEALTHY = 1, 3, 4, 5
 
@@ -37,23 +36,22 @@ class Mounting(TyperGroup):
     """A group that imports a member's commands when they are called for, not before."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Our verbs, then the members' that are installed."""
-        return [*super().list_commands(ctx), *filter(_installed, MOUNTED)]
+        """Our verbs, then the members'."""
+        return [*super().list_commands(ctx), *MOUNTED]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """One command; a member's is found in the `app` of its module."""
-        if cmd_name not in MOUNTED or not _installed(cmd_name):
+        """A command as the help lists it; a member's is not imported for that."""
+        if cmd_name not in MOUNTED:
             return super().get_command(ctx, cmd_name)
-        command = typer.main.get_command(importlib.import_module(MOUNTED[cmd_name]).app)
-        command.name = cmd_name
-        return command
+        return TyperCommand(cmd_name, help=MOUNTED[cmd_name][1])
 
-
-def _installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(MOUNTED[name]) is not None
-    except ModuleNotFoundError:
-        return False
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called; a member's is the `app` of its module."""
+        name, *rest = args
+        if name not in MOUNTED:
+            return super().resolve_command(ctx, args)
+        module = importlib.import_module(MOUNTED[name][0])
+        return name, typer.main.get_command(module.app), rest
 
 
 app = typer.Typer(

@@ -132,10 +132,28 @@ def test_full_disk_is_named_before_anything_is_fetched_or_started(
     assert not StateFolder(tmp_path / "home").exists
 
 
+_HELP = """
+import atexit, sys
+from civicbus_deploy.cli import main
+heavy = {"faust", "psycopg", "sqlalchemy", "confluent_kafka", "jgo"}
+atexit.register(lambda: print("imported:", sorted(heavy & {*sys.modules})))
+main()
+"""
+
+
 def test_no_server_library_is_imported_when_help_is_shown() -> None:
-    check = "import sys, civicbus_deploy.cli; print(sorted({'faust','psycopg'} & {*sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    done = subprocess.run(
+        [sys.executable, "-c", _HELP, "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("imported: []\n")
+    assert all(name in done.stdout for name in cli.MOUNTED)
+
+
+@pytest.mark.parametrize("name", cli.MOUNTED)
+def test_command_of_a_member_is_its_own_when_it_is_called(name: str) -> None:
+    code, out, _ = _run(name, "--help")
+    assert code == 0
+    assert f"civicbus {name}" in out or f"root {name}" in out
 
 
 def test_settings_of_own_processes_name_secrets_and_hold_none(folder: StateFolder) -> None:
