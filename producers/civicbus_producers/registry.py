@@ -75,8 +75,8 @@ def subject_name(topic: str, document: SchemaDocument) -> str:
 
 
 def schema_text(document: SchemaDocument) -> str:
-    """A schema document as the text that is registered and looked up."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    """A schema document as the text that is registered and looked up: one text per document."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _parsed(text: str | None, schema_id: int) -> SchemaDocument:

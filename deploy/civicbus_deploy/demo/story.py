@@ -142,7 +142,7 @@ def tell_loan(scene: Scene, teller: Teller, told: Told, *, citizen: Somebody) ->
         (refused[0], granted[0], again[0]) == (_FORBIDDEN, _OK, _FORBIDDEN)
         and refused[1].get("code") == "no-consent"
         and again[1].get("code") == "consent-withdrawn"
-        and all(isinstance(v, bool) for v in granted[1].get("result", {"": None}).values())
+        and all(isinstance(v, bool) for v in granted[1]["result"]["fields"].values())
     )
 
 
@@ -156,7 +156,7 @@ def _ask(scene: Scene, told: Told, citizen: Somebody) -> tuple[int, dict[str, An
 def _answers(answer: dict[str, Any]) -> str:
     if "result" not in answer:
         return f"refused, [bold]{answer.get('code')}[/]"
-    result = answer["result"]
+    result = answer["result"]["fields"]
     return ", ".join(f"{path} [bold]{'yes' if ok else 'no'}[/]" for path, ok in result.items())
 
 

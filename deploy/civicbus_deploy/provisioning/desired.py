@@ -135,7 +135,10 @@ def _topics(policy: PolicySet, *, brokers: int) -> Iterator[Topic]:
 
     for source in policy.source_topics():
         yield topic(source.name, cleanup_policy="delete", retention_ms=str(14 * _DAY_MS))
-        yield topic(source.dead_letters, cleanup_policy="delete", retention_ms=str(30 * _DAY_MS))
+        yield topic(
+            source.dead_letters, cleanup_policy="delete", retention_ms=str(30 * _DAY_MS),
+            max_message_bytes=str(2 * _MIB),  # the largest message, and our headers on it
+        )  # fmt: skip
     keepers = {a.provider for a in policy.agreements if a.reads}
     for agency in policy.agencies.values():
         # the view is rebuilt from its agency's deliveries until there are snapshots of it
