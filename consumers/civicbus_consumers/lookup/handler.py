@@ -48,7 +48,7 @@ def answer_batch(lookups: Sequence[Lookup], bench: Bench, *, recorder: Recorder)
         positions = bench.states.catch_up()
     # 4. Resolve and read each person in one snapshot. The watermark is always asked for, so that
     #    an unknown number does not take longer.
-    with _failing(Code.VIEW_UNAVAILABLE):
+    with _failing(Code.VIEW_UNAVAILABLE, (BusError,)):
         found = bench.view.find([lookup.request.pin for lookup in lookups])
         watermark = bench.view.watermark()
     # 5. Decide at one time, cut, and make the records.
@@ -89,9 +89,11 @@ def _write(
 
 
 @contextmanager
-def _failing(code: Code) -> Iterator[None]:
-    """Whatever is not fatal to the process is fatal to the batch."""
+def _failing(
+    code: Code, errors: tuple[type[BusError], ...] = (Retryable, Refused)
+) -> Iterator[None]:
+    """These errors (by default all that do not end the process) leave the batch unanswered."""
     try:
         yield
-    except (Retryable, Refused) as error:
+    except errors as error:
         raise Unanswered(code, error) from error

@@ -202,6 +202,10 @@ class Worker:
                 self._lease = None
             raise
         self._leased, self._renewed_at = positions, time.monotonic()
+        self._keep_released()
+
+    def _keep_released(self) -> None:
+        """For a successor, should this process be killed."""
         if self._released is not None and self._released != self._kept:
             self._leases.remember_released(self._released)
             self._kept = self._released
@@ -210,6 +214,7 @@ class Worker:
         """Say in a heartbeat page which page was released last."""
         if self._released == self._told:
             return
+        self._keep_released()
         recorder = self._current_recorder()
         self._recorder = None
         try:
