@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from civicbus_consumers.lookup.leases import LEASE_S, MARGIN_S, LeaseLost
 from civicbus_consumers.lookup.rules import ReadPlan
+from civicbus_consumers.population.reading import PersonRow, Snapshot
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.page import Page, PageRef, Position
 from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT, STATE_POLICY
-
-
-@dataclass(frozen=True, kw_only=True)
-class FakePerson:
-    """A person of the view."""
-
-    values: Mapping[str, Any]
-    watermark: int = 41
 
 
 @dataclass
@@ -53,18 +45,16 @@ class FakeStates:
 class FakeView:
     """Persons in memory. `fails`: does not answer."""
 
-    persons: dict[Pin, FakePerson] = field(default_factory=dict)
+    persons: dict[Pin, PersonRow] = field(default_factory=dict)
     fails: bool = False
 
-    def find(self, pins: Sequence[Pin]) -> dict[Pin, FakePerson | None]:
-        """The persons."""
+    def read(self, pins: Sequence[Pin]) -> Snapshot:
+        """The persons who are known, as of batch 41."""
         if self.fails:
             raise Unavailable("the view does not answer")
-        return {pin: self.persons.get(pin) for pin in pins}
-
-    def watermark(self) -> int:
-        """The newest batch."""
-        return 42
+        return Snapshot(
+            persons={p: self.persons[p] for p in pins if p in self.persons}, watermark=41
+        )
 
 
 @dataclass

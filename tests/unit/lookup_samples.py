@@ -13,6 +13,7 @@ from civicbus_consumers.lookup.replies import Bench, Lookup, Reply
 from civicbus_consumers.lookup.request import LookupRequest, parse_request
 from civicbus_consumers.lookup.rules import VIEW, ReadPlan, compile_reads
 from civicbus_consumers.lookup.token import Token
+from civicbus_consumers.population.reading import PersonRow
 from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.recording.seal import Seal
@@ -26,7 +27,7 @@ from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import ConsentStatus
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.fakes.lookup import FakePages, FakePerson, FakeStates, FakeView
+from tests.fakes.lookup import FakePages, FakeStates, FakeView
 
 TOPIC_KEY, LEDGER_KEY, SEAL_KEY = b"t" * 32, b"l" * 32, b"s" * 32
 SIGNER = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
@@ -52,7 +53,7 @@ def plan() -> ReadPlan:
     return compile_reads(policy())
 
 
-def person(**changes: Any) -> FakePerson:
+def person(**changes: Any) -> PersonRow:
     """The woman as the view knows her."""
     values = dict.fromkeys(policy().contracts[VIEW].fields) | {
         "pin": LAN.number,
@@ -64,7 +65,7 @@ def person(**changes: Any) -> FakePerson:
         "marital_status": "single",
         "mother_pin": MOTHER.number,
     }
-    return FakePerson(values=values | changes)
+    return PersonRow(values=values | changes, watermark=41)
 
 
 def asked(**changes: Any) -> dict[str, Any]:

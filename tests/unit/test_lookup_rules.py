@@ -21,12 +21,12 @@ from civicbus_consumers.lookup.rules import (
     people,
     same_value,
 )
+from civicbus_consumers.population.reading import PersonRow
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.consent import Consent, SubjectConsents
 from civicbus_schemas.ids import AgencyId, AgreementRef
 from civicbus_schemas.vocabulary import ConsentStatus, Reason
 
-from tests.fakes.lookup import FakePerson
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_samples import AT, BANK, CREDIT, MOJ, VSS, asked, verifying
 
@@ -36,7 +36,7 @@ def _judged(
     *,
     recipient: AgencyId = VSS,
     consents: tuple[Consent, ...] = (),
-    person: FakePerson | None = None,
+    person: PersonRow | None = None,
     unknown: bool = False,
     plan: ReadPlan | None = None,
     at: datetime = AT,

@@ -5,7 +5,7 @@ Every statement has a short time: a lease that is renewed late is no lease.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,34 +18,20 @@ from civicbus_schemas.ids import Pin
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.schema import CreateSchema
 
-from civicbus_consumers.lookup.rules import Person
 from civicbus_consumers.lookup.tables import SCHEMA
 from civicbus_consumers.population.database import errors_translated
-from civicbus_consumers.population.reading import read_person, read_watermark
+from civicbus_consumers.population.reading import Snapshot, read_persons
 
 STATEMENT_S = 2
 _MIGRATION_LOCK = 0x0C1B_100C
 _READ_ONLY = f"-cdefault_transaction_read_only=on -cstatement_timeout={STATEMENT_S}s"
 
 
-class Found(Person, Protocol):
-    """A person, and the view's watermark when that person was read."""
-
-    @property
-    def watermark(self) -> int:
-        """Grows with each batch that the view applies."""
-        ...
-
-
 class View(Protocol):
     """The population view as look-ups see it."""
 
-    def find(self, pins: Sequence[Pin]) -> Mapping[Pin, Found | None]:
-        """The persons with these numbers, each read in one snapshot; raises `Unavailable`."""
-        ...
-
-    def watermark(self) -> int:
-        """The watermark now, for the record of a look-up that found nobody."""
+    def read(self, pins: Sequence[Pin]) -> Snapshot:
+        """The persons with these numbers in one snapshot; raises `Unavailable` or `Fatal`."""
         ...
 
 
@@ -74,19 +60,10 @@ class PopulationView:
         self._dsn_file = dsn_file
         self._connection: psycopg.Connection[Any] | None = None
 
-    def find(self, pins: Sequence[Pin]) -> dict[Pin, Found | None]:
-        """The persons with these numbers, each read in one snapshot; raises `Unavailable`."""
+    def read(self, pins: Sequence[Pin]) -> Snapshot:
+        """The persons with these numbers in one snapshot; raises `Unavailable` or `Fatal`."""
         try:
-            connection = self._connected()
-            return {pin: read_person(connection, pin) for pin in pins}
-        except BusError:
-            self.close()
-            raise
-
-    def watermark(self) -> int:
-        """The watermark now; raises `Unavailable`."""
-        try:
-            return read_watermark(self._connected())
+            return read_persons(self._connected(), pins)
         except BusError:
             self.close()
             raise

@@ -46,19 +46,14 @@ def answer_batch(lookups: Sequence[Lookup], bench: Bench, *, recorder: Recorder)
     # 3. Know every policy and consent that was committed before now.
     with _failing(Code.CANNOT_DECIDE):
         positions = bench.states.catch_up()
-    # 4. Resolve and read each person in one snapshot. The watermark is always asked for, so that
-    #    an unknown number does not take longer.
+    # 4. Resolve and read all persons in one snapshot.
     with _failing(Code.VIEW_UNAVAILABLE, (BusError,)):
-        found = bench.view.find([lookup.request.pin for lookup in lookups])
-        watermark = bench.view.watermark()
+        seen = bench.view.read([lookup.request.pin for lookup in lookups])
     # 5. Decide at one time, cut, and make the records.
     page = recorder.open_page(datetime.now(UTC))
     with _failing(Code.CANNOT_DECIDE):
         replies = tuple(
-            make_reply(
-                lookup, bench, page, person=found[lookup.request.pin], view=watermark, at=positions
-            )
-            for lookup in lookups
+            make_reply(lookup, bench, page, seen=seen, at=positions) for lookup in lookups
         )
     # 6. One page; return only when it is durable.
     written = _write(recorder, page, bench, positions=positions, lookups=lookups)

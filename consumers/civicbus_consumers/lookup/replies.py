@@ -22,12 +22,13 @@ from civicbus_schemas.topics import PARTITIONS
 from civicbus_schemas.vocabulary import Reason
 from opentelemetry.trace import SpanContext
 
-from civicbus_consumers.lookup.database import Found, View
+from civicbus_consumers.lookup.database import View
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.lookup.records import Ground, ground_of, record_verdict
 from civicbus_consumers.lookup.request import LookupRequest
 from civicbus_consumers.lookup.rules import (
     Grant,
+    Person,
     ReadPlan,
     Refusal,
     Verdict,
@@ -37,6 +38,7 @@ from civicbus_consumers.lookup.rules import (
 )
 from civicbus_consumers.lookup.states import offset_of
 from civicbus_consumers.lookup.token import Token
+from civicbus_consumers.population.reading import Snapshot
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.records import canonical_json
 
@@ -114,17 +116,17 @@ def make_reply(
     bench: Bench,
     page: PageBuilder,
     *,
-    person: Found | None,
-    view: int,
+    seen: Snapshot,
     at: tuple[Position, ...],
 ) -> Reply:
     """Decide one look-up, cut its answer and add its records to the page; nothing leaves yet.
 
-    `person` is None where the view knows no such number, `view` its watermark then; `at` are the
-    state positions that the consents were read at.
+    `seen` is what the view knew of all persons of the batch, `at` are the state positions that the
+    consents were read at.
     """
     key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
     plan, request = bench.states.plan, lookup.request
+    person = seen.persons.get(request.pin)
     verdict = judge(
         request,
         plan,
@@ -139,10 +141,7 @@ def make_reply(
         request,
         person=person,
         policy=plan.policy,
-        positions=Positions(
-            consent=offset_of(at, partition_of(key)),
-            view=person.watermark if person else view,
-        ),
+        positions=Positions(consent=offset_of(at, partition_of(key)), view=seen.watermark),
         trace=lookup.trace_id,
         ledger_key=bench.ledger_key,
     )
@@ -158,7 +157,7 @@ def make_reply(
     return Reply(verdict=verdict, code=outward(verdict), result=result, receipt=receipt)
 
 
-def _result(request: LookupRequest, verdict: Verdict, person: Found | None) -> bytes | None:
+def _result(request: LookupRequest, verdict: Verdict, person: Person | None) -> bytes | None:
     """The answer's result, in the bytes that the record commits to."""
     if isinstance(verdict, Refusal) or person is None:
         return None

@@ -1,4 +1,4 @@
-"""Reading one person out of the view: one statement, so one snapshot.
+"""Reading persons out of the view: one statement, so one snapshot.
 
 For the look-up room, on its own connection with its own role; it changes nothing.
 """
@@ -6,7 +6,7 @@ For the look-up room, on its own connection with its own role; it changes nothin
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
@@ -22,12 +22,19 @@ from civicbus_consumers.population.tables import CONTRACT, SCHEMA
 
 _PATHS: Final = tuple(CONTRACT.fields)
 
-# Qualified, so that no `search_path` can put another table in its place.
-_READ: Final = sql.SQL(
-    "select {columns}, batch from {schema}.state left join {schema}.person_current on number = %s"
-).format(
-    columns=sql.SQL(", ").join(map(sql.Identifier, ("number", *_PATHS))),
-    schema=sql.Identifier(SCHEMA),
+# Qualified, so that no `search_path` can put another table in its place. Rendered once; always a
+# row of `state`, so that the watermark comes with the persons, or without any.
+_READ: Final = (
+    sql.SQL(
+        "select {columns}, batch from {schema}.state"
+        " left join {schema}.person_current on number = any(%s)"
+    )
+    .format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, ("number", *_PATHS))),
+        schema=sql.Identifier(SCHEMA),
+    )
+    .as_string()
+    .encode()
 )
 
 
@@ -54,22 +61,33 @@ class PersonRow:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Persons by number as the view knew them at `watermark`; an unknown number is absent."""
+
+    persons: Mapping[Pin, PersonRow] = field(repr=False)
+    watermark: int
+
+
+def read_persons(connection: psycopg.Connection[Any], pins: Sequence[Pin]) -> Snapshot:
+    """The persons with these numbers in one snapshot; raises `Unavailable` or `Fatal`."""
+    numbers = [pin.number for pin in pins]
+    with errors_translated("reading persons"):
+        rows = connection.cursor(row_factory=tuple_row).execute(_READ, [numbers]).fetchall()
+    watermark = int(rows[0][-1]) if rows else 0
+    persons = {
+        Pin(row[0]): PersonRow(
+            values=MappingProxyType(dict(zip(_PATHS, row[1:-1], strict=True))), watermark=watermark
+        )
+        for row in rows
+        if row[0] is not None
+    }
+    return Snapshot(persons=MappingProxyType(persons), watermark=watermark)
+
+
 def read_person(connection: psycopg.Connection[Any], pin: Pin) -> PersonRow | None:
     """The person with this number, or None; raises `Unavailable` or `Fatal`."""
-    with errors_translated("reading a person"):
-        row = connection.cursor(row_factory=tuple_row).execute(_READ, [pin.number]).fetchone()
-    if row is None or row[0] is None:
-        return None
-    values = dict(zip(_PATHS, row[1:-1], strict=True))
-    return PersonRow(values=MappingProxyType(values), watermark=row[-1])
-
-
-def read_watermark(connection: psycopg.Connection[Any]) -> int:
-    """The watermark of the view now, for the record of a look-up that found nobody."""
-    with errors_translated("reading the watermark"):
-        statement = sql.SQL("select batch from {}.state").format(sql.Identifier(SCHEMA))
-        row = connection.cursor(row_factory=tuple_row).execute(statement).fetchone()
-    return int(row[0]) if row else 0
+    return read_persons(connection, [pin]).persons.get(pin)
 
 
 def _comparable(name: str) -> str:
