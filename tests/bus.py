@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from civicbus_deploy.embedded import own
 from civicbus_deploy.provisioning import provision
 from civicbus_producers.publisher import Publisher
 from civicbus_producers.settings import Connection
+from civicbus_schemas.topics import GROUPS, enforcement_group, partitions_of
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from tests.stack import Stack
@@ -43,40 +45,78 @@ class Bus:
         return Publisher.connect(agency, settings=self.connection(agency))
 
     @contextmanager
-    def running(self, name: str, *options: str) -> Iterator[Worker]:
+    def running(self, name: str, *options: str, **environment: str) -> Iterator[Worker]:
         """An own process, ended at the exit of the context if it still lives."""
-        worker = Worker.start(self, name, options)
+        worker = Worker.start(self, name, options, environment)
         try:
             yield worker
         finally:
             worker.kill()
 
-    def read(
-        self, *topics: str, until: Callable[[list[Message]], bool], committed: bool = True
-    ) -> list[Message]:
-        """All messages of topics from their beginnings, as the admin, until a condition holds."""
+    def read_all(self, *topics: str, committed: bool = True) -> list[Message]:
+        """All messages of topics up to their present ends, as the admin.
+
+        With `committed` false also what was produced in transactions that were aborted.
+        """
         level = "read_committed" if committed else "read_uncommitted"
         consumer = Consumer(
             self.stack.client_config(
-                group_id="test-reader", isolation_level=level, auto_offset_reset="earliest"
+                group_id="test-reader", isolation_level=level, auto_offset_reset="error"
             )
         )
-        messages: list[Message] = []
         try:
-            consumer.assign(
-                [
-                    TopicPartition(topic, p, 0)
-                    for topic in topics
-                    for p in consumer.list_topics(topic).topics[topic].partitions
-                ]
-            )
-            deadline = time.monotonic() + DEADLINE_S
-            while not until(messages):
-                assert time.monotonic() < deadline, f"only {len(messages)} messages came"
-                messages += [m for m in consumer.consume(500, timeout=0.1) if m.error() is None]
+            places = [
+                TopicPartition(topic, p, 0)
+                for topic in topics
+                for p in consumer.list_topics(topic).topics[topic].partitions
+            ]
+            ends = {
+                (tp.topic, tp.partition): consumer.get_watermark_offsets(tp, 10)[1] for tp in places
+            }
+            consumer.assign(places)
+            return list(_until(consumer, places, ends))
         finally:
             consumer.close()
-        return messages
+
+    def wait(self, holds: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
+        """Wait until a condition holds; the test fails after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        pause = threading.Event()
+        while not holds():
+            assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+            pause.wait(0.05)
+
+    def is_drained(self, *topics: str) -> bool:
+        """Whether enforcement has committed these source topics to their ends."""
+        return all(self._is_drained(topic, group) for topic in topics for group in range(GROUPS))
+
+    def _is_drained(self, topic: str, group: int) -> bool:
+        consumer = Consumer(
+            self.stack.client_config(
+                group_id=enforcement_group(group), isolation_level="read_committed"
+            )
+        )
+        try:
+            places = [TopicPartition(topic, p) for p in partitions_of(group)]
+            committed = consumer.committed(places, timeout=10)
+            return all(
+                tp.error is None and tp.offset >= consumer.get_watermark_offsets(tp, 10)[1]
+                for tp in committed
+            )
+        finally:
+            consumer.close()
+
+
+def _until(
+    consumer: Consumer, places: list[TopicPartition], ends: dict[tuple[str, int], int]
+) -> Iterator[Message]:
+    deadline = time.monotonic() + DEADLINE_S
+    while any(max(tp.offset, 0) < ends[tp.topic, tp.partition] for tp in consumer.position(places)):
+        assert time.monotonic() < deadline, "the topics could not be read to their ends"
+        for message in consumer.consume(500, timeout=0.05):
+            error = message.error()
+            assert error is None, error.name()
+            yield message
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +128,18 @@ class Worker:
     log: Path
 
     @classmethod
-    def start(cls, bus: Bus, name: str, options: Sequence[str]) -> Worker:
+    def start(
+        cls, bus: Bus, name: str, options: Sequence[str], environment: Mapping[str, str]
+    ) -> Worker:
         """Start it, with options for `tests.workers` where it is to be killed at a step."""
         spec = bus.specs[name]
         room, settings = own.ROOMS[name], spec.command[-1]
         module = ["tests.workers", room] if options else [f"civicbus_consumers.{room}"]
         command = [sys.executable, "-m", *module, "--settings", settings, *options]
         with spec.log.open("ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment}
+            )
         return cls(name, process, spec.log)
 
     def wait(self, timeout_s: float = DEADLINE_S) -> int:
