@@ -10,6 +10,7 @@ from pathlib import Path
 
 from civicbus_consumers.population.app import run
 from civicbus_consumers.population.settings import PopulationSettings
+from civicbus_consumers.population.store import Batch, ViewStore
 from civicbus_consumers.runtime.process import run_process
 
 
@@ -23,6 +24,13 @@ def main(arguments: list[str]) -> int:
         if done == step and next(seen) == int(skip):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    write = ViewStore._note
+
+    def note(store: ViewStore, batch: Batch) -> None:
+        write(store, batch)
+        on_step("written")  # all of the batch is in the transaction, which is still open
+
+    ViewStore._note = note  # type: ignore[method-assign]
     return run_process(settings.name, lambda stop: run(settings, stop, on_step=on_step))
 
 

@@ -103,7 +103,7 @@ def _status(connection: Connection) -> dict[str, Any]:
         "deliveries": deliveries,
         "watermark": batch,
         "applied_at": applied_at.isoformat() if applied_at else None,
-        "refused": dict(connection.execute(refused).tuples().all()),
+        "refused": dict(connection.execute(refused).all()),
         "positions": {f"{topic}[{partition}]": offset for topic, partition, offset in positions},
     }
 

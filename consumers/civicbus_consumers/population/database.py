@@ -34,7 +34,12 @@ def make_engine(dsn_file: Path, *, schema: str = SCHEMA) -> Engine:
     """An engine whose unqualified names lie in `schema`; the file has mode 0600."""
     url = make_url(read_secret(dsn_file)).set(drivername="postgresql+psycopg")
     options = f"-csearch_path={schema} -cstatement_timeout=300000"
-    return create_engine(url, hide_parameters=True, pool_size=2, connect_args={"options": options})
+    return create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=2,
+        connect_args={"options": options, "connect_timeout": 10},
+    )
 
 
 def migrate(engine: Engine, *, schema: str = SCHEMA) -> None:
