@@ -1,0 +1,51 @@
+"""On what a measurement was made: a figure without its machine says nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+from civicbus_deploy.embedded.ground import versions as server_versions
+
+ROOT = Path(__file__).parents[2]
+_PACKAGES = ("confluent-kafka", "fastavro", "cryptography", "psycopg", "starlette", "uvicorn")
+
+
+def describe() -> dict[str, Any]:
+    """Machine, versions, commit and load, now."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": {name: version(name) for name in _PACKAGES},
+        "servers": server_versions(),
+        "commit": _git("rev-parse", "--short", "HEAD"),
+        "changed_files": len(_git("status", "--porcelain", "--untracked-files=no").splitlines()),
+        "load": load(),
+    }
+
+
+def load() -> float:
+    """Processes that ran or waited for a core over the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _git(*words: str) -> str:
+    answer = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
