@@ -125,7 +125,8 @@ def test_paused_worker_is_fenced_and_exits_when_a_successor_has_started(
     births.publish(12)
     with bus.running("enforce-0", "--pause-at", step) as paused:
         bus.wait(lambda: _is_stopped(paused.process.pid), "the worker to pause")
-        with bus.running("enforce-0") as successor, bus.running("enforce-1"):
+        successor_ = bus.running("enforce-0", CIVICBUS_HEALTH_PORT="0")  # the zombie holds the port
+        with successor_ as successor, bus.running("enforce-1"):
             bus.wait(lambda: bus.is_drained(SOURCE), "the successor")
             paused.send(signal.SIGCONT)
             assert paused.wait() == EXIT_FENCED, paused.log.read_text()[-2000:]

@@ -7,6 +7,7 @@ import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from civicbus_schemas.errors import Unavailable
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 
@@ -53,7 +54,10 @@ class Health:
 
 
 def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
-    """Answer for this process on 127.0.0.1:`port` from a thread of its own."""
+    """Answer for this process on 127.0.0.1:`port` (0: any) from a thread of its own.
+
+    Raises `Unavailable` while another process holds the port, as a paused predecessor does.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -67,6 +71,13 @@ def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing: probes come every second."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise Unavailable(
+            f"the health port {port} cannot be used",
+            got=error.strerror,
+            next_step="end the process that holds it; it may be a predecessor",
+        ) from None
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server
