@@ -45,7 +45,7 @@ class Oracle:
         """The Avro body that the delivery of this event (both without frame) must have."""
         event = self._read(source_body, event_type, writer_schema)
         forms = self._forms(agreement, event_type)
-        left = self._leave(event, self._contracts[event_type]["fields"], forms, agreement)
+        left = self._leave(event, self._contracts[event_type]["fields"], forms, ref=agreement)
         out = BytesIO()
         self._writer(agreement, event_type).write(left, BinaryEncoder(out))
         return out.getvalue()
@@ -98,7 +98,9 @@ class Oracle:
             for path, form in (grant.items() if isinstance(grant, dict) else [(grant, "as-is")])
         }
 
-    def _leave(self, datum: Json, fields: list[Json], forms: Mapping[str, str], ref: str) -> Json:
+    def _leave(
+        self, datum: Json, fields: list[Json], forms: Mapping[str, str], *, ref: str
+    ) -> Json:
         """What is left of one record; `forms` are those of the paths below it."""
         left: Json = {}
         for field in fields:
@@ -108,7 +110,9 @@ class Oracle:
             if inner is None and name in forms:
                 left[name] = self._formed(value, forms[name], ref)
             elif inner is not None and below:
-                keep = [self._leave(item, inner["fields"], below, ref) for item in _items(value)]
+                keep = [
+                    self._leave(item, inner["fields"], below, ref=ref) for item in _items(value)
+                ]
                 left[name] = keep if isinstance(value, list) else next(iter(keep), None)
         return left
 
