@@ -1,7 +1,8 @@
 """Own processes that kill or pause themselves at a step, for the tests of invariants.
 
 `python -m tests.workers enforcement --settings FILE --die-at page-sent:3` dies by SIGKILL when it
-comes to that step for the third time; `--pause-at` stops itself there by SIGSTOP.
+comes to that step for the third time; `--pause-at` stops itself there by SIGSTOP; `--die-on ID`
+dies whenever it reads the event with that id.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from civicbus_consumers.enforcement import handler
 from civicbus_consumers.enforcement.app import run
+from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.settings import EnforcementSettings
 from civicbus_consumers.runtime.process import run_process
 
@@ -32,6 +36,18 @@ def at_step(place: str, number: signal.Signals) -> Callable[[str], None]:
     return on_step
 
 
+def die_on(event_id: str) -> None:
+    """Make reading one event deadly, as a defect in a decoder would."""
+    read_event = handler.read_event
+
+    def deadly(taken: Taken, *arguments: Any, **options: Any) -> Any:
+        if ("ce_id", event_id.encode()) in taken.headers:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read_event(taken, *arguments, **options)
+
+    handler.read_event = deadly
+
+
 def main() -> int:
     """Run one room."""
     parser = argparse.ArgumentParser()
@@ -39,10 +55,16 @@ def main() -> int:
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--die-at")
     parser.add_argument("--pause-at")
+    parser.add_argument("--die-on")
     options = parser.parse_args()
     settings = EnforcementSettings.read(options.settings)
-    signal_ = signal.SIGKILL if options.die_at else signal.SIGSTOP
-    on_step = at_step(options.die_at or options.pause_at, signal_)
+    on_step: Callable[[str], None] = handler.nothing
+    if options.die_at:
+        on_step = at_step(options.die_at, signal.SIGKILL)
+    if options.pause_at:
+        on_step = at_step(options.pause_at, signal.SIGSTOP)
+    if options.die_on:
+        die_on(options.die_on)
     return run_process(settings.name, lambda stop: run(settings, stop, on_step=on_step))
 
 
