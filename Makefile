@@ -40,14 +40,13 @@ types: setup ## mypy, strict
 imports: setup ## The directions of the house
 	.venv/bin/lint-imports
 
-test: setup ## The whole suite: fast tier, then the tier on the real servers
-	.venv/bin/pytest
+test: test-fast test-broker ## The whole suite: fast tier, then the tier on the real servers
 
 test-fast: setup ## The tier without a broker (under a minute)
-	.venv/bin/pytest -m "not broker and not docker"
+	.venv/bin/pytest -n auto -m "not broker and not docker"
 
-test-broker: setup ## The tier on the real servers alone
-	.venv/bin/pytest -m broker
+test-broker: setup ## The tier on the real servers, which it starts itself
+	.venv/bin/pytest -m "broker or docker"
 
 campaign: setup ## Crash tests, hundreds of rounds
 	.venv/bin/pytest -m crash --rounds 100
