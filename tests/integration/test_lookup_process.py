@@ -75,6 +75,7 @@ def test_receipt_names_a_durable_leaf_when_a_lookup_is_answered(served: LookupPl
 def test_bank_learns_yes_or_no_only_while_the_citizen_consents(served: LookupPlace) -> None:
     claims = verifying(full_name=samples.NAME, permanent_address="1 phố Khác")
     given = samples.consent("full_name", "permanent_address")
+    served.consent()
     assert served.code(claims, agency=BANK) == Reason.NO_CONSENT
     partition, offset = served.consent(given)
     answer = served.look_up(claims, agency=BANK)
@@ -118,7 +119,8 @@ def test_hostile_text_is_only_text_when_it_reaches_the_database(served: LookupPl
     assert served.code(asked(full_name=hostile)) == "subject-not-matched"
     assert served.code(asked(pin=samples.NOBODY.number)) == "subject-not-matched"
     assert served.code(asked(fields=[hostile])) == "malformed-request"
-    assert served.code(verifying(full_name=hostile), agency=BANK) == "consent-withdrawn"
+    served.consent()
+    assert served.code(verifying(full_name=hostile), agency=BANK) == Reason.NO_CONSENT
     assert served.code() == "result"
 
 
