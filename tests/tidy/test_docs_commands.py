@@ -1,0 +1,184 @@
+"""Every command in a document is one that exists, and a test runs it: here stands which."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import typer
+from civicbus_audit.cli import app as audit_app
+from civicbus_deploy.cli import MOUNTED
+from civicbus_deploy.cli import app as civicbus_app
+
+from tests.tidy import documents
+from tests.tidy.documents import DOCUMENTS, Command
+from tests.tidy.rules import ROOT
+
+_LIFECYCLE = "tests/integration/test_embedded_lifecycle.py"
+_AUDIT = "tests/unit/test_audit_commands.py"
+_INDEX = (
+    "tests/integration/test_audit_index.py"
+    "::test_the_commands_tell_the_story_when_the_index_was_rebuilt"
+)
+_VIEW = (
+    "tests/integration/test_population_rebuild.py::test_commands_tell_status_and_hash_when_asked"
+)
+_HELP = (
+    "tests/tidy/test_docs_commands.py::test_make_has_about_a_dozen_verbs_when_it_is_asked_for_help"
+)
+_DEMO = "tests/e2e/test_e2e_demo.py::test_every_check_holds_when_the_demo_is_played"
+_DRY = "tests/tidy/test_docs_commands.py::test_make_would_run_the_tool_when_the_verb_is_called"
+
+# command → the test that runs it, or the script of CI
+RUN_BY = {
+    "civicbus up": f"{_LIFECYCLE}::test_nothing_changes_when_up_is_called_twice",
+    "civicbus status": f"{_LIFECYCLE}::test_nothing_changes_when_up_is_called_twice",
+    "civicbus doctor": f"{_LIFECYCLE}::test_nothing_changes_when_up_is_called_twice",
+    "civicbus down": (
+        f"{_LIFECYCLE}::test_state_stays_and_a_taken_port_is_named_when_the_stack_is_down"
+    ),
+    "civicbus env": "tests/unit/test_embedded_cli.py::test_agency_gets_its_own_connection",
+    "civicbus provision": (
+        "tests/integration/test_provisioning_broker.py"
+        "::test_the_command_says_what_it_would_do_when_it_is_asked_for_a_plan"
+    ),
+    "civicbus demo": _DEMO,
+    "civicbus audit search": _INDEX,
+    "civicbus audit who-read": _INDEX,
+    "civicbus population status": _VIEW,
+    "civicbus population hash": _VIEW,
+    "civicbus population rebuild": _VIEW,
+    "civicbus-audit search": _INDEX,
+    "civicbus-audit who-read": _INDEX,
+    "civicbus-audit rebuild-index": _INDEX,
+    "civicbus-audit verify": f"{_AUDIT}::test_verify_tells_the_same_as_json_when_asked",
+    "civicbus-audit prove": f"{_AUDIT}::test_a_proof_holds_offline_when_it_was_written",
+    "civicbus-audit rebuild-state": (
+        f"{_AUDIT}::test_sealing_goes_on_exactly_once_when_the_state_was_lost_and_rebuilt"
+    ),
+    # the supervisor of the demo's stack starts exactly these
+    "python -m civicbus_consumers.consent": _DEMO,
+    "python -m civicbus_consumers.sealing": _DEMO,
+    "python -m civicbus_consumers.population": _DEMO,
+    "python -m civicbus_consumers.lookup": _DEMO,
+    "make setup": ".ci/run",
+    "make lint": ".ci/run",
+    "make types": ".ci/run",
+    "make imports": ".ci/run",
+    "make test": ".ci/run",
+    "make test-fast": _DRY,
+    "make test-broker": _DRY,
+    "make campaign": _DRY,
+    "make bench": _DRY,
+    "make demo": _DRY,
+    "make help": _HELP,
+    "make lock": _DRY,
+    "make clean": _DRY,
+}
+
+SHOWN = [command for source in DOCUMENTS for command in documents.shown_commands(source)]
+NAMED = [command for source in DOCUMENTS for command in documents.named_commands(source)]
+
+
+def verbs(command: Command) -> Iterator[str]:
+    """What is called, without arguments; each verb of a `make` by itself."""
+    match command.words:
+        case ("make", *wanted):
+            yield from (f"make {verb}" for verb in wanted)
+        case ("python", "-m", module, *_):
+            yield f"python -m {module}"
+        case ("civicbus", ("audit" | "population") as member, verb, *_):
+            yield f"civicbus {member} {verb}"
+        case (program, verb, *_):
+            yield f"{program} {verb}"
+
+
+def help_of_make() -> dict[str, str]:
+    """The verbs of `make help`, and what each says."""
+    text = (ROOT / "Makefile").read_text()
+    return dict(re.findall(r"^([a-z-]+):.*## (.+)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("command", SHOWN + NAMED, ids=lambda c: c.line)
+def test_command_has_a_test_that_runs_it_when_a_document_shows_it(command: Command) -> None:
+    assert [verb for verb in verbs(command) if verb not in RUN_BY] == []
+
+
+@pytest.mark.parametrize("proof", sorted(set(RUN_BY.values())))
+def test_test_is_there_when_the_table_names_it(proof: str) -> None:
+    path, _, name = proof.partition("::")
+    text = (ROOT / path).read_text("utf-8")
+    if name:
+        assert name in {n.name for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)}
+
+
+def test_the_table_is_current_when_the_documents_are_read() -> None:
+    documented = {verb for command in SHOWN + NAMED for verb in verbs(command)}
+    assert sorted(RUN_BY.keys() - documented) == []
+
+
+def called_by(words: Sequence[str]) -> tuple[Any, list[str]]:
+    """The command that these words call, and the words that are left for it."""
+    program, *rest = words
+    if program == "civicbus" and rest[0] in MOUNTED:
+        member, *rest = rest
+        app = importlib.import_module(MOUNTED[member][0]).app
+    else:
+        app = civicbus_app if program == "civicbus" else audit_app
+    called: Any = typer.main.get_command(app)
+    while rest and rest[0] in getattr(called, "commands", {}):
+        called = called.commands[rest.pop(0)]
+    return called, rest
+
+
+@pytest.mark.parametrize(
+    "command",
+    [c for c in SHOWN + NAMED if c.words[0] in {"civicbus", "civicbus-audit"}],
+    ids=lambda c: c.line,
+)
+def test_command_and_options_are_known_when_a_document_uses_them(command: Command) -> None:
+    called, rest = called_by(command.words)
+    assert not hasattr(called, "commands"), "no such command"
+    known = {name for p in called.params for name in (*p.opts, *p.secondary_opts)}
+    assert {word for word in rest if re.match(r"--?[a-z]", word)} <= known
+
+
+def test_make_has_about_a_dozen_verbs_when_it_is_asked_for_help() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert told == help_of_make()
+    assert 10 <= len(told) <= 14
+    assert {f"make {verb}" for verb in told} == {v for v in RUN_BY if v.startswith("make ")}
+
+
+@pytest.mark.parametrize(
+    ("verb", "tool"),
+    [
+        ("test-fast", '.venv/bin/pytest -n auto -m "not broker and not docker"'),
+        ("test-broker", '.venv/bin/pytest -m "broker or docker"'),
+        ("campaign", ".venv/bin/pytest -m crash --rounds 100"),
+        ("bench", ".venv/bin/python -m tests.benchmarks"),
+        ("demo", ".venv/bin/civicbus demo"),
+        ("lock", ".uv/bin/uv lock"),
+        ("clean", "rm -rf .venv .uv"),
+    ],
+)
+def test_make_would_run_the_tool_when_the_verb_is_called(verb: str, tool: str) -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", verb], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert tool in done.stdout
+
+
+def test_ci_calls_what_the_readme_says_when_it_runs() -> None:
+    steps = re.findall(r"^step (\S+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert f"`make {' '.join(steps)}`" in documents.named("README.md").text
+
+
+def test_no_command_hides_from_these_tests_when_it_stands_outside_of_a_block() -> None:
+    assert [line for source in DOCUMENTS for line in documents.loose_commands(source)] == []
