@@ -16,7 +16,8 @@ from typing import Any
 
 import fastavro
 from fastavro.read import SchemaResolutionError
-from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
+from fastavro.schema import SchemaParseException, to_parsing_canonical_form
+from fastavro.schema import fingerprint as avro_fingerprint
 
 from civicbus_schemas.errors import InvalidBytes, InvalidContract, InvalidEvent
 from civicbus_schemas.ids import Fingerprint
@@ -67,9 +68,13 @@ def document_fingerprint(document: SchemaDocument) -> Fingerprint:
 
 
 class AvroType:
-    """One parsed schema that encodes and decodes bodies; raises `InvalidContract` for a bad one."""
+    """One parsed schema that encodes and decodes bodies; raises `InvalidContract` for a bad one.
 
-    __slots__ = ("_header", "_parsed", "document", "name")
+    `fingerprint` is `document_fingerprint` of its document, `single_object_header` what its single
+    objects begin with.
+    """
+
+    __slots__ = ("_parsed", "document", "fingerprint", "name", "single_object_header")
 
     def __init__(self, document: SchemaDocument) -> None:
         self.document = document
@@ -78,8 +83,9 @@ class AvroType:
             self._parsed = fastavro.parse_schema(dict(document), named_schemas={})
         except _UNPARSABLE as error:
             raise InvalidContract(f"{self.name} is not an Avro schema", got=error) from None
-        checksum = fingerprint(to_parsing_canonical_form(self._parsed), "CRC-64-AVRO")
-        self._header = _SINGLE_OBJECT + bytes.fromhex(checksum)
+        checksum = avro_fingerprint(to_parsing_canonical_form(self._parsed), "CRC-64-AVRO")
+        self.single_object_header = _SINGLE_OBJECT + bytes.fromhex(checksum)
+        self.fingerprint = document_fingerprint(document)
 
     def encode(self, datum: Mapping[str, Any]) -> bytes:
         """The datum as an Avro body; raises `InvalidEvent`, which names no value."""
@@ -113,7 +119,7 @@ class AvroType:
 
     def encode_single_object(self, datum: Mapping[str, Any]) -> bytes:
         """The datum in single-object encoding."""
-        return self._header + self.encode(datum)
+        return self.single_object_header + self.encode(datum)
 
     def decode_single_object(self, data: bytes) -> dict[str, Any]:
         """The datum of a single object of this schema; raises `InvalidBytes`.
@@ -124,14 +130,14 @@ class AvroType:
         """
         if not self.wrote(data):
             raise InvalidBytes(f"not a single object of schema {self.name}")
-        datum = self.decode(data[len(self._header) :])
+        datum = self.decode(data[len(self.single_object_header) :])
         if self.encode_single_object(datum) != data:
             raise InvalidBytes(f"{self.name} is not in its one spelling")
         return datum
 
     def wrote(self, data: bytes) -> bool:
         """Whether single-object bytes name this schema."""
-        return data.startswith(self._header)
+        return data.startswith(self.single_object_header)
 
 
 def parse_schema(document: SchemaDocument) -> AvroType:

@@ -9,10 +9,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
+from civicbus_schemas.binary import (
+    NULL,
+    PRESENT,
+    hexed,
+    maybe_hexed,
+    maybe_text,
+    maybe_whole,
+    maybe_word,
+    whole,
+    word,
+    words,
+)
+from civicbus_schemas.binary import fixed as fixed_bytes
 from civicbus_schemas.codec import AvroType
 from civicbus_schemas.errors import InvalidBytes, InvalidIdentifier, TooLarge
 from civicbus_schemas.ids import (
@@ -30,7 +44,6 @@ from civicbus_schemas.shapes import (
     MICROS,
     TEXTS,
     fixed,
-    from_hex,
     nullable,
     struct,
     to_hex,
@@ -176,7 +189,7 @@ class Record:
 
     def encode(self) -> bytes:
         """The leaf's exact bytes; raises `TooLarge` above 65,535."""
-        leaf = RECORD.encode_single_object(_datum(self))
+        leaf = _HEAD + _body(self)
         if len(leaf) > MAX_RECORD_BYTES:
             raise TooLarge(
                 "a record is too large", got=f"{len(leaf)} bytes", expected=MAX_RECORD_BYTES
@@ -207,25 +220,63 @@ def commitment(salt: bytes, content: bytes) -> str:
 
 
 _HEX = ("id", "subject", "policy", "payload_hash", "sealed")
+_HEAD = RECORD.single_object_header + whole(VERSION)
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    return {f.name: getattr(value, f.name) for f in fields(value)}
+def _body(record: Record) -> bytes:
+    """The fields in the schema's order, without header and version."""
+    r = record
+    return b"".join(
+        (
+            hexed(r.id, 16),
+            fixed_bytes(r.nonce, 16),
+            word(r.kind),
+            _micros(r.at),
+            _actor(r.actor),
+            maybe_word(r.recipient),
+            maybe_hexed(r.subject, 16),
+            maybe_word(None if r.agreement is None else str(r.agreement)),
+            NULL if r.event is None else _source(r.event),
+            maybe_whole(r.positions.consent),
+            maybe_whole(r.positions.view),
+            maybe_word(r.dataset),
+            words(r.fields),
+            maybe_word(r.purpose),
+            maybe_word(r.basis),
+            maybe_text(r.consent),
+            word(r.decision),
+            maybe_word(r.reason),
+            maybe_hexed(r.policy, 32),
+            words(r.obligations),
+            whole(r.rows),
+            whole(r.size_bytes),
+            maybe_hexed(r.payload_hash, 32),
+            NULL if r.req is None else _request(r.req),
+            word(r.clock.src),
+            maybe_whole(r.clock.err_us),
+            maybe_hexed(r.sealed, 32),
+        )
+    )
 
 
-def _datum(record: Record) -> dict[str, Any]:
-    datum = _plain(record) | {"v": VERSION, "at": to_micros(record.at)}
-    for name in _HEX:
-        datum[name] = from_hex(datum[name])
-    datum["actor"] = _plain(record.actor) | {"officer": from_hex(record.actor.officer)}
-    datum["agreement"] = str(record.agreement) if record.agreement else None
-    if record.event:
-        datum["event"] = _plain(record.event) | {"schema": from_hex(record.event.schema)}
-    datum["positions"] = _plain(record.positions)
-    if record.req:
-        datum["req"] = _plain(record.req) | {"case": from_hex(record.req.case)}
-    datum["clock"] = _plain(record.clock)
-    return datum
+def _actor(actor: Actor) -> bytes:
+    names = word(actor.agency) + word(actor.system) + maybe_word(actor.role)
+    return names + maybe_hexed(actor.officer, 16)
+
+
+def _source(source: Source) -> bytes:
+    place = PRESENT + word(source.topic) + whole(source.partition) + whole(source.offset)
+    return place + maybe_text(source.id) + maybe_hexed(source.schema, 32)
+
+
+def _request(request: Request) -> bytes:
+    ids = maybe_text(request.jti) + maybe_text(request.id) + maybe_text(request.trace)
+    return PRESENT + ids + maybe_hexed(request.case, 16)
+
+
+@lru_cache(maxsize=64)
+def _micros(at: datetime) -> bytes:
+    return whole(to_micros(at))  # the same for a whole batch
 
 
 def _record(datum: Mapping[str, Any]) -> Record:
