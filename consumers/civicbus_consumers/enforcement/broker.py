@@ -1,27 +1,25 @@
 """The broker as enforcement uses it: sources by explicit assignment, releases in transactions.
 
-No group membership and no rebalancing: the transactional id alone decides who holds a group, and
-`init_transactions` fences the predecessor.
+What every room needs of it lies in `runtime`: transactions, and sources from committed offsets.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from civicbus_producers.kafka import kafka_errors_translated, translate
+from civicbus_producers.kafka import kafka_errors_translated
 from civicbus_schemas.envelope import Headers
-from civicbus_schemas.errors import Fatal, Stopped
+from civicbus_schemas.errors import Stopped
 from civicbus_schemas.page import Position
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from civicbus_consumers.enforcement.note import Coordinates, Note
 from civicbus_consumers.enforcement.rules import Taken
-from civicbus_consumers.runtime.watchdog import Watchdog
-
-CALL_TIMEOUT_S = 30.0
+from civicbus_consumers.runtime.sources import assign_committed, require_message
+from civicbus_consumers.runtime.transactions import CALL_TIMEOUT_S, Transactions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,23 +38,12 @@ class Sources:
 
     def __init__(self, consumer: Consumer, partitions: Sequence[tuple[str, int]]) -> None:
         self.consumer = consumer
-        self._partitions = [TopicPartition(topic, p) for topic, p in partitions]
+        self._partitions = partitions
         self._waiting: deque[Taken] = deque()
 
     def assign(self) -> None:
         """Go to the committed offsets; raises `Stopped` where one is missing (invariant I2)."""
-        with kafka_errors_translated("reading committed offsets"):
-            committed = self.consumer.committed(self._partitions, timeout=CALL_TIMEOUT_S)
-        missing = [f"{tp.topic}/{tp.partition}" for tp in committed if tp.offset < 0]
-        if missing:
-            raise Stopped(
-                "source partitions have no committed offset",
-                got=missing[:5],
-                next_step="run `civicbus provision`; it commits 0 for new partitions only",
-            )
-        self.consumer.assign(
-            [TopicPartition(tp.topic, tp.partition, tp.offset) for tp in committed]
-        )
+        assign_committed(self.consumer, self._partitions)
 
     def take(self, limit: int, *, wait_s: float) -> list[Taken]:
         """Up to `limit` messages: what is there, waiting `wait_s` at the most."""
@@ -75,11 +62,7 @@ class Sources:
 
 
 def _taken(message: Message) -> Taken:
-    error = message.error()
-    if error is not None:
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise Stopped("a committed offset is out of range", got=message.topic())
-        raise translate(error, doing="reading a source topic")
+    require_message(message, doing="reading a source topic")
     key, value = message.key(), message.value()
     return Taken(
         at=Coordinates(message.topic() or "", message.partition() or 0, message.offset() or 0),
@@ -89,87 +72,27 @@ def _taken(message: Message) -> Taken:
     )
 
 
-class Releases:
-    """Transactions of one group: deliveries, source offsets and state positions, all or nothing.
-
-    After any error but a retriable one the producer must not be used again: the error is `Fatal`
-    (or `Fenced`), the process ends, and the successor settles.
-    """
-
-    def __init__(self, producer: Producer, consumer: Consumer, *, watchdog: Watchdog) -> None:
-        self._producer, self._consumer, self._watchdog = producer, consumer, watchdog
-
-    def fence_predecessor(self) -> None:
-        """Take over the transactional id; whoever held it can release nothing any more."""
-        self._repeat("fencing the predecessor", lambda: self._producer.init_transactions(60.0))
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-        self._repeat("beginning a transaction", self._producer.begin_transaction)
+class Releases(Transactions):
+    """Transactions of one group: deliveries, source offsets and state positions, with the note."""
 
     def produce(self, message: Outgoing) -> None:
-        """Add one message to the transaction; exposure begins here."""
-        while True:
-            try:
-                self._producer.produce(
-                    message.topic,
-                    value=message.value,
-                    key=message.key,
-                    partition=message.partition,
-                    headers=message.headers,  # type: ignore[arg-type]
-                )
-            except BufferError:
-                self._producer.poll(0.05)
-            except KafkaException as exception:
-                raise self._ended(exception, "producing a delivery") from None
-            else:
-                return
+        """Produce one message in the transaction; exposure begins here."""
+        self.send(
+            message.topic,
+            message.value,
+            partition=message.partition,
+            key=message.key,
+            headers=message.headers,
+        )
 
     def send_offsets(
         self, sources: Sequence[Coordinates], positions: Sequence[Position], note: Note
     ) -> None:
-        """Commit the next offsets of the sources, and the state positions with the note on them.
-
-        Flushes first: librdkafka otherwise waits 100 ms.
-        """
+        """Add the next offsets of the sources, and the state positions with the note on them."""
         offsets = [TopicPartition(c.topic, c.partition, c.offset) for c in sources]
         offsets += [TopicPartition(p.topic, p.partition, p.offset, str(note)) for p in positions]
-        self._repeat("flushing deliveries", lambda: self._producer.flush(CALL_TIMEOUT_S))
-        metadata = self._consumer.consumer_group_metadata()
-        self._repeat(
-            "sending offsets",
-            lambda: self._producer.send_offsets_to_transaction(offsets, metadata, CALL_TIMEOUT_S),
-        )
-
-    def commit(self) -> None:
-        """Release."""
-        self._repeat("committing", lambda: self._producer.commit_transaction(CALL_TIMEOUT_S))
-
-    def _repeat(self, doing: str, call: Callable[[], object]) -> None:
-        """Call until it succeeds; only errors that librdkafka calls retriable are repeated."""
-        deadline = time.monotonic() + CALL_TIMEOUT_S
-        while True:
-            try:
-                with self._watchdog.watching(doing):
-                    call()
-            except KafkaException as exception:
-                if exception.args[0].retriable() and time.monotonic() < deadline:
-                    continue
-                raise self._ended(exception, doing) from None
-            else:
-                return
-
-    def _ended(self, exception: KafkaException, doing: str) -> Exception:
-        error: KafkaError = exception.args[0]
-        if error.txn_requires_abort():
-            with self._watchdog.watching("aborting"):
-                self._producer.abort_transaction(CALL_TIMEOUT_S)
-        translated = translate(error, doing=doing)
-        if isinstance(translated, Fatal):
-            return translated
-        return Fatal(
-            f"Kafka: {doing} failed", got=error.name(), next_step="the successor settles the batch"
-        )
+        self.flush()
+        self.commit_offsets(offsets)
 
 
 def find_note(consumer: Consumer, positions: Sequence[Position]) -> Note:
