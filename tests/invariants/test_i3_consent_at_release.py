@@ -1,0 +1,334 @@
+"""I3: consent is judged when data leaves; after a withdrawal's fence nothing leaves on it any more.
+
+A bank gets cards on consent only. Consents are given and withdrawn through VNeID while cards are
+published without a pause, while a worker is paused with a decided batch in its hands, and while
+look-ups are asked; afterwards the records are held against the positions of the withdrawals.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from uuid import uuid4
+
+import pytest
+from civicbus_consumers.consent.fence import Fence
+from civicbus_consumers.lookup.database import make_engine, migrate
+from civicbus_consumers.lookup.leases import LeaseHolders
+from civicbus_consumers.runtime.process import EXIT_FENCED
+from civicbus_deploy.provisioning.kafka import AdminAccess
+from civicbus_producers.receipt import Published
+from civicbus_schemas.codec import unframe
+from civicbus_schemas.consent import SubjectConsents
+from civicbus_schemas.errors import Overdue
+from civicbus_schemas.event import Event
+from civicbus_schemas.ids import Pin
+from civicbus_schemas.record import Record
+from civicbus_schemas.topics import STATE_CONSENT, consent_group, enforcement_group
+from civicbus_schemas.vietnam.events import ConsentGiven, ConsentWithdrawn
+from civicbus_schemas.vocabulary import ConsentStatus, Outcome, Reason
+
+from tests.bus import Bus
+from tests.integration.consent_place import is_stopped
+from tests.integration.lookup_place import LookupPlace, person
+from tests.lives import card, card_consent, card_withdrawal, child_pin
+from tests.reconciliation import Books, read_books, record_of
+from tests.stack import Stack
+from tests.subjects import group_of, numbers_in
+from tests.unit import lookup_samples as samples
+
+pytestmark = [pytest.mark.broker, pytest.mark.crash]
+
+CARDS, AT_THE_BANK = "src.identity.identity.v1", "dlv.bank.identity.v1"
+PASSES_S, HELD_UP_S = 90.0, 2.0
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[Bus]:
+    """A stack of this module's own, since its workers die; consents are folded all the time."""
+    stack = Stack(("kafka", "registry", "postgres"))
+    try:
+        bus = Bus(stack.start())
+        with ExitStack() as running:
+            for group in range(2):
+                running.enter_context(bus.running(consent_group(group)))
+            yield bus
+    finally:
+        stack.close()
+
+
+@dataclass(frozen=True)
+class Citizens:
+    """The citizens' side: what they publish, and when it binds."""
+
+    bus: Bus
+    fence: Fence
+
+    def publish(self, event: Event, subject: Pin) -> Published:
+        """Publish one consent event and wait until it is durable."""
+        with self.bus.publisher("vneid") as vneid:
+            return vneid.publish(event, subject=subject).wait(20)
+
+    def give(self, n: int) -> str:
+        """A consent for cards, in force everywhere; its id."""
+        consent = str(uuid4())
+        self.pass_fence(self.publish(card_consent(n, consent_id=consent), child_pin(n)))
+        return consent
+
+    def withdraw(self, n: int, consent: str) -> Published:
+        """Take it back, and do not wait for the fence."""
+        return self.publish(card_withdrawal(n, consent_id=consent), child_pin(n))
+
+    def pass_fence(self, at: Published, *, timeout_s: float = PASSES_S) -> datetime:
+        """Wait until it binds everywhere; the time when that was known."""
+        self.fence.wait(at.topic, at.partition, at.offset, timeout_s=timeout_s)
+        return datetime.now(UTC)
+
+
+@pytest.fixture
+def citizens(bus: Bus) -> Iterator[Citizens]:
+    """The citizens' side, with a fence over enforcement and look-ups."""
+    engine = make_engine(bus.stack.postgres_dsn_file)
+    migrate(engine)
+    fence = Fence(_admin(bus), holders=[LeaseHolders(engine)])
+    yield Citizens(bus, fence)
+    fence.close()
+    engine.dispose()
+
+
+def _admin(bus: Bus) -> AdminAccess:
+    return AdminAccess(
+        bootstrap=bus.stack.bootstrap,
+        username="admin",
+        password_file=bus.stack.folder.secrets / "kafka-admin",
+    )
+
+
+def withdrawn_at(bus: Bus, consent: str) -> int:
+    """The offset of the state in which a consent is withdrawn."""
+    [offset] = [
+        message.offset()
+        for message in bus.read_all(STATE_CONSENT)
+        for held in SubjectConsents.decode(unframe(message.value())[1]).consents  # type: ignore[arg-type]
+        if (held.id, held.status) == (consent, ConsentStatus.WITHDRAWN)
+    ][:1]
+    assert offset is not None
+    return offset
+
+
+def permits_on(books: Books, consent: str) -> list[Record]:
+    """The permissions that rest on a consent."""
+    return [
+        record
+        for record in books.records.values()
+        if record.decision is Outcome.PERMIT and (record.consent or "").startswith(consent)
+    ]
+
+
+def bank_was_told(books: Books) -> dict[str | None, Reason | None]:
+    """Per source event why the bank did not get it; None where it was permitted."""
+    return {
+        record.event.id: record.reason
+        for record in sorted(books.records.values(), key=lambda r: r.at)
+        if record.event is not None and record.recipient == "bank"
+    }
+
+
+# --- under steady publishing ----------------------------------------------------------------------
+
+
+@dataclass
+class Stream:
+    """Cards of some people, published without a pause; their event ids, in order."""
+
+    bus: Bus
+    ids: dict[int, list[str]]
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Publish in a thread while the body runs."""
+        with going_on(self._publish):
+            yield
+
+    def _publish(self, stop: threading.Event) -> None:
+        with self.bus.publisher("identity") as publisher:
+            while not stop.is_set():
+                for n, ids in self.ids.items():
+                    ids.append(publisher.publish(card(n), subject=child_pin(n)).event_id)
+                publisher.flush(20)
+
+    def await_more(self, n: int, count: int = 4) -> None:
+        """Wait until so many more cards of a person were published."""
+        until = len(self.ids[n]) + count
+        self.bus.wait(lambda: len(self.ids[n]) >= until, "the stream")
+
+
+@contextmanager
+def going_on(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Do something in a thread while the body runs; its errors are the test's."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work, stop)
+        try:
+            yield
+        finally:
+            stop.set()
+            done.result(60)
+
+
+def test_no_delivery_rests_on_a_withdrawn_consent_when_its_fence_has_passed_in_mid_stream(
+    bus: Bus, citizens: Citizens
+) -> None:
+    """Records name the state position that they rest on: it lies before the withdrawal's."""
+    numbers = [n for group in (0, 1) for n in islice(numbers_in(bus, group, start=1000), 2)]
+    stream = Stream(bus, {n: [] for n in numbers})
+    passed, later = dict[str, datetime](), list[str]()
+    with bus.running("enforce-0"), bus.running("enforce-1"):
+        consents = {n: citizens.give(n) for n in numbers}
+        with stream.flowing():
+            bus.wait(lambda: len(bus.read_all(AT_THE_BANK)) > len(numbers), "cards at the bank")
+            for n, consent in consents.items():
+                passed[consent] = citizens.pass_fence(citizens.withdraw(n, consent))
+                published = len(stream.ids[n]) + 1  # one may have been published just before
+                stream.await_more(n)
+                later += stream.ids[n][published:]
+        bus.wait(lambda: bus.is_drained(CARDS), "enforcement")
+    books = read_books(bus, [AT_THE_BANK])
+    told = bank_was_told(books)
+    assert books.unrecorded() == []
+    assert len(later) >= len(numbers)
+    assert {told[id_] for id_ in later} == {Reason.CONSENT_WITHDRAWN}
+    for consent, at in passed.items():
+        permits, withdrawal = permits_on(books, consent), withdrawn_at(bus, consent)
+        assert permits, "the bank had cards while it might"
+        assert all((r.positions.consent or 0) <= withdrawal and r.at < at for r in permits)
+    for message in books.exposed:
+        consent = str(books.records[record_of(message)].consent).partition("@")[0]
+        assert message.timestamp()[1] <= passed[consent].timestamp() * 1000, "not even exposed"
+
+
+# --- with a worker that is paused, or dead --------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["page-acknowledged:1", "offsets-sent:1"])
+def test_paused_worker_delivers_nothing_when_it_wakes_after_the_fence(
+    bus: Bus, citizens: Citizens, step: str
+) -> None:
+    """It holds a permission that was right when it was recorded; its transaction is fenced."""
+    [n] = islice(numbers_in(bus, 0, start=2000 if step.startswith("page") else 3000), 1)
+    before = len(read_books(bus, [AT_THE_BANK]).delivered)
+    with bus.running("enforce-0", "--pause-at", step) as paused:
+        consent = citizens.give(n)
+        first = _publish_card(bus, n)
+        bus.wait(lambda: is_stopped(paused.process.pid), "the worker to pause")
+        withdrawal = citizens.withdraw(n, consent)
+        with pytest.raises(Overdue):
+            citizens.pass_fence(withdrawal, timeout_s=HELD_UP_S)
+        with bus.running("enforce-0", CIVICBUS_HEALTH_PORT="0") as successor:  # the zombie has it
+            at = citizens.pass_fence(withdrawal)
+            paused.send(signal.SIGCONT)
+            assert paused.wait() == EXIT_FENCED, paused.log.read_text()[-2000:]
+            second = _publish_card(bus, n)
+            bus.wait(lambda: bus.is_drained(CARDS), "the successor")
+            assert successor.stop() == 0
+    books = read_books(bus, [AT_THE_BANK])
+    assert len(books.delivered) == before, "the bank got nothing"
+    [permit] = permits_on(books, consent)
+    assert (permit.positions.consent or 0) <= withdrawn_at(bus, consent)
+    assert permit.at < at
+    assert books.page_of[permit.id] not in books.released_pages
+    told = bank_was_told(books)
+    assert {told[first], told[second]} == {Reason.CONSENT_WITHDRAWN}
+    assert books.unrecorded() == []
+
+
+def _publish_card(bus: Bus, n: int) -> str:
+    with bus.publisher("identity") as publisher:
+        return publisher.publish(card(n), subject=child_pin(n)).wait(20).event_id
+
+
+def test_fence_is_held_up_and_not_passed_when_its_group_is_dead(
+    bus: Bus, citizens: Citizens
+) -> None:
+    """Nobody vouches for a dead worker's deliveries but its successor."""
+    [n] = islice(numbers_in(bus, 1, start=4000), 1)
+    with bus.running("enforce-1") as worker:
+        consent = citizens.give(n)
+        worker.kill()
+        withdrawal = citizens.withdraw(n, consent)
+        with pytest.raises(Overdue, match=enforcement_group(1)):
+            citizens.pass_fence(withdrawal, timeout_s=HELD_UP_S)
+    with bus.running("enforce-1"):
+        citizens.pass_fence(withdrawal)
+
+
+# --- look-ups -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Asking:
+    """A bank's officer who asks the same again and again; what came back, in order."""
+
+    place: LookupPlace
+    codes: list[str] = field(default_factory=list)
+
+    def ask(self, stop: threading.Event) -> None:
+        """Ask until told to stop."""
+        claims = samples.verifying(full_name=samples.NAME)
+        while not stop.is_set():
+            self.codes.append(self.place.code(claims, agency=samples.BANK))
+
+    def await_more(self, count: int = 4) -> None:
+        """Wait until so many more answers came."""
+        until = len(self.codes) + count
+        self.place.bus.wait(lambda: len(self.codes) >= until, "answers")
+
+
+def test_no_look_up_is_answered_on_a_withdrawn_consent_when_its_fence_has_passed(
+    bus: Bus, citizens: Citizens
+) -> None:
+    """The fence waits for leases too, so that answers in flight are over when it has passed."""
+    place, pin, consent = LookupPlace(bus), samples.LAN, str(uuid4())
+    place.settle(person())
+    asking = Asking(place)
+    with bus.running(enforcement_group(group_of(bus, pin))), place.running():
+        place.serve()
+        citizens.pass_fence(citizens.publish(_given(pin, consent), pin))
+        with going_on(asking.ask):
+            asking.await_more()
+            at = citizens.pass_fence(citizens.publish(_withdrawn(pin, consent), pin))
+            answered = len(asking.codes) + 1  # one may have been asked just before
+            asking.await_more()
+    assert asking.codes[0] == "result"
+    assert set(asking.codes[answered:]) == {Reason.CONSENT_WITHDRAWN}
+    permits = permits_on(read_books(bus, [AT_THE_BANK]), consent)
+    assert len(permits) == asking.codes.count("result")
+    offset = withdrawn_at(bus, consent)
+    assert all((r.positions.consent or 0) <= offset and r.at < at for r in permits)
+
+
+def _given(pin: Pin, consent: str) -> ConsentGiven:
+    return ConsentGiven(
+        citizen=ConsentGiven.Citizen(pin=pin.number),
+        consent_id=consent,
+        recipient=samples.BANK,
+        purpose=samples.CREDIT,
+        fields=("population.Person:full_name",),
+        given_at=datetime.now(UTC),
+    )
+
+
+def _withdrawn(pin: Pin, consent: str) -> ConsentWithdrawn:
+    return ConsentWithdrawn(
+        citizen=ConsentWithdrawn.Citizen(pin=pin.number),
+        consent_id=consent,
+        recipient=samples.BANK,
+        purpose=samples.CREDIT,
+        withdrawn_at=datetime.now(UTC),
+    )
