@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -104,6 +105,16 @@ def help_of_make() -> dict[str, str]:
     return dict(re.findall(r"^([a-z-]+):.*## (.+)$", text, re.MULTILINE))
 
 
+def make(*arguments: str) -> str:
+    """What `make` prints, also where these tests are run by another `make`."""
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT, env=alone, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout
+
+
 @pytest.mark.parametrize("command", SHOWN + NAMED, ids=lambda c: c.line)
 def test_command_has_a_test_that_runs_it_when_a_document_shows_it(command: Command) -> None:
     assert [verb for verb in verbs(command) if verb not in RUN_BY] == []
@@ -149,8 +160,7 @@ def test_command_and_options_are_known_when_a_document_uses_them(command: Comman
 
 
 def test_make_has_about_a_dozen_verbs_when_it_is_asked_for_help() -> None:
-    done = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
-    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    told = dict(line.split(maxsplit=1) for line in make("help").splitlines())
     assert told == help_of_make()
     assert 10 <= len(told) <= 14
     assert {f"make {verb}" for verb in told} == {v for v in RUN_BY if v.startswith("make ")}
@@ -169,10 +179,7 @@ def test_make_has_about_a_dozen_verbs_when_it_is_asked_for_help() -> None:
     ],
 )
 def test_make_would_run_the_tool_when_the_verb_is_called(verb: str, tool: str) -> None:
-    done = subprocess.run(
-        ["make", "--dry-run", verb], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    assert tool in done.stdout
+    assert tool in make("--dry-run", verb)
 
 
 def test_ci_calls_what_the_readme_says_when_it_runs() -> None:
