@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -92,6 +93,7 @@ class Agreement:
         return self.valid_from <= local_day(at) <= self.valid_until
 
 
+@lru_cache(maxsize=64)
 def local_day(at: datetime) -> date:
     """The calendar day of an instant in the nation's zone."""
     return at.astimezone(NATION_ZONE).date()

@@ -35,7 +35,7 @@ def open_event(body: bytes, contract: Contract, writer: AvroType) -> Opened:
 
     What the writer's schema has and the contract does not know is dropped here: deny by default.
     """
-    if writer.document == contract.document:
+    if writer.fingerprint == contract.fingerprint:
         return contract.avro.decode(body)
     return writer.decode_as(body, contract.avro)
 

@@ -259,12 +259,15 @@ def _condemn(message: Taken) -> DeadLetter:
 
 def _framed(delivery: Delivery, ready: ReadyPlan, traceparent: str | None) -> Outgoing:
     schema_id = ready.schema_ids[delivery.agreement, delivery.event_type]
+    envelope = delivery.envelope
+    if traceparent is not None:
+        envelope = replace(envelope, traceparent=traceparent)
     return Outgoing(
         topic=delivery.topic,
         partition=delivery.partition,
         key=delivery.key,
         value=frame(schema_id, delivery.body),
-        headers=replace(delivery.envelope, traceparent=traceparent).headers(),
+        headers=envelope.headers(),
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from civicbus_schemas.codec import AvroType, document_fingerprint, unframe
+from civicbus_schemas.codec import AvroType, unframe
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.contract import values_at
 from civicbus_schemas.decision import Facts, Permit
@@ -114,11 +115,14 @@ class Keys:
     pairwise_of: Callable[[AgencyId], bytes]
 
 
+_source_topic = cache(SourceTopic.parse)
+
+
 def read_event(
     taken: Taken, plan: Plan, *, type_of: TypeOf, topic_key: bytes
 ) -> Event | DeadLetter:
     """The event in a message, or why it is a dead letter. Raises what `type_of` raises else."""
-    topic = SourceTopic.parse(taken.at.topic)
+    topic = _source_topic(taken.at.topic)
     source = Source(topic=taken.at.topic, partition=taken.at.partition, offset=taken.at.offset)
 
     def dead(reason: Reason) -> DeadLetter:
@@ -158,7 +162,7 @@ def read_event(
             partition=source.partition,
             offset=source.offset,
             id=envelope.id,
-            schema=document_fingerprint(writer.document),
+            schema=writer.fingerprint,
         ),
         provider=topic.agency,
         envelope=envelope,
@@ -200,6 +204,9 @@ def release_event(
         source=event.source, dataset=facts.event_type, policy=plan.policy, positions=positions
     )
     before, deliveries = len(page.leaves), []
+    subjects = {
+        pin: ledger_pseudonym(keys.ledger, pin) for pins in event.people.values() for pin in pins
+    }
     try:
         decisions = decide(facts, plan, consents, page.at)
         for planned, decision in zip(event.planned.releases, decisions, strict=True):
@@ -211,7 +218,7 @@ def release_event(
                     ground,
                     planned.agreement,
                     decision,
-                    subject=ledger_pseudonym(keys.ledger, pin),
+                    subject=subjects[pin],
                     fields=fields,
                     delivered=body,
                     secret=secret,

@@ -18,6 +18,9 @@ from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 from civicbus_consumers.recording.pages import Stamp
 
 STREAM = "stream"
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +119,7 @@ def facts_secret(facts: Facts) -> bytes:
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:
     """RFC 8785 JSON of a document that holds only mappings, lists, texts, booleans and null."""
-    return json.dumps(
-        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _encode(document).encode()
 
 
 def _text(value: Any) -> str | None:
