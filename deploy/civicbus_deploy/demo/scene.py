@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import time
@@ -76,6 +77,8 @@ def set_the_scene(folder: StateFolder, console: Console) -> Scene:
     write_json(marker, {"begun": datetime.now(UTC).isoformat()})
 
     def provide(where: StateFolder) -> None:
+        # what clients say of their connections is no part of the story
+        logging.basicConfig(filename=where.log("demo"), level=logging.WARNING)
         provision(where.home)
 
     lifecycle.up(folder, provision=provide, console=console, say=console.print)
