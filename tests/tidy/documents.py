@@ -16,7 +16,9 @@ DOCUMENTS = tuple(source for source in FILES if source.path.endswith(".md"))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _GROUPS = {"civicbus audit", "civicbus population"}  # commands that only hold commands
-_COMMAND = re.compile(r"(?:civicbus(?:-audit)?|make|python -m civicbus_\w+(?:\.\w+)*)(?: |$)")
+_COMMAND = re.compile(
+    r"(?:\.venv/bin/)?(?:civicbus(?:-audit)?|make|python -m \w+(?:\.\w+)*)(?: |$)"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def shown_commands(source: Source) -> Iterator[Command]:
     for block in blocks(source):
         if block.language == "sh":
             for line in block.text.splitlines():
-                words = shlex.split(line, comments=True)
+                words = shlex.split(line.removeprefix(".venv/bin/"), comments=True)
                 if words:
                     yield Command(source.path, tuple(words))
 

@@ -67,6 +67,7 @@ RUN_BY = {
     "python -m civicbus_consumers.sealing": _DEMO,
     "python -m civicbus_consumers.population": _DEMO,
     "python -m civicbus_consumers.lookup": _DEMO,
+    "python -m tests.benchmarks": _DRY,  # as `make bench`; its checks have tests of their own
     "make setup": ".ci/run",
     "make lint": ".ci/run",
     "make types": ".ci/run",
