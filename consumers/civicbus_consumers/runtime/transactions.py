@@ -98,8 +98,11 @@ class Transactions:
     def _ended(self, exception: KafkaException, doing: str) -> Fatal:
         error: KafkaError = exception.args[0]
         if error.txn_requires_abort():
-            with self._watchdog.watching("aborting"):
-                self._producer.abort_transaction(CALL_TIMEOUT_S)
+            try:
+                with self._watchdog.watching("aborting"):
+                    self._producer.abort_transaction(CALL_TIMEOUT_S)
+            except KafkaException as second:  # a zombie often hears here that it is fenced
+                error = second.args[0]
         translated = translate(error, doing=doing)
         if isinstance(translated, Fatal):
             return translated
