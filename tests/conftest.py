@@ -10,8 +10,8 @@ from tests.stack import Stack, sweep
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--rounds N`: how often each crash test kills (3 here, hundreds in `make campaign`)."""
-    parser.addoption("--rounds", type=int, default=3, help="rounds of each crash test")
+    """`--rounds N`: how often each crash test kills (1 here, hundreds in `make campaign`)."""
+    parser.addoption("--rounds", type=int, default=1, help="rounds of each crash test")
 
 
 @pytest.fixture(scope="session")
