@@ -25,6 +25,7 @@ from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+_SAMPLED = frozenset("13579bdf")  # last digits of flags whose lowest bit is set
 
 
 class PublisherDecides(Sampler):
@@ -66,11 +67,16 @@ def tracer() -> trace.Tracer:
 
 
 def sampled_context(traceparent: str | None) -> SpanContext | None:
-    """The publisher's span context, if it asked for this event to be traced."""
-    if traceparent is None or not traceparent.endswith("01"):
+    """The publisher's span context, if it asked for this event to be traced.
+
+    `sampled` is one bit of the flags, and others may stand beside it (W3C Trace Context level 2:
+    `random`). Only what may be sampled is parsed in full: most events are not.
+    """
+    if traceparent is None or traceparent[-1:] not in _SAMPLED:
         return None
-    context = _PROPAGATOR.extract({"traceparent": traceparent})
-    return trace.get_current_span(context).get_span_context()
+    found = trace.get_current_span(_PROPAGATOR.extract({"traceparent": traceparent}))
+    context = found.get_span_context()
+    return context if context.trace_flags.sampled else None
 
 
 def links(contexts: Sequence[SpanContext]) -> list[Link]:
