@@ -32,7 +32,10 @@ _VIEW = (
 _HELP = (
     "tests/tidy/test_docs_commands.py::test_make_has_about_a_dozen_verbs_when_it_is_asked_for_help"
 )
-_DEMO = "tests/e2e/test_e2e_demo.py::test_every_check_holds_when_the_demo_is_played"
+_DEMO = (
+    "tests/e2e/test_demo.py"
+    "::test_every_check_holds_and_the_exit_code_says_so_when_the_demo_is_played"
+)
 _DRY = "tests/tidy/test_docs_commands.py::test_make_would_run_the_tool_when_the_verb_is_called"
 
 # command → the test that runs it, or the script of CI
@@ -63,6 +66,7 @@ RUN_BY = {
         f"{_AUDIT}::test_sealing_goes_on_exactly_once_when_the_state_was_lost_and_rebuilt"
     ),
     # the supervisor of the demo's stack starts exactly these
+    "python -m civicbus_consumers.enforcement": _DEMO,
     "python -m civicbus_consumers.consent": _DEMO,
     "python -m civicbus_consumers.sealing": _DEMO,
     "python -m civicbus_consumers.population": _DEMO,

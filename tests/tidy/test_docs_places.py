@@ -47,7 +47,8 @@ def is_there(place: str, source: Source) -> bool:
     known = PATHS | FOLDERS
     if member in PACKAGES:
         known = {p for p in known if p.startswith((f"{member}/", f"{NATION}/", "tests/"))}
-    return any(fnmatch(path, wanted) or fnmatch(path, f"*/{wanted}") for path in known)
+    names = (wanted, f"*/{wanted}", f"*/{wanted}.py")  # a module may stand without its ending
+    return any(fnmatch(path, name) for path in known for name in names)
 
 
 @pytest.mark.parametrize("source", DOCUMENTS, ids=lambda s: s.path)
