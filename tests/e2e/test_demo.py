@@ -1,0 +1,119 @@
+"""`civicbus demo` as its user runs it: the whole story on real servers, and an honest exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from civicbus_deploy.embedded import lifecycle, postgres
+from civicbus_deploy.embedded.roll import Roll
+from civicbus_deploy.embedded.state import StateFolder
+
+pytestmark = pytest.mark.broker
+
+REFUSED = 3
+COUNTS = {
+    "published", "permitted", "denied", "delivered", "dead_lettered", "lookups", "lookups_refused",
+    "records", "leaves", "checkpoint_size", "view_persons",
+}  # fmt: skip
+CHECKS = {
+    "birth_reaches_who_may_have_it", "bank_answered_only_on_consent", "proof_holds_offline",
+    "every_reading_of_the_child_is_found", "changed_byte_is_caught", "nothing_lost",
+    "nothing_duplicated", "nothing_unrecorded", "recorded_before_delivered",
+    "every_record_is_a_leaf", "nothing_released_after_a_fence", "view_equals_its_rebuild",
+    "delivered_bytes_equal_the_oracle", "ledger_verifies",
+}  # fmt: skip
+
+
+def play(home: Path, *, persons: int, events: int) -> subprocess.CompletedProcess[str]:
+    """Run the command; its last line is one JSON object."""
+    command = [Path(sys.executable).with_name("civicbus"), "demo", "--json", "--home", home]
+    size = ["--persons", str(persons), "--events", str(events)]
+    return subprocess.run(
+        [*map(str, command), *size], capture_output=True, text=True, check=False, timeout=600
+    )
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A folder for the state; whatever a failed demo leaves running is ended."""
+    with TemporaryDirectory(prefix="civicbus-demo-") as folder:
+        yield Path(folder) / "state"
+        for left in map(StateFolder, Path(folder).iterdir()):
+            lifecycle.down(left, say=print)
+            shutil.rmtree(postgres.place(left), ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def played(home: Path) -> subprocess.CompletedProcess[str]:
+    """The first demo in that folder."""
+    return play(home, persons=60, events=400)
+
+
+@pytest.fixture(scope="module")
+def totals(played: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """What its last line says."""
+    assert played.returncode == 0, played.stderr[-4000:]
+    found: dict[str, Any] = json.loads(played.stdout.splitlines()[-1])
+    return found
+
+
+def test_every_check_holds_and_the_exit_code_says_so_when_the_demo_is_played(
+    played: subprocess.CompletedProcess[str], totals: dict[str, Any]
+) -> None:
+    """A worker is killed in mid-batch, a bank refused, a byte changed: and all checks hold."""
+    assert totals["checks"] == dict.fromkeys(CHECKS, True)
+    assert "was killed after" in played.stderr
+    assert "lost 0, duplicated 0, unrecorded 0" in played.stderr
+
+
+def test_totals_are_whole_and_agree_when_they_are_printed_as_json(totals: dict[str, Any]) -> None:
+    """The keys that others rely on; counts that must agree do."""
+    assert set(totals) == COUNTS | {"checks", "events_per_second"}
+    assert all(isinstance(totals[name], int) for name in COUNTS)
+    assert totals["published"] >= 400
+    assert totals["delivered"] > totals["published"] / 4
+    assert totals["leaves"] == totals["checkpoint_size"] > totals["records"]
+    assert totals["records"] >= totals["permitted"] + totals["denied"]
+    assert (totals["lookups"], totals["lookups_refused"]) == (3, 2)
+    assert totals["view_persons"] >= 60
+    assert totals["events_per_second"] > 0
+
+
+def test_nothing_runs_when_the_demo_has_ended_without_a_terminal(
+    totals: dict[str, Any], home: Path
+) -> None:
+    """It stops what it started; the state stays."""
+    assert totals
+    assert Roll(StateFolder(home)).living() == {}
+    assert (home / "ledger" / "checkpoint").exists()
+
+
+def test_former_state_is_set_aside_when_the_demo_is_played_again(
+    totals: dict[str, Any], home: Path
+) -> None:
+    """The second demo begins in an empty folder; the first one's ledger is kept beside it."""
+    ledger = (home / "ledger" / "checkpoint").read_bytes()
+    again = play(home, persons=10, events=100)
+    assert again.returncode == 0, again.stderr[-4000:]
+    [aside] = home.parent.glob("state.*")
+    assert (aside / "ledger" / "checkpoint").read_bytes() == ledger
+    assert json.loads(again.stdout.splitlines()[-1])["published"] < totals["published"]
+
+
+def test_foreign_state_is_refused_and_left_alone_when_the_demo_is_to_play_in_it(
+    tmp_path: Path,
+) -> None:
+    """A folder that is not a former demo's is nobody's to set aside."""
+    (tmp_path / "stack.json").write_text("{}")
+    refused = play(tmp_path, persons=10, events=100)
+    assert refused.returncode == REFUSED, refused.stderr[-2000:]
+    assert "not a former demo's" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["stack.json"]
