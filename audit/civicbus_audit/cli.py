@@ -29,6 +29,7 @@ app = typer.Typer(
     name="civicbus-audit",
     help="Find, prove and verify what the ledger of CivicBus tells.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
