@@ -33,6 +33,7 @@ from civicbus_deploy.provisioning.steps import (
     plan,
 )
 from civicbus_schemas import topics
+from civicbus_schemas.ids import EventType
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def nation() -> Nation:
 
 @pytest.fixture(scope="module")
 def desired(nation: Nation) -> Desired:
-    return desired_state(nation.policy, documents=nation.documents, brokers=1)
+    return desired_state(nation.policy, brokers=1)
 
 
 @pytest.fixture(scope="module")
@@ -218,8 +219,8 @@ def test_planning_refuses_when_a_group_lost_its_position_on_data(
 
 
 def birth_schema(nation: Nation) -> dict[str, Any]:
-    by_type = {str(event_type): document for event_type, document in nation.documents.items()}
-    return copy.deepcopy(dict(by_type["civil-status.BirthRegistered"]))
+    contract = nation.policy.contracts[EventType("civil-status.BirthRegistered")]
+    return copy.deepcopy(dict(contract.document))
 
 
 def a_field(**changes: Any) -> dict[str, Any]:

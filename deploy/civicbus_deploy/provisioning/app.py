@@ -93,7 +93,6 @@ class Site:
         agencies = nation.policy.agencies.values()
         return desired_state(
             nation.policy,
-            documents=nation.documents,
             brokers=self.broker.count_brokers(),
             connections=tuple(
                 agency_file(agency, self.addresses, secrets=self.folder.secrets)

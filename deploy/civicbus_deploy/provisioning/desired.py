@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
 from civicbus_schemas import topics
 from civicbus_schemas.codec import SchemaDocument
 from civicbus_schemas.consent import SUBJECT_CONSENTS
 from civicbus_schemas.contract import Contract
 from civicbus_schemas.delivered import derive_delivered
-from civicbus_schemas.ids import EventType, PolicyVersion
+from civicbus_schemas.ids import PolicyVersion
 from civicbus_schemas.page import PAGE
 from civicbus_schemas.policy import Agency, PolicySet
 
@@ -28,8 +27,6 @@ BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP)
 _MIB = 1024 * 1024
 _DAY_MS = 24 * 60 * 60 * 1000
 _FOREVER = "-1"
-
-Documents = Mapping[EventType, SchemaDocument]
 
 
 class Resource(StrEnum):
@@ -106,20 +103,15 @@ def desired_state(
     policy: PolicySet,
     *,
     brokers: int,
-    documents: Documents = MappingProxyType({}),
     connections: tuple[AgencyFile, ...] = (),
 ) -> Desired:
-    """What this policy set asks of a cluster of that many brokers.
-
-    `documents` are the contracts as they were written. The registry finds a schema only by its
-    very text, and publishers ask for it with their keys in that order, not in the policy set's.
-    """
+    """What this policy set asks of a cluster of that many brokers."""
     return Desired(
         topics=tuple(_topics(policy, brokers=brokers)),
         principals=(*policy.agencies, *BUS_PRINCIPALS),
         grants=frozenset(_grants(policy)),
         starts=tuple(_starts(policy)),
-        subjects=tuple(_subjects(policy, documents)),
+        subjects=tuple(_subjects(policy)),
         connections=connections,
         policy=policy.version,
     )
@@ -232,12 +224,11 @@ def _starts(policy: PolicySet) -> Iterator[Start]:
                 yield Start(consent if folded else enforce, source.name, partition)
 
 
-def _subjects(policy: PolicySet, documents: Documents) -> Iterator[Subject]:
+def _subjects(policy: PolicySet) -> Iterator[Subject]:
     """Subject = topic + record: events on sources, derived types on deliveries, pages, states."""
     for source in policy.source_topics():
         for contract in _of_family(policy, source.family):
-            as_written = documents.get(contract.event_type, contract.document)
-            yield _subject(source.name, as_written)
+            yield _subject(source.name, contract.document)
     for agreement in policy.agreements:
         for event_type, release in agreement.releases.items():
             contract = policy.contracts[event_type]

@@ -18,10 +18,8 @@ from typing import Any
 
 import rfc8785
 from civicbus_schemas.agreement import parse_agreement
-from civicbus_schemas.codec import SchemaDocument
 from civicbus_schemas.contract import parse_contract
 from civicbus_schemas.errors import Refused
-from civicbus_schemas.ids import EventType
 from civicbus_schemas.nation import DEFAULT_NATION
 from civicbus_schemas.policy import PolicySet, parse_policy_set
 
@@ -34,12 +32,10 @@ MAX_POLICY_BYTES = 1_000_000  # one message on state.policy.v1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nation:
-    """A reviewed nation: the policy set, the bytes whose hash is its version, and the contracts'
-    documents with their keys in the order in which they were written."""
+    """A reviewed nation: the policy set, and the bytes whose hash is its version."""
 
     policy: PolicySet
     data: bytes
-    documents: Mapping[EventType, SchemaDocument]
 
 
 def packaged_nation(name: str = DEFAULT_NATION) -> Path:
@@ -90,8 +86,7 @@ def load_nation(chosen: Path | str | None = None) -> Nation:
             got=f"{len(data)} bytes",
             expected=f"at most {MAX_POLICY_BYTES}",
         )
-    documents = {EventType(name): document.content for name, document in contracts.items()}
-    return Nation(policy=policy, data=data, documents=documents)
+    return Nation(policy=policy, data=data)
 
 
 def _contracts(root: Path) -> Iterator[tuple[str, Document]]:
