@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from civicbus_deploy.embedded.state import StateFolder
 pytestmark = pytest.mark.broker
 
 REFUSED = 3
+BEGINNING = "A child is born"  # the first chapter: the stack is up
 COUNTS = {
     "published", "permitted", "denied", "delivered", "dead_lettered", "lookups", "lookups_refused",
     "records", "leaves", "checkpoint_size", "view_persons",
@@ -32,13 +34,17 @@ CHECKS = {
 }  # fmt: skip
 
 
-def play(home: Path, *, persons: int, events: int) -> subprocess.CompletedProcess[str]:
-    """Run the command; its last line is one JSON object."""
-    command = [Path(sys.executable).with_name("civicbus"), "demo", "--json", "--home", home]
+def command_line(home: Path, *, persons: int, events: int) -> list[str]:
+    """The command of a demo in this folder."""
+    civicbus = str(Path(sys.executable).with_name("civicbus"))
     size = ["--persons", str(persons), "--events", str(events)]
-    return subprocess.run(
-        [*map(str, command), *size], capture_output=True, text=True, check=False, timeout=600
-    )
+    return [civicbus, "demo", "--json", "--home", str(home), *size]
+
+
+def play(home: Path, *, persons: int, events: int) -> subprocess.CompletedProcess[str]:
+    """Run it to its end; its last line is one JSON object."""
+    command = command_line(home, persons=persons, events=events)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +105,19 @@ def test_nothing_runs_when_the_demo_has_ended_without_a_terminal(
 def test_former_state_is_set_aside_when_the_demo_is_played_again(
     totals: dict[str, Any], home: Path
 ) -> None:
-    """The second demo begins in an empty folder; the first one's ledger is kept beside it."""
+    """The second demo has begun in an empty folder, and stops what runs when it is interrupted."""
+    assert totals
     ledger = (home / "ledger" / "checkpoint").read_bytes()
-    again = play(home, persons=10, events=100)
-    assert again.returncode == 0, again.stderr[-4000:]
+    command = command_line(home, persons=10, events=100)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as again:
+        assert again.stderr is not None
+        assert any(BEGINNING in line for line in again.stderr), "it ended before it had begun"
+        again.send_signal(signal.SIGINT)
+        rest = again.stderr.read()
+    assert again.returncode != 0, rest
+    assert Roll(StateFolder(home)).living() == {}
     [aside] = home.parent.glob("state.*")
     assert (aside / "ledger" / "checkpoint").read_bytes() == ledger
-    assert json.loads(again.stdout.splitlines()[-1])["published"] < totals["published"]
 
 
 def test_foreign_state_is_refused_and_left_alone_when_the_demo_is_to_play_in_it(
