@@ -87,8 +87,11 @@ class StoredLog:
             extra=self.leaf(index),
         )
 
-    def _bytes(self, tile: Tile) -> tuple[bytes, Tile]:
+    def stored(self, tile: Tile) -> bytes:
         """The bytes of a tile, or of the full one that has taken its place since."""
+        return self._bytes(tile)[0]
+
+    def _bytes(self, tile: Tile) -> tuple[bytes, Tile]:
         full = Tile(level=tile.level, index=tile.index)
         for candidate in (tile, full):
             try:

@@ -70,7 +70,8 @@ def verify_ledger(
     published there, and larger ones superseded, is the beginning of what took its place.
     """
     checkpoint, _ = published(directory, log)
-    root = recount(StoredLog(directory.read, checkpoint.size), on_progress=on_progress)
+    stored = StoredLog(directory.read, checkpoint.size)
+    root = recount(stored, on_progress=on_progress)
     if root != checkpoint.root:
         raise EvidenceBroken(
             f"the entries do not lead to the signed root of size {checkpoint.size}",
@@ -78,7 +79,7 @@ def verify_ledger(
             expected=checkpoint.root.hex(),
         )
     _check_extent(directory, log)
-    _check_superseded(directory, checkpoint.size)
+    _check_superseded(directory, stored)
     return checkpoint
 
 
@@ -140,22 +141,31 @@ def _beyond(directory: Directory, size: int) -> str | None:
             tile = Tile.parse(path)
         except InvalidBytes:
             raise EvidenceBroken(f"{path!a} does not belong into a ledger") from None
-        count = size if tile.level == ENTRIES else size >> 8 * int(tile.level)
-        if tile.index * WIDTH + tile.width > count:
+        if not _is_within(tile, size):
             return path
     return None
 
 
-def _check_superseded(directory: Directory, size: int) -> None:
-    """Old proofs may still lead to superseded partial tiles, so these must tell the same."""
+def _is_within(tile: Tile, size: int) -> bool:
+    """Whether a log of this size, or an older one, may have published this tile."""
+    count = size if tile.level == ENTRIES else size >> 8 * int(tile.level)
+    return tile.index * WIDTH + tile.width <= count
+
+
+def _check_superseded(directory: Directory, log: StoredLog) -> None:
+    """Old proofs may still lead to superseded partial tiles, so these must tell the same.
+
+    Sealing may go on meanwhile: it adds tiles of a larger log, and removes partial tiles once the
+    full one is there.
+    """
     for path in directory.tile_paths():
         tile = Tile.parse(path)
-        fuller = tile_at(tile.level, tile.index, size=size)
-        if tile.width >= fuller.width:
+        if not tile.partial or not _is_within(tile, log.size):
             continue
         try:
             beginning = directory.read(path)
         except FileNotFoundError:
-            continue  # sealing removes partial tiles once the full one is there
-        if not directory.read(fuller.path).startswith(beginning):
+            continue
+        fuller = tile_at(tile.level, tile.index, size=log.size)
+        if not log.stored(fuller).startswith(beginning):
             raise EvidenceBroken(f"{path} is not the beginning of {fuller.path}")

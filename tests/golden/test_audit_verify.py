@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -161,6 +161,26 @@ def test_a_shorter_ledger_is_found_when_an_older_checkpoint_was_kept(
     older = (clean / "checkpoint-600").read_bytes()
     with pytest.raises(EvidenceBroken, match="shorter than the older checkpoint"):
         verify_prefix(LedgerDirectory(tmp_path / "short"), SIGNER.verifier, older=older)
+
+
+def test_everything_holds_when_sealing_goes_on_meanwhile(home: Path) -> None:
+    class Growing(LedgerDirectory):
+        """Grows over a tile's end when its tiles are listed for the second time."""
+
+        listed = 0
+
+        def tile_paths(self) -> Iterator[str]:
+            Growing.listed += 1
+            if Growing.listed == 2:
+                self._grow()
+            return iter(sorted(super().tile_paths()))
+
+        def _grow(self) -> None:
+            with Ledger.open(home / "ledger", origin=ORIGIN, signer=SIGNER) as ledger:
+                more = [b"more"] * 150
+                ledger.append(more, [b""] * len(more), position=ledger.position + 1)
+
+    assert verify_ledger(Growing(home / "ledger"), SIGNER.verifier).size == 800
 
 
 @pytest.mark.parametrize("index", [0, 255, 256, 511, 768, 799])
