@@ -164,7 +164,7 @@ def _bench(nation: Nation, kept: Kept) -> Bench:
     ]
     ready = ReadyPlan(policy=policy, plan=plan, schema_ids=dict.fromkeys(names, SCHEMA_ID))
     # What a registry gives is another object than the plan's contract, as in production.
-    writer = AvroType(dict(nation.documents[workload.BIRTH]))
+    writer = AvroType(dict(policy.contracts[workload.BIRTH].document))
     return Bench(
         states=CalmStates(ready),  # type: ignore[arg-type]
         recorder=Recorder(
