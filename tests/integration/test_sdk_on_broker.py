@@ -231,6 +231,7 @@ def test_id_is_found_when_the_contract_was_registered_with_other_white_space(
     document = VaccinationRecorded.contract.document
     with SchemaRegistryClient({"url": bus.stack.registry_url}) as client:
         registered = client.register_schema(
-            subject_name(topic, document), Schema(json.dumps(document, indent=2), "AVRO")
+            subject_name(topic, document),
+            Schema(json.dumps(document, indent=2, sort_keys=True), "AVRO"),
         )
     assert Registry(bus.stack.registry_url).get_id(topic, document) == registered
