@@ -250,7 +250,8 @@ class Subscription:
     def _on_assign(self, _: object, partitions: list[TopicPartition]) -> None:
         """Begin where the group stopped, or for a new group at the oldest delivery."""
         with kafka_errors_translated("reading the group's positions"):
-            starts = self._consumer.committed(partitions, timeout=_TIMEOUT_S)
+            # librdkafka answers a question about no partition only with a time-out
+            starts = self._consumer.committed(partitions, timeout=_TIMEOUT_S) if partitions else []
             for start in starts:
                 if start.offset < 0:
                     start.offset = OFFSET_BEGINNING
