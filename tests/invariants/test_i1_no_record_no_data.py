@@ -139,7 +139,7 @@ def test_transaction_of_a_paused_worker_is_aborted_when_its_time_is_over(
 ) -> None:
     births.publish(12)
     with bus.running(
-        "enforce-0", "--pause-at", "produced:3", CIVICBUS_TRANSACTION_TIMEOUT_S="2"
+        "enforce-0", "--pause-at", "offsets-sent:1", CIVICBUS_TRANSACTION_TIMEOUT_S="2"
     ) as paused:
         bus.wait(lambda: _is_stopped(paused.process.pid), "the worker to pause")
         bus.wait(lambda: not _open_transactions(bus), "the broker to abort")

@@ -97,11 +97,11 @@ class Transactions:
 
     def _ended(self, exception: KafkaException, doing: str) -> Fatal:
         error: KafkaError = exception.args[0]
-        if error.txn_requires_abort():
+        if error.txn_requires_abort() or error.code() == KafkaError._STATE:
             try:
                 with self._watchdog.watching("aborting"):
                     self._producer.abort_transaction(CALL_TIMEOUT_S)
-            except KafkaException as second:  # a zombie often hears here that it is fenced
+            except KafkaException as second:  # says why: a zombie hears here that it is fenced
                 error = second.args[0]
         translated = translate(error, doing=doing)
         if isinstance(translated, Fatal):
