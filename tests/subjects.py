@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from civicbus_consumers.lookup.replies import partition_of
+from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_producers.settings import read_key
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.pseudonym import topic_pseudonym

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -121,6 +122,7 @@ def check_policy_set(policy: PolicySet) -> None:
     """Refuse a set in which anything named does not exist, or breaks a rule of the house."""
     for contract in policy.contracts.values():
         _check_owners(policy, contract)
+    _check_succession(policy.agreements)
     seen: set[str] = set()
     for agreement in policy.agreements:
         words = delivered_words(agreement.ref)
@@ -141,6 +143,17 @@ def check_policy_set(policy: PolicySet) -> None:
             paths = tuple(reads.read | reads.verify)
             _check_paths(agreement, contract, paths)
             _check_consent_subject(agreement, contract, paths)
+
+
+def _check_succession(agreements: Iterable[Agreement]) -> None:
+    """Two versions of an agreement never bind on the same day, or all would be delivered twice."""
+    by_start = sorted(agreements, key=lambda a: (a.ref.id, a.valid_from, a.ref.version))
+    for earlier, later in pairwise(by_start):
+        if earlier.ref.id == later.ref.id and later.valid_from <= earlier.valid_until:
+            raise InvalidAgreement(
+                f"{earlier.ref} and {later.ref} are in force on the same days",
+                next_step="end the older version on the day before the newer begins",
+            )
 
 
 def _check_owners(policy: PolicySet, contract: Contract) -> None:

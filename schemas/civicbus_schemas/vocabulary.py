@@ -71,5 +71,6 @@ class Reason(StrEnum):
     UNKNOWN_SCHEMA = "unknown-schema"
     UNKNOWN_EVENT_TYPE = "unknown-event-type"
     KEY_MISMATCH = "key-mismatch"
+    WRONG_PARTITION = "wrong-partition"
     TOO_LARGE = "too-large"
     CRASH_LOOP = "crash-loop"

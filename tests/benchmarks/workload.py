@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from civicbus_consumers.lookup.replies import partition_of
+from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_deploy.demo.oracle import Oracle
 from civicbus_deploy.provisioning.nation import load_nation, packaged_nation
 from civicbus_schemas.agreement import local_day

@@ -9,6 +9,7 @@ import pytest
 from civicbus_consumers.consent.changes import ChangeReader
 from civicbus_consumers.consent.states import Batch, States
 from civicbus_consumers.consent.territory import Territory, consent_sources
+from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_producers.registry import NotRegistered
 from civicbus_schemas.codec import SchemaDocument, frame, unframe
 from civicbus_schemas.consent import SubjectConsents
@@ -26,6 +27,7 @@ TOPIC = "src.vneid.consent.v1"
 TOPIC_KEY = bytes(range(32))
 PIN = Pin("001300000001")
 KEY = topic_pseudonym(TOPIC_KEY, PIN).encode()
+PARTITION = partition_of(KEY)
 ID = "0190b6f0-0000-7000-8000-000000000001"
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SCHEMAS = dict(enumerate([ConsentGiven, ConsentWithdrawn, BirthRegistered], 1))
@@ -76,7 +78,7 @@ def _message(event: Event, **other: Any) -> Message:
     )
     values = {
         "topic": TOPIC,
-        "partition": 3,
+        "partition": PARTITION,
         "offset": 9,
         "key": KEY,
         "value": frame(
@@ -94,7 +96,7 @@ def _fold(states: States, *messages: Message) -> Batch:
 def test_one_state_is_left_when_a_batch_changes_a_subject_twice() -> None:
     batch = _fold(States(), _message(_given()), _message(_withdrawn()), _message(_given()))
     ((place, body),) = batch.states.items()
-    assert place == (3, KEY)
+    assert place == (PARTITION, KEY)
     assert (batch.changed, batch.unchanged, batch.size) == (2, 1, 3)
     (consent,) = SubjectConsents.decode(body).consents
     assert (consent.status, consent.version) == (ConsentStatus.WITHDRAWN, 2)
@@ -129,6 +131,7 @@ def test_loading_stops_when_a_state_is_a_tombstone_or_unframed(value: bytes | No
         (_message(_given(), key=b"0" * 32), Reason.KEY_MISMATCH),
         (_message(_given(), key=PIN.number.encode()), Reason.KEY_MISMATCH),
         (_message(_given(), key=None), Reason.KEY_MISMATCH),
+        (_message(_given(), partition=(PARTITION + 1) % 12), Reason.WRONG_PARTITION),
         (_message(_given(), headers=None), Reason.MALFORMED_HEADERS),
         (_message(_given(), source="/agencies/moj"), Reason.MALFORMED_HEADERS),
         (_message(_given(), schema_id=4), Reason.UNKNOWN_SCHEMA),

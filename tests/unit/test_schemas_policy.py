@@ -76,6 +76,9 @@ SPOILT: dict[str, Spoil] = {
     "agreement that differs only in a dash": lambda d: d["agreements"].append(
         deal(d) | {"agreement": "vss.child.insurance"}
     ),
+    "two versions in force on one day": lambda d: d["agreements"].append(
+        deal(d) | {"version": 4, "valid": deal(d)["valid"] | {"from": deal(d)["valid"]["until"]}}
+    ),
     "agreement with an unknown key": lambda d: deal(d).update(priority=1),
     "unknown provider": lambda d: deal(d).update(provider="mof"),
     "unknown recipient": lambda d: deal(d).update(recipient="mof"),
@@ -169,6 +172,15 @@ def test_a_set_is_refused_when_it_is_not_in_its_one_spelling(
     assert data != samples.policy_bytes()
     with pytest.raises(InvalidAgreement, match="one spelling"):
         parse_policy_set(data)
+
+
+def test_versions_of_an_agreement_are_in_one_set_when_they_follow_each_other() -> None:
+    document = samples.policy()
+    earlier = deal(document)
+    valid = {"from": "2000-01-01", "until": "2000-12-31"}
+    document["agreements"].append(earlier | {"version": 2, "valid": valid})
+    refs = {str(a.ref) for a in parse_policy_set(samples.policy_bytes(document)).agreements}
+    assert {"vss.child-insurance@2", "vss.child-insurance@3"} <= refs
 
 
 def test_a_field_about_another_is_released_when_the_basis_needs_no_consent() -> None:

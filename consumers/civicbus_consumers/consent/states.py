@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanContext
 
 from civicbus_consumers.consent.changes import ChangeReader, Unreadable
 from civicbus_consumers.consent.rules import fold_encoded
+from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_consumers.runtime.tracing import sampled_context
 
 Place = tuple[int, bytes]
@@ -73,6 +74,9 @@ class States:
                 batch.dead.append((message, read.reason))
                 continue
             place = _place(message)
+            if place[0] != partition_of(place[1]):  # nobody would look for its state here
+                batch.dead.append((message, Reason.WRONG_PARTITION))
+                continue
             body = batch.states.get(place, self._bodies.get(place))
             try:
                 after = fold_encoded(body, read.change)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from aiokafka.partitioner import murmur2
 from civicbus_audit.merkle import leaf_hash
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.errors import TooLarge
@@ -18,7 +17,6 @@ from civicbus_schemas.ids import Pin, PolicyVersion, RecordId
 from civicbus_schemas.page import Position
 from civicbus_schemas.pseudonym import ledger_pseudonym, topic_pseudonym
 from civicbus_schemas.record import Positions
-from civicbus_schemas.topics import PARTITIONS
 from civicbus_schemas.vocabulary import Reason
 from opentelemetry.trace import SpanContext
 
@@ -41,6 +39,7 @@ from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.population.reading import Snapshot
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.records import canonical_json
+from civicbus_consumers.runtime.partitioning import partition_of
 
 
 class States(Protocol):
@@ -208,8 +207,3 @@ def outward(verdict: Verdict) -> Code | Reason | None:
             return Code.NO_MATCH
         case Refusal(reason=reason):
             return reason
-
-
-def partition_of(key: bytes) -> int:
-    """The partition of a subject's state: Kafka's default for keys, as all our producers use it."""
-    return int((murmur2(key) & 0x7FFFFFFF) % PARTITIONS)

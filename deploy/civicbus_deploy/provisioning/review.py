@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations
 
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.errors import InvalidAgreement
@@ -18,8 +17,6 @@ def review(policy: PolicySet) -> None:
     _review_categories(policy)
     for agreement in policy.agreements:
         _review_agreement(agreement)
-    for one, other in combinations(policy.agreements, 2):
-        _review_versions(one, other)
 
 
 def _review_families(policy: PolicySet) -> None:
@@ -58,13 +55,3 @@ def _review_agreement(agreement: Agreement) -> None:
         )
     if agreement.provider == agreement.recipient:
         raise InvalidAgreement(f"{agreement.ref}: provider and recipient are the same")
-
-
-def _review_versions(one: Agreement, other: Agreement) -> None:
-    """Two versions of an agreement never bind on the same day, or all would be delivered twice."""
-    apart = one.valid_until < other.valid_from or other.valid_until < one.valid_from
-    if one.ref.id == other.ref.id and not apart:
-        raise InvalidAgreement(
-            f"{one.ref} and {other.ref} are in force on the same days",
-            next_step="end the older version on the day before the newer begins",
-        )
