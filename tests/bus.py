@@ -9,11 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import httpx
 from civicbus_deploy.embedded import own
+from civicbus_deploy.embedded.own import ENFORCEMENT
 from civicbus_deploy.provisioning import provision
 from civicbus_producers.publisher import Publisher
 from civicbus_producers.settings import Connection
@@ -86,27 +89,48 @@ class Bus:
             assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
             pause.wait(0.05)
 
+    def is_ready(self, name: str) -> bool:
+        """Whether an own process says that it does its work."""
+        try:
+            return httpx.get(self.specs[name].ready_url or "", timeout=2).is_success
+        except httpx.TransportError:
+            return False
+
+    def settle(self, *topics: str) -> None:
+        """Let enforcement work on all of these source topics, and end in order."""
+        with ExitStack() as living:
+            workers = [living.enter_context(self.running(name)) for name in ENFORCEMENT]
+            # One that is asked to stop before it is ready dies of the signal, which is no order.
+            self.wait(lambda: all(map(self.is_ready, ENFORCEMENT)), "enforcement to be ready")
+            self.wait(lambda: self.is_drained(*topics), "enforcement")
+            assert [worker.stop() for worker in workers] == [0] * GROUPS
+
     def is_drained(self, *topics: str) -> bool:
         """Whether enforcement has committed these source topics to their ends."""
         return all(self._is_drained(topic, group) for topic in topics for group in range(GROUPS))
 
     def _is_drained(self, topic: str, group: int) -> bool:
-        consumer = Consumer(
-            self.stack.client_config(
-                # not read_committed, which waits for the transaction of a worker that is paused
-                group_id=enforcement_group(group),
-                isolation_level="read_uncommitted",
-            )
+        consumer = self._watchers[group]
+        places = [TopicPartition(topic, p) for p in partitions_of(group)]
+        committed = consumer.committed(places, timeout=10)
+        return all(
+            tp.error is None and tp.offset >= consumer.get_watermark_offsets(tp, 10)[1]
+            for tp in committed
         )
-        try:
-            places = [TopicPartition(topic, p) for p in partitions_of(group)]
-            committed = consumer.committed(places, timeout=10)
-            return all(
-                tp.error is None and tp.offset >= consumer.get_watermark_offsets(tp, 10)[1]
-                for tp in committed
+
+    @cached_property
+    def _watchers(self) -> list[Consumer]:
+        """A consumer per group that only asks where the group is."""
+        return [
+            Consumer(
+                self.stack.client_config(
+                    # not read_committed, which waits for the transaction of a paused worker
+                    group_id=enforcement_group(group),
+                    isolation_level="read_uncommitted",
+                )
             )
-        finally:
-            consumer.close()
+            for group in range(GROUPS)
+        ]
 
 
 def _until(

@@ -84,12 +84,11 @@ class Stack:
     @property
     def postgres_dsn(self) -> str:
         """The database `civicbus`, as its owner (no superuser); shared by the whole run."""
-        return secrets.read(self.home, "postgres-dsn")
+        return self.dsn_file("bus").read_text().strip()
 
-    @property
-    def postgres_dsn_file(self) -> Path:
-        """The file with that DSN."""
-        return self.folder.secrets / "postgres-dsn"
+    def dsn_file(self, role: str) -> Path:
+        """The file with a role's DSN of that database."""
+        return postgres.dsn_file(self.folder, role)
 
     def create_database(self) -> str:
         """The DSN of a new, empty database of the test's own."""

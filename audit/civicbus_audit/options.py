@@ -24,7 +24,8 @@ Vkey = Annotated[
     Path | None, typer.Option(help="The log's verifier key, if not HOME/keys/ledger.vkey.")
 ]
 DsnFile = Annotated[
-    Path | None, typer.Option(help="The database's address, if not HOME/secrets/postgres-dsn.")
+    Path | None,
+    typer.Option(help="The database's address, if not HOME/secrets/postgres-sealing-dsn."),
 ]
 LedgerKey = Annotated[
     Path | None, typer.Option(help="The pseudonyms' key, if not HOME/secrets/ledger-key.")

@@ -33,7 +33,7 @@ class Places:
         return cls(
             ledger_dir=ledger_dir or home / "ledger",
             vkey_file=vkey_file or home / "keys" / "ledger.vkey",
-            dsn_file=dsn_file or home / "secrets" / "postgres-dsn",
+            dsn_file=dsn_file or home / "secrets" / "postgres-sealing-dsn",
             ledger_key_file=home / "secrets" / "ledger-key",
         )
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 from civicbus_consumers.lookup.database import make_engine
 from civicbus_consumers.lookup.leases import LeaseHolders
-from civicbus_consumers.lookup.replies import partition_of
 from civicbus_consumers.lookup.token import make_token
 from civicbus_consumers.population import database as population
+from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas.codec import frame, unframe
@@ -46,11 +46,11 @@ class LookupPlace:
 
     def settle(self, *people: dict[str, Any]) -> None:
         """Put people into the view."""
-        dsn_file = self.bus.stack.postgres_dsn_file
+        dsn_file = self.bus.stack.dsn_file("population")
         engine = population.make_engine(dsn_file)
         population.migrate(engine)
         engine.dispose()
-        with connect(self.bus.stack.postgres_dsn) as connection:
+        with connect(dsn_file.read_text().strip()) as connection:
             for values in people:
                 columns = connection.execute(
                     "select column_name from information_schema.columns"
@@ -87,11 +87,7 @@ class LookupPlace:
 
     def _is_ready(self, worker: Worker) -> bool:
         assert worker.process.poll() is None, worker.log.read_text()[-2000:]
-        try:
-            port = self.bus.stack.ports["lookup_health"]
-            return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
+        return self.bus.is_ready("lookup")
 
     @property
     def url(self) -> str:
@@ -142,7 +138,7 @@ class LookupPlace:
 
     def fence_position(self, partition: int) -> int:
         """Where the leases stand, as a fence asks."""
-        engine = make_engine(self.bus.stack.postgres_dsn_file)
+        engine = make_engine(self.bus.stack.dsn_file("lookup"))
         try:
             return LeaseHolders(engine).position(partition)
         finally:

@@ -71,7 +71,7 @@ def home(tmp_path: Path, stack: Stack) -> Path:
         (tmp_path / name).mkdir()
     (tmp_path / "keys/ledger.vkey").write_text(f"{SIGNER.verifier}\n")
     (tmp_path / "secrets/ledger-key").write_text(f"{LEDGER_KEY.hex()}\n")
-    (tmp_path / "secrets/postgres-dsn").write_text(stack.create_database())
+    (tmp_path / "secrets/postgres-sealing-dsn").write_text(stack.create_database())
     with Ledger.open(tmp_path / "ledger", origin=ORIGIN, signer=SIGNER) as ledger:
         Sealer(ledger, keys=PUBLIC_KEYS).seal(story())
     return tmp_path
@@ -84,7 +84,7 @@ def log(home: Path) -> StoredLog:
 
 @pytest.fixture
 def engine(home: Path, log: StoredLog) -> Iterator[Engine]:
-    engine = make_engine(home / "secrets/postgres-dsn")
+    engine = make_engine(home / "secrets/postgres-sealing-dsn")
     migrate(engine)
     migrate(engine)
     assert fill(engine, log) == 11
@@ -129,7 +129,7 @@ def test_records_keep_their_page_when_they_are_indexed_in_small_batches(
 ) -> None:
     everything = search(engine, Query())
     monkeypatch.setattr(filling, "BATCH", 2)
-    assert rebuild(home / "secrets/postgres-dsn", log) == 11
+    assert rebuild(home / "secrets/postgres-sealing-dsn", log) == 11
     assert search(engine, Query()) == everything
     assert {entry.page for entry in everything if entry.recorder == "b" * 32} == {0, 2}
 
@@ -211,7 +211,7 @@ def test_the_database_is_unavailable_when_it_does_not_answer(tmp_path: Path) -> 
 
 
 def test_an_index_that_was_never_made_is_fatal_when_it_is_searched(home: Path) -> None:
-    engine = make_engine(home / "secrets/postgres-dsn")
+    engine = make_engine(home / "secrets/postgres-sealing-dsn")
     with pytest.raises(Fatal, match="42P01"):
         search(engine, Query())
     engine.dispose()

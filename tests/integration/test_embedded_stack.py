@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 import httpx
 import psycopg
 import pytest
+from civicbus_audit.index import database as index
+from civicbus_consumers.lookup import database as lookup
+from civicbus_consumers.population import database as population
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AclOperation
 
@@ -51,3 +56,49 @@ def test_role_of_the_processes_is_no_superuser_when_it_connects(stack: Stack) ->
         row = connection.execute("select rolsuper from pg_roles where rolname = current_user")
         assert row.fetchone() == (False,)
         connection.execute("create extension pg_trgm")
+
+
+@pytest.fixture(scope="module")
+def rooms(stack: Stack) -> Stack:
+    """The stack whose rooms have made their tables, each as its own role."""
+    for room, tables in {"sealing": index, "population": population, "lookup": lookup}.items():
+        engine = tables.make_engine(stack.dsn_file(room))
+        tables.migrate(engine)
+        engine.dispose()
+    return stack
+
+
+_VIEW, _PERSONS = "select from population.person_current", "select from population.person"
+_LEAVES, _LEASES = "select from audit.leaf", "select from lookup.lease"
+_CHANGE = "update population.person set full_name = full_name"
+
+
+@pytest.mark.parametrize(
+    ("role", "statement", "allowed"),
+    [
+        ("lookup", _VIEW, True),
+        ("lookup", _PERSONS, False),
+        ("lookup", _CHANGE, False),
+        ("lookup", _LEAVES, False),
+        ("lookup", _LEASES, True),
+        ("population", _CHANGE, True),
+        ("population", _LEAVES, False),
+        ("population", _LEASES, False),
+        ("sealing", _LEAVES, True),
+        ("sealing", _VIEW, False),
+        ("sealing", _LEASES, False),
+        *(("bus", statement, True) for statement in (_VIEW, _LEAVES, _LEASES)),
+    ],
+)
+def test_room_reaches_its_own_tables_only(
+    rooms: Stack, role: str, statement: LiteralString, allowed: bool
+) -> None:
+    """Least privilege per process: only look-ups see another's data, and only what readers may."""
+    with psycopg.connect(rooms.dsn_file(role).read_text().strip()) as connection:
+        refused = None
+        try:
+            connection.execute(statement)
+        except psycopg.errors.InsufficientPrivilege as error:
+            refused = error
+        assert (refused is None) == allowed
+        connection.rollback()

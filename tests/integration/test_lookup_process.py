@@ -203,7 +203,7 @@ def test_fence_passes_without_a_paused_instance_when_its_lease_has_lapsed(
 
 
 def test_fence_waits_for_a_renewal_under_way_when_it_reads_the_leases(place: LookupPlace) -> None:
-    engine = make_engine(place.bus.stack.postgres_dsn_file)
+    engine = make_engine(place.bus.stack.dsn_file("lookup"))
     place.end()  # which gives its lease back
     held = Leases(engine, "test").take([Position(topic=STATE_CONSENT, partition=0, offset=7)])
     found: list[int] = []

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from civicbus_consumers.runtime.process import EXIT_FENCED, EXIT_REFUSED
+from civicbus_deploy.demo.books import Books
 from civicbus_deploy.provisioning import provision
 from civicbus_schemas.topics import AUDIT_PAGE
 from civicbus_schemas.vocabulary import RecordKind
@@ -26,7 +27,7 @@ from confluent_kafka.admin import (
 
 from tests.bus import Bus
 from tests.lives import BIRTH_RECIPIENTS, birth, child_pin
-from tests.reconciliation import Books, read_books
+from tests.reconciliation import delivered_but_unreleased, delivered_count, read_books
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
@@ -77,16 +78,14 @@ def births(bus: Bus) -> Births:
 
 def settle(bus: Bus) -> Books:
     """Let successors finish everything, and open the books."""
-    with bus.running("enforce-0") as first, bus.running("enforce-1") as second:
-        bus.wait(lambda: bus.is_drained(SOURCE), "the successors")
-        assert (first.stop(), second.stop()) == (0, 0)
+    bus.settle(SOURCE)
     return read_books(bus, DELIVERIES)
 
 
 def assert_books_hold(books: Books, ids: set[str]) -> None:
     """Nothing lost, nothing twice, nothing unrecorded."""
     expected = {(id_, topic) for id_ in ids for topic in DELIVERIES}
-    counts = books.delivered_count()
+    counts = delivered_count(books)
     assert set(counts) == expected, "every birth is delivered to everyone who may have it"
     assert set(counts.values()) == {1}, "and once"
     assert books.unrecorded() == [], "even aborted data has a durable record"
@@ -109,7 +108,7 @@ def test_nothing_is_lost_doubled_or_unrecorded_when_the_worker_dies_after_any_st
     aborted = set(books.headers) - books.released_pages
     assert any(books.headers[page].records for page in aborted), "some pages were never released"
     with_records = {p for p in map(books.page_of.get, books.records) if p is not None}
-    unreleased = {books.page_of[r] for r in books.delivered_but_unreleased()}
+    unreleased = {books.page_of[r] for r in delivered_but_unreleased(books)}
     assert unreleased <= _newest(books, with_records), "only the newest page may await its word"
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import httpx
 import pytest
 from civicbus_consumers.runtime.process import EXIT_STOPPED, EXIT_UNAVAILABLE
+from civicbus_deploy.demo.books import Books
 from civicbus_deploy.provisioning import provision
 from civicbus_deploy.provisioning.documents import InvalidNation
 from civicbus_deploy.provisioning.nation import packaged_nation
@@ -28,7 +28,7 @@ from confluent_kafka.admin import AdminClient
 from tests.bus import Bus
 from tests.integration.provisioning_probes import delete_group, ends
 from tests.lives import BIRTH_RECIPIENTS, birth, card, child_pin
-from tests.reconciliation import Books, header_of, read_books
+from tests.reconciliation import delivered_count, header_of, read_books
 from tests.stack import Stack
 from tests.subjects import numbers_in
 
@@ -72,9 +72,7 @@ def publish_births(bus: Bus, *numbers: int) -> list[Published]:
 
 def settle(bus: Bus, *topics: str) -> Books:
     """Let both groups work on everything, and open the books."""
-    with bus.running("enforce-0") as first, bus.running("enforce-1") as second:
-        bus.wait(lambda: bus.is_drained(*topics), "enforcement")
-        assert (first.stop(), second.stop()) == (0, 0)
+    bus.settle(*topics)
     return read_books(bus, delivery_topics(bus))
 
 
@@ -193,7 +191,7 @@ def test_nothing_reaches_a_delivery_topic_when_no_agreement_is_in_force(bus: Bus
         unconsented = identity.publish(card(n), subject=child_pin(n)).wait(20)
     [born] = publish_births(bus, n)
     books = settle(bus, BIRTHS, CARDS, WITHOUT_AGREEMENT)
-    assert sorted(m.topic() or "" for m in books.exposed[before:]) == sorted(
+    assert sorted(line.topic for line in books.exposed[before:]) == sorted(
         ["dlv.npd.identity.v1", *(f"dlv.{agency}.civil-status.v1" for agency in BIRTH_RECIPIENTS)]
     )
     judged = {(r.event.id, r.recipient): r.reason for r in books.records.values() if r.event}
@@ -233,7 +231,7 @@ def test_undecodable_message_is_set_aside_with_its_bytes_in_the_transaction_that
         if r.kind is RecordKind.DEAD_LETTER and r.event and r.event.offset == broken.offset
     ]
     assert len(letters) == 2, "each attempt to set it aside was recorded"
-    assert books.delivered_count()[before.event_id, "dlv.mps.civil-status.v1"] == 1
+    assert delivered_count(books)[before.event_id, "dlv.mps.civil-status.v1"] == 1
 
 
 def _produce(bus: Bus, value: bytes, *, like: Published) -> Published:
@@ -264,7 +262,7 @@ def test_event_is_set_aside_alone_when_it_has_crashed_its_worker_three_times(bus
         bus.wait(lambda: bus.is_drained(BIRTHS), "the fifth life")
         assert worker.stop() == 0, "it lives, though the deadly event is still there to be read"
     books = read_books(bus, delivery_topics(bus))
-    counts = books.delivered_count()
+    counts = delivered_count(books)
     for event in events:
         times = [counts[event.event_id, f"dlv.{a}.civil-status.v1"] for a in BIRTH_RECIPIENTS]
         assert times == [0 if event is deadly else 1] * len(BIRTH_RECIPIENTS)
@@ -299,7 +297,7 @@ def test_partition_waits_without_loss_or_dead_letter_when_the_registry_is_silent
     with bus.publisher("moj") as publisher:
         publisher.publish(birth(odd), subject=child_pin(odd)).wait(20)  # now it knows the schema
         with bus.running("enforce-0") as worker:
-            bus.wait(lambda: _is_ready(bus, "enforce-0"), "the worker")
+            bus.wait(lambda: bus.is_ready("enforce-0"), "the worker")
             bus.stack.stop("registry")
             events = [
                 publisher.publish(birth(n), subject=child_pin(n)).wait(20).event_id for n in even
@@ -317,12 +315,4 @@ def test_partition_waits_without_loss_or_dead_letter_when_the_registry_is_silent
 
 
 def _delivered(books: Books, events: list[str]) -> dict[tuple[str, str], int]:
-    return {place: n for place, n in books.delivered_count().items() if place[0] in events}
-
-
-def _is_ready(bus: Bus, name: str) -> bool:
-    try:
-        port = bus.stack.ports[f"{name}_health"]
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).is_success
-    except httpx.TransportError:
-        return False
+    return {place: n for place, n in delivered_count(books).items() if place[0] in events}

@@ -22,6 +22,7 @@ from civicbus_consumers.consent.fence import Fence
 from civicbus_consumers.lookup.database import make_engine, migrate
 from civicbus_consumers.lookup.leases import LeaseHolders
 from civicbus_consumers.runtime.process import EXIT_FENCED
+from civicbus_deploy.demo.books import Books
 from civicbus_deploy.provisioning.kafka import AdminAccess
 from civicbus_producers.receipt import Published
 from civicbus_schemas.codec import unframe
@@ -38,7 +39,7 @@ from tests.bus import Bus
 from tests.integration.consent_place import is_stopped
 from tests.integration.lookup_place import LookupPlace, person
 from tests.lives import card, card_consent, card_withdrawal, child_pin
-from tests.reconciliation import Books, read_books, record_of
+from tests.reconciliation import read_books
 from tests.stack import Stack
 from tests.subjects import group_of, numbers_in
 from tests.unit import lookup_samples as samples
@@ -94,7 +95,7 @@ class Citizens:
 @pytest.fixture
 def citizens(bus: Bus) -> Iterator[Citizens]:
     """The citizens' side, with a fence over enforcement and look-ups."""
-    engine = make_engine(bus.stack.postgres_dsn_file)
+    engine = make_engine(bus.stack.dsn_file("lookup"))
     migrate(engine)
     fence = Fence(_admin(bus), holders=[LeaseHolders(engine)])
     yield Citizens(bus, fence)
@@ -208,9 +209,9 @@ def test_no_delivery_rests_on_a_withdrawn_consent_when_its_fence_has_passed_in_m
         permits, withdrawal = permits_on(books, consent), withdrawn_at(bus, consent)
         assert permits, "the bank had cards while it might"
         assert all((r.positions.consent or 0) <= withdrawal and r.at < at for r in permits)
-    for message in books.exposed:
-        consent = str(books.records[record_of(message)].consent).partition("@")[0]
-        assert message.timestamp()[1] <= passed[consent].timestamp() * 1000, "not even exposed"
+    for line in books.exposed:
+        consent = str(books.records[line.record].consent).partition("@")[0]
+        assert line.time_ms <= passed[consent].timestamp() * 1000, "not even exposed"
 
 
 # --- with a worker that is paused, or dead --------------------------------------------------------

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 SCHEMA: Final = "population"
-READER_ROLE: Final = "population_reader"  # may read the view and nothing else, where it exists
+READER_ROLE: Final = "population_reader"  # may read the view and nothing else
 VIEW: Final = EventType("population.Person")
 
 CONTRACT: Final = load_contracts()[VIEW]

@@ -73,6 +73,7 @@ class Books:
                 source = record.event
                 self.decided_at[source.topic, source.partition, source.offset] = record.at
 
+    @property
     def released_pages(self) -> set[PageKey]:
         """Pages that a later header of their recorder, or a successor's, calls released."""
         last: dict[str, int] = {}

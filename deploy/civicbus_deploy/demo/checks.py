@@ -67,7 +67,7 @@ def _due(
 
 
 def _permitted_places(books: Books) -> set[tuple[str, int, int, str]]:
-    released = books.released_pages()
+    released = books.released_pages
     return {
         (record.event.topic, record.event.partition, record.event.offset, str(record.agreement))
         for record in books.records.values()

@@ -102,6 +102,10 @@ class Scene:
         return Places.under(self.folder.home)
 
     @cached_property
+    def _operator_dsn_file(self) -> Path:
+        return Path(environment(self.folder)["postgres_dsn_file"])
+
+    @cached_property
     def _index(self) -> Engine:
         return make_engine(self.places.dsn_file)
 
@@ -155,7 +159,7 @@ class Scene:
 
     def pass_fence(self, at: Published) -> float:
         """Wait until a consent event binds everywhere; the seconds it took."""
-        engine = make_lookup_engine(self.places.dsn_file)
+        engine = make_lookup_engine(self._operator_dsn_file)
         fence = Fence(self.access, holders=[LeaseHolders(engine)])
         try:
             return fence.wait(at.topic, at.partition, at.offset, timeout_s=60)
@@ -169,13 +173,13 @@ class Scene:
 
     def knows(self, pin: Pin, paths: Sequence[str]) -> bool:
         """Whether the population view holds a value at each of these paths about a person."""
-        with psycopg.connect(self.places.dsn_file.read_text().strip()) as connection:
+        with psycopg.connect(self._operator_dsn_file.read_text().strip()) as connection:
             found = read_person(connection, pin)
         return found is not None and all(found.values[path] is not None for path in paths)
 
     def count_persons(self) -> int:
         """How many persons the population view holds."""
-        engine = make_view_engine(self.places.dsn_file)
+        engine = make_view_engine(self._operator_dsn_file)
         try:
             with engine.connect() as connection:
                 return connection.scalar(select(func.count()).select_from(person)) or 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from civicbus_deploy.embedded import ground, kafka, own, registry
+from civicbus_deploy.embedded import ground, kafka, own, postgres, registry
 from civicbus_deploy.embedded.failures import NoStack, UnknownAgency
 from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.state import StateFolder, read_json
@@ -21,7 +21,7 @@ def environment(folder: StateFolder) -> dict[str, str]:
         "admin_user": kafka.ADMIN,
         "admin_secret_file": str(folder.secrets / "kafka-admin"),
         "registry_url": registry.url(ports["registry"]),
-        "postgres_dsn_file": str(folder.secrets / "postgres-dsn"),
+        "postgres_dsn_file": str(postgres.dsn_file(folder, "bus")),
         "ledger_dir": str(folder.ledger),
         "ledger_vkey_file": str(own.ledger_vkey_file(folder)),
         "lookup_url": f"http://{HOST}:{ports['lookup']}",

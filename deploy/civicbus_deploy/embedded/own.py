@@ -16,7 +16,7 @@ from civicbus_schemas.topics import GROUPS, consent_group, enforcement_group
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from civicbus_deploy.embedded import kafka, registry, secrets
+from civicbus_deploy.embedded import kafka, postgres, registry, secrets
 from civicbus_deploy.embedded.artifacts import sha256_of
 from civicbus_deploy.embedded.failures import StateUnreadable
 from civicbus_deploy.embedded.ports import HOST
@@ -137,8 +137,9 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
         "seal_key_file": str(folder.secrets / "seal-key"),
         "signing_key_file": str(folder.secrets / f"sign-{name}.pem"),
     }
-    dsn = {"postgres_dsn_file": str(folder.secrets / "postgres-dsn")}
-    match ROOMS[name]:
+    room = ROOMS[name]
+    dsn = {"postgres_dsn_file": str(postgres.dsn_file(folder, room))}
+    match room:
         case "enforcement":
             return {"group": ENFORCEMENT.index(name), "groups": GROUPS, **recording}
         case "consent":
@@ -161,7 +162,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "port": ports["lookup"],
                 "agency_keys_file": str(agency_keys_file(folder)),
             }
-        case room:
+        case _:
             raise AssertionError(room)
 
 

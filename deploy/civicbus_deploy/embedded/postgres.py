@@ -8,9 +8,11 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import LiteralString
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
+from civicbus_consumers.population.tables import READER_ROLE
 from psycopg import sql
 
 from civicbus_deploy.embedded import artifacts, secrets
@@ -22,8 +24,10 @@ from civicbus_deploy.embedded.server import Ground
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_file
 
 ADMIN = "postgres"
-# database and the role that owns it: own processes never connect as the server's admin
+# Database and the role that owns it: nothing of ours connects as the server's admin.
 DATABASES = {"civicbus": "bus", "registry": "registry"}
+# The rooms that keep tables in `civicbus`, each as a role that owns its schemas and no other's.
+ROOMS = ("sealing", "population", "lookup")
 ELSEWHERE = Path("/var/lib/civicbus")
 
 _SETTINGS = {
@@ -146,13 +150,20 @@ class Postgres:
         return True
 
     def settle(self) -> None:
-        """Make the databases, each owned by a role that is not a superuser."""
+        """Make databases and roles; none is a superuser, and each room sees its own tables."""
         with self._connect() as connection:
             for database, role in DATABASES.items():
                 make_database(connection, database, role=role, password=self._password(role))
-        home = self._ground.folder.home
-        dsn = f"postgresql://bus:{self._password('bus')}@{HOST}:{self._port}/civicbus\n"
-        write_file(home / "secrets" / "postgres-dsn", dsn.encode())
+            make_role(connection, READER_ROLE)
+            for room in ROOMS:
+                make_role(connection, room, password=self._password(room))
+                _grant(connection, "create, connect on database civicbus", to=room)
+                _grant(connection, room, to="bus")  # the operator may look into every room
+            _grant(connection, READER_ROLE, to="lookup")
+        folder = self._ground.folder
+        for role in ("bus", *ROOMS):
+            dsn = f"postgresql://{role}:{self._password(role)}@{HOST}:{self._port}/civicbus\n"
+            write_file(dsn_file(folder, role), dsn.encode())
 
     def _password(self, role: str) -> str:
         secrets.get_or_create(self._ground.folder.home, f"postgres-{role}")
@@ -175,17 +186,35 @@ def connect_admin(home: Path, port: int) -> psycopg.Connection:
     )
 
 
+def dsn_file(folder: StateFolder, role: str) -> Path:
+    """The file with the address of `civicbus` for a role: the operator's `bus`, or a room's."""
+    return folder.secrets / f"postgres-{role}-dsn"
+
+
+def make_role(connection: psycopg.Connection, role: str, *, password: str | None = None) -> None:
+    """Make a role unless it is there; without a password it is one to be a member of."""
+    if connection.execute("select from pg_roles where rolname = %s", [role]).rowcount:
+        return
+    connection.execute(
+        sql.SQL("create role {} {}").format(
+            sql.Identifier(role),
+            sql.SQL("login password {}").format(sql.Literal(password))
+            if password
+            else sql.SQL("nologin"),
+        )
+    )
+
+
+def _grant(connection: psycopg.Connection, what: LiteralString, *, to: str) -> None:
+    connection.execute(sql.SQL("grant {} to {}").format(sql.SQL(what), sql.Identifier(to)))
+
+
 def make_database(
     connection: psycopg.Connection, database: str, *, role: str, password: str
 ) -> None:
     """Make role and database unless they are there; nobody else may connect to it."""
+    make_role(connection, role, password=password)
     names = {"role": sql.Identifier(role), "database": sql.Identifier(database)}
-    if not connection.execute("select from pg_roles where rolname = %s", [role]).rowcount:
-        connection.execute(
-            sql.SQL("create role {role} login password {password}").format(
-                **names, password=sql.Literal(password)
-            )
-        )
     if not connection.execute("select from pg_database where datname = %s", [database]).rowcount:
         connection.execute(sql.SQL("create database {database} owner {role}").format(**names))
         connection.execute(
