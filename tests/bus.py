@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,10 +22,10 @@ from civicbus_producers.settings import Connection
 from civicbus_schemas.topics import GROUPS, enforcement_group, partitions_of
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from tests.stack import Stack
+from tests.stack import Stack, wait_until
 
 ROOT = Path(__file__).parent.parent
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 class Bus:
@@ -83,11 +82,7 @@ class Bus:
 
     def wait(self, holds: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
         """Wait until a condition holds; the test fails after `timeout_s`."""
-        deadline = time.monotonic() + timeout_s
-        pause = threading.Event()
-        while not holds():
-            assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
-            pause.wait(0.05)
+        wait_until(holds, timeout_s=timeout_s, what=what)
 
     def is_ready(self, name: str) -> bool:
         """Whether an own process says that it does its work."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets as random_bytes
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +16,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from civicbus_deploy.embedded import ground, kafka, postgres, registry, secrets
-from civicbus_deploy.embedded.ports import HOST
+from civicbus_deploy.embedded import ground, kafka, own, postgres, registry, secrets
+from civicbus_deploy.embedded.ports import HOST, is_free
 from civicbus_deploy.embedded.processes import ProcessIdentity
 from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.servers import CORE, Servers
-from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
+from civicbus_deploy.embedded.state import FORMAT, StateFolder, read_json, write_json
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -45,6 +46,9 @@ class Stack:
     def __init__(self, names: Sequence[str] = CORE) -> None:
         self.home = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self.folder = StateFolder(self.home)
+        self._reserved, chosen = _reserve_ports()
+        document = {"format": FORMAT, "id": random_bytes.token_hex(8), "ports": chosen}
+        write_json(self.folder.stack_file, document | {"versions": ground.versions()}, mode=0o644)
         console = Console(stderr=True)
         self._ground = ground.prepare(self.folder, names=names, console=console, say=console.print)
         owner = ProcessIdentity.of(os.getpid())
@@ -69,6 +73,7 @@ class Stack:
     def close(self) -> None:
         """Stop everything and remove the folder."""
         self.servers.stop()
+        self._reserved.close()
         _remove(self.folder)
 
     @property
@@ -163,12 +168,12 @@ class Stack:
             future.result(_TIMEOUT_S)
 
 
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = 60.0, what: str) -> None:
+def wait_until(holds: Callable[[], bool], *, timeout_s: float = 120.0, what: str) -> None:
     """Look again and again until it holds; an error after the timeout."""
     pause, deadline = Event(), time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
-        pause.wait(0.1)
+        pause.wait(0.05)
 
 
 def sweep() -> None:
@@ -179,6 +184,27 @@ def sweep() -> None:
         if owner and ProcessIdentity(owner["pid"], owner["started_at"]).process is None:
             Roll(folder).end_living()
             _remove(folder)
+
+
+def _reserve_ports() -> tuple[socket.socket, dict[str, int]]:
+    """A block of free ports, and the socket that keeps it from other tests while it is open.
+
+    Below the range that `civicbus up` chooses from: a port that is chosen is not yet bound.
+    """
+    names = (*ground.SERVER_PORTS, *own.PORTS)
+    for first in range(10_000, 20_000, 1 + len(names)):
+        guard = socket.socket()
+        try:
+            guard.bind((HOST, first))
+            guard.listen()
+        except OSError:
+            guard.close()
+            continue
+        chosen = dict(zip(names, range(first + 1, first + 1 + len(names)), strict=True))
+        if all(map(is_free, chosen.values())):
+            return guard, chosen
+        guard.close()
+    raise AssertionError("no block of ports is free")
 
 
 def _owner_file(folder: StateFolder) -> Path:

@@ -32,6 +32,8 @@ _UNWRITABLE = (AttributeError, KeyError, OverflowError, TypeError, ValueError, I
 
 SchemaDocument = Mapping[str, Any]
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 def frame(schema_id: int, body: bytes) -> bytes:
     """The body in the Confluent frame."""
@@ -54,8 +56,7 @@ def canonical_json(document: Any) -> bytes:
 
     For our documents, which hold neither fractions nor whole numbers beyond 2^53.
     """
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    return _canonical(document).encode()
 
 
 def document_fingerprint(document: SchemaDocument) -> Fingerprint:

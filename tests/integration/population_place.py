@@ -11,8 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,7 +33,7 @@ from psycopg import Connection, connect
 from sqlalchemy import Engine
 
 from tests.fakes.population import CHILD, TYPES, Sample, delivered_schema
-from tests.stack import Stack
+from tests.stack import Stack, wait_until
 
 PARTITIONS = 3
 _ROOT = Path(__file__).resolve().parents[2]
@@ -232,15 +231,6 @@ def end(process: subprocess.Popen[bytes]) -> int:
     """SIGTERM, and the exit code."""
     process.send_signal(signal.SIGTERM)
     return process.wait(120)
-
-
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = 180.0, what: str) -> None:
-    """Look again and again; an error after the timeout."""
-    deadline = time.monotonic() + timeout_s
-    pause = threading.Event()
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
-        pause.wait(0.05)
 
 
 def births(count: int) -> Iterable[Sample]:

@@ -21,9 +21,9 @@ from sqlalchemy import text
 
 from tests.fakes.population import BIRTH, CHILD, MOTHER, TYPES, Sample, after, birth, correction
 from tests.fakes.population import CORRECTION as CORRECTED
-from tests.integration.population_place import PARTITIONS, PopulationPlace, births, end, wait_until
+from tests.integration.population_place import PARTITIONS, PopulationPlace, births, end
 from tests.integration.test_population_view import FAMILY
-from tests.stack import Stack
+from tests.stack import Stack, wait_until
 
 pytestmark = pytest.mark.broker
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.ids import PolicyVersion
 from civicbus_schemas.pseudonym import LedgerPseudonym, officer_pseudonym
 from civicbus_schemas.record import Actor, Positions, Record, Request, commitment
@@ -21,7 +22,6 @@ from civicbus_consumers.lookup.request import LookupRequest
 from civicbus_consumers.lookup.rules import VIEW, Person, Refusal, Verdict
 from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.recording.pages import Stamp
-from civicbus_consumers.recording.records import canonical_json
 
 SYSTEM = "lookup"
 

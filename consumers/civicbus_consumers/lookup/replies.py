@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from civicbus_audit.merkle import leaf_hash
+from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.errors import TooLarge
 from civicbus_schemas.ids import Pin, PolicyVersion, RecordId
@@ -38,7 +39,6 @@ from civicbus_consumers.lookup.states import offset_of
 from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.population.reading import Snapshot
 from civicbus_consumers.recording.pages import PageBuilder
-from civicbus_consumers.recording.records import canonical_json
 from civicbus_consumers.runtime.partitioning import partition_of
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, assert_never
 
 from civicbus_schemas.agreement import Agreement
+from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.decision import Decision, Deny, Facts, Permit
 from civicbus_schemas.ids import EventType, PolicyVersion
 from civicbus_schemas.pseudonym import LedgerPseudonym
@@ -18,9 +17,6 @@ from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 from civicbus_consumers.recording.pages import Stamp
 
 STREAM = "stream"
-_encode = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +99,7 @@ def record_dead_letter(
 
 
 def facts_secret(facts: Facts) -> bytes:
-    """The facts as RFC 8785 JSON, for the sealed part.
-
-    All values are texts, so that Python's own encoder gives the canonical form (a test compares
-    it with the `rfc8785` package).
-    """
+    """The facts as canonical JSON, for the sealed part; all values are texts."""
     document = {
         "contract": facts.contract,
         "event_type": facts.event_type,
@@ -115,11 +107,6 @@ def facts_secret(facts: Facts) -> bytes:
         "values": {path: [_text(v) for v in values] for path, values in facts.values.items()},
     }
     return canonical_json({"facts": document})
-
-
-def canonical_json(document: Mapping[str, Any]) -> bytes:
-    """RFC 8785 JSON of a document that holds only mappings, lists, texts, booleans and null."""
-    return _encode(document).encode()
 
 
 def _text(value: Any) -> str | None:

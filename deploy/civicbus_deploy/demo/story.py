@@ -18,7 +18,8 @@ from typing import Any
 
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.index.searching import Entry, Query
-from civicbus_audit.verify import verify_ledger
+from civicbus_audit.tiles import ENTRIES, WIDTH, tile_at
+from civicbus_audit.verify import published, verify_ledger
 from civicbus_producers.receipt import Published
 from civicbus_schemas import telemetry
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
@@ -211,14 +212,15 @@ def tell_forgery(scene: Scene, teller: Teller, told: Told) -> None:
     """One byte is changed in a copy of the ledger, and caught."""
     teller.chapter("One byte changed, in a copy of the ledger")
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "ledger"
+        copy, log = Path(folder) / "ledger", scene.places.verifier()
         shutil.copytree(scene.places.ledger_dir, copy)
-        bundle = max(p for p in (copy / "tile" / "entries").rglob("*") if p.is_file())
+        size = published(LedgerDirectory(copy), log)[0].size
+        bundle = copy / tile_at(ENTRIES, (size - 1) // WIDTH, size=size).path
         data = bytearray(bundle.read_bytes())
         data[len(data) // 2] ^= 1
         bundle.write_bytes(data)
         try:
-            verify_ledger(LedgerDirectory(copy), scene.places.verifier())
+            verify_ledger(LedgerDirectory(copy), log)
         except (EvidenceBroken, InvalidBytes) as caught:
             teller.say(f"Caught: {caught}")
             told.checks["changed_byte_is_caught"] = True
