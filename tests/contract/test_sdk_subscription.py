@@ -22,8 +22,6 @@ from tests.contract.sdk_samples import (
     delivery_envelope,
 )
 
-IDLE_S = 0.5
-
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.broker)])
 def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Bus:
@@ -38,10 +36,10 @@ def take(subscription: Subscription, count: int) -> list[Delivery]:
     return [next(iterator) for _ in range(count)]
 
 
-def drained(subscription: Subscription) -> list[int]:
+def drained(bus: Bus, subscription: Subscription) -> list[int]:
     """The numbers of all deliveries there are, acknowledged as they come."""
     numbers = []
-    for delivery in subscription.deliveries(idle_s=IDLE_S):
+    for delivery in subscription.deliveries(idle_s=bus.idle_s):
         numbers.append(int(delivery.event_id, 16))
         delivery.acknowledge()
     return numbers
@@ -82,9 +80,9 @@ def test_deliveries_do_not_come_again_when_they_were_acknowledged(bus: Bus) -> N
         for delivery in take(subscription, 2):
             assert delivery.acknowledge()
     with bus.subscription() as subscription:
-        assert drained(subscription) == [2]
+        assert drained(bus, subscription) == [2]
     with bus.subscription() as subscription:
-        assert drained(subscription) == []
+        assert drained(bus, subscription) == []
 
 
 def test_delivery_comes_again_when_it_was_not_acknowledged(bus: Bus) -> None:
@@ -92,7 +90,7 @@ def test_delivery_comes_again_when_it_was_not_acknowledged(bus: Bus) -> None:
     with bus.subscription() as subscription:
         take(subscription, 1)
     with bus.subscription() as subscription:
-        assert drained(subscription) == [1]
+        assert drained(bus, subscription) == [1]
 
 
 def test_commit_stays_before_the_gap_when_acknowledged_out_of_order(bus: Bus) -> None:
@@ -103,7 +101,7 @@ def test_commit_stays_before_the_gap_when_acknowledged_out_of_order(bus: Bus) ->
         for number in (3, 2, 0):
             assert deliveries[number].acknowledge()
     with bus.subscription() as subscription:
-        assert drained(subscription) == [1, 2, 3]
+        assert drained(bus, subscription) == [1, 2, 3]
 
 
 def test_partitions_are_acknowledged_apart_when_one_has_a_gap(bus: Bus) -> None:
@@ -114,15 +112,15 @@ def test_partitions_are_acknowledged_apart_when_one_has_a_gap(bus: Bus) -> None:
             if int(delivery.event_id, 16) != 0:
                 delivery.acknowledge()
     with bus.subscription() as subscription:
-        assert sorted(drained(subscription)) == [0, 2]
+        assert sorted(drained(bus, subscription)) == [0, 2]
 
 
 def test_each_group_gets_everything_when_names_differ(bus: Bus) -> None:
     bus.deliver(1)
     with bus.subscription() as subscription:
-        assert drained(subscription) == [1]
+        assert drained(bus, subscription) == [1]
     with bus.subscription("archive") as subscription:
-        assert drained(subscription) == [1]
+        assert drained(bus, subscription) == [1]
 
 
 def test_acknowledgement_no_longer_counts_when_the_subscription_is_closed(bus: Bus) -> None:
@@ -131,7 +129,7 @@ def test_acknowledgement_no_longer_counts_when_the_subscription_is_closed(bus: B
         (delivery,) = take(subscription, 1)
     assert not delivery.acknowledge()
     with bus.subscription() as subscription:
-        assert drained(subscription) == [1]
+        assert drained(bus, subscription) == [1]
 
 
 def test_iteration_ends_when_it_is_stopped(bus: Bus) -> None:
@@ -181,9 +179,9 @@ def test_undecodable_delivery_raises_until_it_is_passed_over_when_met(
         (position,) = positions
         assert position.offset == 1
         subscription.pass_over(position)
-        assert drained(subscription) == [2]
+        assert drained(bus, subscription) == [2]
     with bus.subscription() as subscription:
-        assert drained(subscription) == []
+        assert drained(bus, subscription) == []
 
 
 def test_truncated_body_raises_and_shows_no_value_when_met(bus: Bus) -> None:

@@ -10,7 +10,7 @@ import pytest
 from civicbus_schemas.contract import nested_record, without_null
 from civicbus_schemas.event import Event
 from civicbus_schemas.vietnam.events import EVENT_CLASSES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +48,7 @@ def values_of(entry: Mapping[str, Any], pins: set[str], prefix: str) -> Any:
 
 
 @pytest.mark.parametrize("cls", EVENT_CLASSES.values(), ids=lambda cls: cls.__name__)
+@settings(max_examples=30)  # of each of fifteen types
 @given(data=st.data())
 def test_an_event_is_the_same_when_it_returns_from_its_bytes(
     cls: type[Event], data: st.DataObject
