@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from civicbus_schemas import telemetry
 from civicbus_schemas.errors import Retryable
 from confluent_kafka import KafkaException
 from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
 from rich.table import Column, Table
 
 from civicbus_deploy.embedded import ground, lag
@@ -188,16 +189,23 @@ def show(found: Status) -> None:
             str(process.memory_mib),
         )
     console.print(processes)
-    if found.lags:
-        topic = Column("topic", overflow="fold")
-        lags = Table(topic, "group", "recipient", "messages", "seconds", title="behind")
-        for row in found.lags:
-            cells = (row.topic, row.group, row.recipient or "-", f"{row.messages:,}")
-            lags.add_row(*cells, f"{row.seconds:.1f}")
-        console.print(lags)
+    _show_lags(console, found.lags or ())
     console.print(f"memory {found.memory_mib:,} MiB")
     console.print(f"pages waiting for their seal: {_known(found.sealing_backlog)}")
     console.print(f"age of the checkpoint: {_known(found.checkpoint_age_s)} s")
+
+
+def _show_lags(console: Console, lags: Sequence[Lag]) -> None:
+    """Who is behind; those who are at the end are counted (`--json` has them all)."""
+    behind = [row for row in lags if row.messages]
+    if behind:
+        topic = Column("topic", overflow="fold")
+        table = Table(topic, "group", "recipient", "messages", "seconds", title="behind")
+        for row in behind:
+            cells = (row.topic, row.group, row.recipient or "-", f"{row.messages:,}")
+            table.add_row(*cells, f"{row.seconds:.1f}")
+        console.print(table)
+    console.print(f"readers at the end of their topic: {len(lags) - len(behind)} of {len(lags)}")
 
 
 def _known(value: float | None) -> str:
