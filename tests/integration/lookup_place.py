@@ -16,6 +16,7 @@ from civicbus_consumers.lookup.leases import LeaseHolders
 from civicbus_consumers.lookup.token import make_token
 from civicbus_consumers.population import database as population
 from civicbus_consumers.runtime.partitioning import partition_of
+from civicbus_consumers.runtime.process import EXIT_UNAVAILABLE
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas.codec import frame, unframe
@@ -76,8 +77,8 @@ class LookupPlace:
     def serve(self) -> Worker:
         """The process that serves, started if none does."""
         if self.worker is None or self.worker.process.poll() is not None:
-            worker = self.worker = Worker.start(self.bus, "lookup", (), {})
-            self.bus.wait(lambda: self._is_ready(worker), "look-ups to be ready")
+            self.worker = self._start()
+            self.bus.wait(self._is_ready, "look-ups to be ready")
         return self.worker
 
     def end(self) -> None:
@@ -85,8 +86,17 @@ class LookupPlace:
         if self.worker is not None and self.worker.process.poll() is None:
             assert self.worker.stop() == 0, self.worker.log.read_text()[-2000:]
 
-    def _is_ready(self, worker: Worker) -> bool:
-        assert worker.process.poll() is None, worker.log.read_text()[-2000:]
+    def _start(self) -> Worker:
+        return Worker.start(self.bus, "lookup", (), {})
+
+    def _is_ready(self) -> bool:
+        """As its supervisor: it is started again where something outside was silent."""
+        assert self.worker is not None
+        code = self.worker.process.poll()
+        if code == EXIT_UNAVAILABLE:
+            self.worker = self._start()
+        else:
+            assert code is None, self.worker.log.read_text()[-2000:]
         return self.bus.is_ready("lookup")
 
     @property

@@ -19,6 +19,7 @@ from civicbus_consumers.runtime.watchdog import Watchdog
 
 CALL_TIMEOUT_S = 30.0
 FENCING_TIMEOUT_S = 60.0
+_UNEXPLAINED = {KafkaError._STATE, KafkaError._FATAL}  # an earlier error, which is not told
 
 
 class Transactions:
@@ -97,7 +98,7 @@ class Transactions:
 
     def _ended(self, exception: KafkaException, doing: str) -> Fatal:
         error: KafkaError = exception.args[0]
-        if error.txn_requires_abort() or error.code() == KafkaError._STATE:
+        if error.txn_requires_abort() or error.code() in _UNEXPLAINED:
             try:
                 with self._watchdog.watching("aborting"):
                     self._producer.abort_transaction(CALL_TIMEOUT_S)
