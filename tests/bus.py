@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import httpx
 from civicbus_deploy.embedded import own
+from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.own import ENFORCEMENT
 from civicbus_deploy.provisioning import provision
 from civicbus_producers.publisher import Publisher
@@ -86,10 +86,7 @@ class Bus:
 
     def is_ready(self, name: str) -> bool:
         """Whether an own process says that it does its work."""
-        try:
-            return httpx.get(self.specs[name].ready_url or "", timeout=2).is_success
-        except httpx.TransportError:
-            return False
+        return succeeds(self.specs[name].ready_url)
 
     def settle(self, *topics: str) -> None:
         """Let enforcement work on all of these source topics, and end in order."""

@@ -186,3 +186,20 @@ def test_unpacked_tree_is_refused_when_it_is_not_the_committed_one(
     with pytest.raises(ChecksumMismatch, match="unpacked from"):
         artifacts.unpacked(replace(artifact, tree_sha256="0" * 64), path, into=tmp_path / "place")
     assert list((tmp_path / "place").iterdir()) == []
+
+
+def test_both_get_the_tree_when_two_unpack_it_at_once(
+    archive: tuple[Artifact, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact, path = archive
+    extract = artifacts._extract
+
+    def overtaken(archive: Path, into: Path) -> None:
+        monkeypatch.setattr(artifacts, "_extract", extract)
+        artifacts.unpacked(artifact, path, into=tmp_path / "place")
+        extract(archive, into)
+
+    monkeypatch.setattr(artifacts, "_extract", overtaken)
+    tree = artifacts.unpacked(artifact, path, into=tmp_path / "place")
+    assert artifacts.tree_sha256_of(tree) == artifact.tree_sha256
+    assert list((tmp_path / "place").iterdir()) == [tree]

@@ -178,10 +178,19 @@ def unpacked(artifact: Artifact, archive: Path, *, into: Path) -> Path:
                 next_step="nothing was kept; check the disk, then try again",
             )
         aside.chmod(0o755)
-        aside.replace(target)
+        _put(aside, target, artifact)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return target
+
+
+def _put(aside: Path, target: Path, artifact: Artifact) -> None:
+    """Move a verified tree to its place, unless another start has put the same there meanwhile."""
+    try:
+        aside.replace(target)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY or tree_sha256_of(target) != artifact.tree_sha256:
+            raise
 
 
 def _extract(archive: Path, into: Path) -> None:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from rich.console import Console
 
 from civicbus_deploy.embedded import failures, ground, locks, own, servers
 from civicbus_deploy.embedded.artifacts import Say
+from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.failures import DiskFull, ServerFailed, ServerNotReady
 from civicbus_deploy.embedded.machine import check_platform, free_bytes
 from civicbus_deploy.embedded.ports import check_free
@@ -165,7 +165,7 @@ def _await_processes(folder: StateFolder, specs: tuple[ProcessSpec, ...]) -> Non
     """Wait until every own process says that it is ready."""
     deadline = time.monotonic() + PROCESSES_TIMEOUT_S
     waiting = list(specs)
-    while waiting := [spec for spec in waiting if not answers(spec.ready_url)]:
+    while waiting := [spec for spec in waiting if not succeeds(spec.ready_url)]:
         now = supervision(folder)
         for spec in waiting:
             report = now.processes.get(spec.name, {}) if now else {}
@@ -177,14 +177,6 @@ def _await_processes(folder: StateFolder, specs: tuple[ProcessSpec, ...]) -> Non
                     next_step=f"read {spec.log}",
                 )
         _sleep_until(deadline, what=", ".join(spec.name for spec in waiting))
-
-
-def answers(url: str | None) -> bool:
-    """Whether a GET there succeeds now."""
-    try:
-        return url is not None and httpx.get(url, timeout=2).is_success
-    except httpx.TransportError:
-        return False
 
 
 def _sleep_until(deadline: float, *, what: str) -> None:

@@ -44,7 +44,7 @@ _SETTINGS = {
 
 
 def place(folder: StateFolder) -> Path:
-    """Where binaries and data lie: in H, or below /var/lib/civicbus where H cannot be reached.
+    """Where the data lie: in H, or below /var/lib/civicbus where H cannot be reached.
 
     Only root meets the second case: PostgreSQL runs as another user, who cannot enter a home. What
     was chosen once stays, and is found by the folder's id: a folder may be moved or set aside.
@@ -73,12 +73,15 @@ class Postgres:
         self._port = ground.ports["postgres"]
 
     def prepare(self) -> ProcessSpec:
-        """Unpack and verify the binaries, make the cluster once, and say how to start it."""
+        """Unpack and verify the binaries, make the cluster once, and say how to start it.
+
+        The binaries lie in the cache, or where another user than root can reach them.
+        """
         self._place.mkdir(parents=True, exist_ok=True)
         self._place.chmod(0o711 if self._user else 0o700)
         (artifact,) = artifacts.committed(self.name)
         (archive,) = self._ground.parts[self.name]
-        binaries = artifacts.unpacked(artifact, archive, into=self._place) / "bin"
+        binaries = artifacts.unpacked(artifact, archive, into=self._parts(archive)) / "bin"
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
         self._forget_dead_postmaster()
@@ -93,6 +96,15 @@ class Postgres:
             gid=self._user.gid if self._user else None,
             stop_signal=signal.SIGINT,  # fast shutdown: clients are cut off, nothing is lost
         )
+
+    def _parts(self, archive: Path) -> Path:
+        if self._user is None:
+            return archive.parent
+        parts = ELSEWHERE / "parts"
+        parts.mkdir(parents=True, exist_ok=True)
+        for folder in (ELSEWHERE, parts):
+            folder.chmod(0o755)
+        return parts
 
     def _initialise(self, binaries: Path) -> None:
         """Make the cluster; a half-made one, left by a crash, is removed first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from civicbus_deploy.embedded import artifacts, java, secrets
+from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.failures import ServerFailed
 from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.processes import ProcessSpec
@@ -71,10 +72,7 @@ class Registry:
 
     def is_ready(self) -> bool:
         """Whether it lists its subjects."""
-        try:
-            return httpx.get(f"{self._url}/subjects", timeout=2).is_success
-        except httpx.TransportError:
-            return False
+        return succeeds(f"{self._url}/subjects")
 
     def settle(self) -> None:
         """Refuse incompatible schemas everywhere, unless provisioning says otherwise by subject."""

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import httpx
 import psutil  # type: ignore[import-untyped]
 from civicbus_schemas import telemetry
 from civicbus_schemas.errors import Retryable
@@ -18,9 +17,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from civicbus_deploy.embedded import ground, lag
+from civicbus_deploy.embedded.asking import get, succeeds
 from civicbus_deploy.embedded.failures import NoStack
 from civicbus_deploy.embedded.lag import Lag
-from civicbus_deploy.embedded.lifecycle import Supervision, answers, supervision
+from civicbus_deploy.embedded.lifecycle import Supervision, supervision
 from civicbus_deploy.embedded.own import specs_of
 from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.screen import paper
@@ -121,7 +121,7 @@ def process_states(folder: StateFolder) -> tuple[ProcessState, ...]:
     urls = {spec.name: spec.ready_url for spec in specs_of(read_json(folder.plan_file))}
 
     def is_ready(name: str) -> bool:
-        return known[name].is_ready() if name in known else answers(urls.get(name))
+        return known[name].is_ready() if name in known else succeeds(urls.get(name))
 
     with ThreadPoolExecutor(max(1, len(reports))) as pool:
         ready = list(pool.map(is_ready, reports))
@@ -159,11 +159,10 @@ def _memory_mib(pid: int | None) -> int:
 def _sealing_gauges(folder: StateFolder) -> dict[str, float]:
     """What the sealing process says of itself; nothing while it does not answer."""
     port = ground.known_ports(folder)["sealing_health"]
-    try:
-        text = httpx.get(f"http://{HOST}:{port}/metrics", timeout=2).text
-    except httpx.TransportError:
+    answer = get(f"http://{HOST}:{port}/metrics")
+    if answer is None:
         return {}
-    families = text_string_to_metric_families(text)
+    families = text_string_to_metric_families(answer.text)
     return {sample.name: sample.value for family in families for sample in family.samples}
 
 

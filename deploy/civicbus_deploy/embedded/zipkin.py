@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import sys
 
-import httpx
-
 from civicbus_deploy.embedded import java
+from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.processes import ProcessSpec
 from civicbus_deploy.embedded.server import Ground
 
 _MAX_SPANS = 50_000
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).is_success
-    except httpx.TransportError:
-        return False
 
 
 class Zipkin:
@@ -58,7 +50,7 @@ class Zipkin:
 
     def is_ready(self) -> bool:
         """Whether it says that it is healthy."""
-        return _answers(f"http://{HOST}:{self._port}/health")
+        return succeeds(f"http://{HOST}:{self._port}/health")
 
     def settle(self) -> None:
         """Nothing."""
@@ -89,7 +81,7 @@ class OtlpBridge:
 
     def is_ready(self) -> bool:
         """Whether it listens."""
-        return _answers(f"http://{HOST}:{self._ground.ports['otlp']}/livez")
+        return succeeds(f"http://{HOST}:{self._ground.ports['otlp']}/livez")
 
     def settle(self) -> None:
         """Nothing."""
