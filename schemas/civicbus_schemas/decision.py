@@ -35,10 +35,14 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deny:
-    """Nothing may be released under this agreement, for this reason. Final."""
+    """Nothing may be released under this agreement, for this reason. Final.
+
+    `rule` names the national rule that forbade it, where one did.
+    """
 
     agreement: AgreementRef
     reason: Reason
+    rule: str | None = None
     consent: Consent | None = None
 
 

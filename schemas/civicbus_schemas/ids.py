@@ -49,7 +49,12 @@ def dotted_id(text: str, *, what: str) -> str:
 
 def family_id(text: str) -> str:
     """The name of a family of event types, such as `civil-status`."""
-    return _matched(_NAME, text, what="family", expected="lower-case words joined by '-'")
+    return word_id(text, what="family")
+
+
+def word_id(text: str, *, what: str) -> str:
+    """A name of one word, such as the group of purposes `one-stop`."""
+    return _matched(_NAME, text, what=what, expected="lower-case words joined by '-'")
 
 
 def event_type(text: str) -> EventType:

@@ -1,4 +1,4 @@
-"""The policy set: agreements, vocabularies and contracts as one object with one hash.
+"""The policy set: agreements, rules, vocabularies and contracts as one object with one hash.
 
 The set travels as RFC 8785 JSON in one message on `state.policy.v1`; the SHA-256 of those bytes
 is the policy version that every record carries. A set is accepted whole or refused whole.
@@ -38,12 +38,15 @@ __all__ = ["Agency", "Basis", "PolicySet", "Purpose", "check_policy_set", "parse
 
 T = TypeVar("T")
 
-_KEYS = {"nation", "agencies", "purposes", "bases", "agreements", "contracts"}
+_KEYS = {"nation", "agencies", "purposes", "bases", "agreements", "rules", "contracts"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySet:
-    """All that decides who may see what."""
+    """All that decides who may see what.
+
+    `rules` holds national rules in Cedar by file name; whoever compiles the set reads them.
+    """
 
     version: PolicyVersion
     nation: str
@@ -51,6 +54,7 @@ class PolicySet:
     purposes: Mapping[str, Purpose]
     bases: Mapping[str, Basis]
     agreements: tuple[Agreement, ...]
+    rules: Mapping[str, str]
     contracts: Mapping[EventType, Contract]
 
     def source_topics(self) -> tuple[SourceTopic, ...]:
@@ -88,6 +92,7 @@ def parse_policy_set(data: bytes) -> PolicySet:
         purposes=_each(document, "purposes", parse_purpose),
         bases=_each(document, "bases", parse_basis),
         agreements=tuple(map(_agreement, entries(document["agreements"], where="agreements"))),
+        rules=_each(document, "rules", lambda name, body: text(body, where=f"rules {name!a}")),
         contracts=_each(document, "contracts", _contract),
     )
     check_policy_set(policy)

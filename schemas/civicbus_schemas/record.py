@@ -90,6 +90,7 @@ RECORD = AvroType(
         consent=nullable("string"),
         decision="string",
         reason=nullable("string"),
+        rule=nullable("string"),
         policy=nullable("Hash"),
         obligations=TEXTS,
         rows="long",
@@ -178,6 +179,7 @@ class Record:
     basis: str | None = None
     consent: str | None = None
     reason: Reason | None = None
+    rule: str | None = None
     policy: PolicyVersion | None = None
     obligations: tuple[str, ...] = ()
     rows: int = 0
@@ -246,6 +248,7 @@ def _body(record: Record) -> bytes:
             maybe_text(r.consent),
             word(r.decision),
             maybe_word(r.reason),
+            maybe_word(r.rule),
             maybe_hexed(r.policy, 32),
             words(r.obligations),
             whole(r.rows),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from civicbus_schemas.errors import InvalidAgreement
-from civicbus_schemas.ids import AgencyId, agency_id, dotted_id
+from civicbus_schemas.ids import AgencyId, agency_id, dotted_id, word_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +33,30 @@ class Agency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """What data may be used for, the function or duty behind it, and the bases it may rest on."""
+    """What data may be used for, the function or duty behind it, and the bases it may rest on.
+
+    `groups` are what national rules call it by, such as all one-stop procedures.
+    """
 
     id: str
     titles: Title
     function: str
     bases: tuple[str, ...]
+    groups: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """A legal ground: its article, whether it is consent, and which kinds of agencies it serves."""
+    """A legal ground: its article, whether it is consent, and which kinds of agencies it serves.
+
+    `sensitive` says whether sensitive data may rest on it.
+    """
 
     id: str
     titles: Title
     article: str
     needs_consent: bool
+    sensitive: bool
     recipient_kinds: tuple[str, ...]
 
 
@@ -68,26 +76,32 @@ def parse_agency(name: str, body: Any) -> Agency:
 def parse_purpose(name: str, body: Any) -> Purpose:
     """The purpose of that id; raises `InvalidAgreement` or `InvalidIdentifier`."""
     where = f"purpose {name!a}"
-    exactly(body, {"titles", "function", "bases"}, where=where)
+    exactly(body, {"titles", "function", "bases", "groups"}, where=where)
     return Purpose(
         id=dotted_id(name, what="purpose"),
         titles=_title(body["titles"], where=where),
         function=text(body["function"], where=where),
         bases=_texts(body["bases"], where=where),
+        groups=tuple(
+            word_id(name, what="group of purposes") for name in _texts(body["groups"], where=where)
+        ),
     )
 
 
 def parse_basis(name: str, body: Any) -> Basis:
     """The legal basis of that id; raises `InvalidAgreement` or `InvalidIdentifier`."""
     where = f"legal basis {name!a}"
-    exactly(body, {"titles", "article", "needs_consent", "recipient_kinds"}, where=where)
-    if not isinstance(body["needs_consent"], bool):
-        raise InvalidAgreement(f"{where}: needs_consent", expected="true or false")
+    keys = {"titles", "article", "needs_consent", "sensitive", "recipient_kinds"}
+    exactly(body, keys, where=where)
+    for key in ("needs_consent", "sensitive"):
+        if not isinstance(body[key], bool):
+            raise InvalidAgreement(f"{where}: {key}", expected="true or false")
     return Basis(
         id=dotted_id(name, what="legal basis"),
         titles=_title(body["titles"], where=where),
         article=text(body["article"], where=where),
         needs_consent=body["needs_consent"],
+        sensitive=body["sensitive"],
         recipient_kinds=_texts(body["recipient_kinds"], where=where),
     )
 

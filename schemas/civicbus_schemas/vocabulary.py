@@ -57,6 +57,7 @@ class Reason(StrEnum):
     NO_AGREEMENT = "no-agreement"
     NOT_YET_IN_FORCE = "agreement-not-yet-in-force"
     EXPIRED = "agreement-expired"
+    FORBIDDEN_BY_RULE = "forbidden-by-rule"
     CONDITION_NOT_MET = "condition-not-met"
     NO_CONSENT = "no-consent"
     CONSENT_WITHDRAWN = "consent-withdrawn"

@@ -55,7 +55,7 @@ def birth() -> Document:
         "name": "BirthChild",
         "fields": [
             leaf("pin"),
-            leaf("date_of_birth", dict(DATE)),
+            leaf("date_of_birth", dict(DATE), category="pd:BirthDate"),
             leaf("full_name"),
             leaf("ethnicity", ["null", "string"], default=None, sensitivity="sensitive"),
         ],
@@ -132,6 +132,13 @@ def birth_datum() -> Document:
     }
 
 
+RULES = """
+@id("minors-for-named-purposes-only") @legalbasis("Law 2")
+forbid (principal, action, resource) when { context.minor }
+unless { context.purpose in Purpose::"minors" };
+"""
+
+
 def agreement() -> Document:
     """An agreement on `birth` that rests on law."""
     return {
@@ -183,7 +190,7 @@ def policy() -> Document:
         "nation": "testland",
         "agencies": agencies,
         "purposes": {
-            "insurance.enrol": _purpose(["law.state"]),
+            "insurance.enrol": _purpose(["law.state"], groups=["minors"]),
             "credit.check": _purpose(["consent.person"]),
         },
         "bases": {
@@ -191,6 +198,7 @@ def policy() -> Document:
             "consent.person": _basis(needs_consent=True, kinds=["state", "bank"]),
         },
         "agreements": [agreement(), consented()],
+        "rules": {"persons": RULES},
         "contracts": {BIRTH: birth(), PERSON: person()},
     }
 
@@ -269,8 +277,8 @@ def _agency(kind: str, *, publishes: Sequence[str] = (), receives: Sequence[str]
     }
 
 
-def _purpose(bases: list[str]) -> Document:
-    return {"titles": _title(), "function": "Law 1", "bases": bases}
+def _purpose(bases: list[str], *, groups: Sequence[str] = ()) -> Document:
+    return {"titles": _title(), "function": "Law 1", "bases": bases, "groups": list(groups)}
 
 
 def _basis(*, needs_consent: bool, kinds: list[str]) -> Document:
@@ -278,6 +286,7 @@ def _basis(*, needs_consent: bool, kinds: list[str]) -> Document:
         "titles": _title(),
         "article": "Law 1 Art 1",
         "needs_consent": needs_consent,
+        "sensitive": True,
         "recipient_kinds": kinds,
     }
 

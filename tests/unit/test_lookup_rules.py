@@ -244,3 +244,23 @@ def test_identity_needs_all_of_it_when_a_person_is_compared() -> None:
     assert not identifies(request, None)
     assert not identifies(request, samples.person(date_of_birth=None))
     assert not identifies(request, samples.person(date_of_birth=samples.BORN + timedelta(days=1)))
+
+
+def test_lookup_about_a_minor_is_refused_by_the_rule_when_all_else_would_grant_it() -> None:
+    born = date(2012, 5, 6)
+    minor = samples.person(date_of_birth=born)
+    claims = verifying() | {"date_of_birth": born.isoformat()}
+    consent = samples.consent("full_name")
+    verdict = _judged(claims, recipient=BANK, consents=(consent,), person=minor)
+    assert isinstance(verdict, Refusal)
+    assert (verdict.reason, verdict.rule) == (
+        Reason.FORBIDDEN_BY_RULE,
+        "minors-for-named-purposes-only",
+    )
+    assert isinstance(_judged(asked(date_of_birth=born.isoformat()), person=minor), Grant)
+
+
+def test_nobody_learns_of_a_minor_who_does_not_know_their_day_of_birth() -> None:
+    minor, consent = samples.person(date_of_birth=date(2012, 5, 6)), samples.consent("full_name")
+    verdict = _judged(verifying(), recipient=BANK, consents=(consent,), person=minor)
+    assert _reason(verdict) is Reason.IDENTITY_MISMATCH

@@ -1,12 +1,12 @@
 """The decision: who may have this event, judged from facts, plan, consents and one time.
 
-Rules are checked in a fixed order, so that a denial always names the first rule that refused:
-validity, conditions, consent.
+Checked in a fixed order, so that a denial always names the first that refused: validity, national
+rules, conditions, consent.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from civicbus_schemas.agreement import AgeUnder, Condition, local_day
 from civicbus_schemas.consent import Consent, SubjectConsents
@@ -16,6 +16,9 @@ from civicbus_schemas.vocabulary import ConsentRule, Reason
 
 from civicbus_consumers.access.plan import Plan, PlannedRelease
 
+MAJORITY_YEARS = 18
+"""Who is younger is a minor (Vietnam: Civil Code 91/2015, Article 21)."""
+
 
 def decide(
     facts: Facts, plan: Plan, consents: SubjectConsents, at: datetime
@@ -24,19 +27,28 @@ def decide(
     planned = plan.find(facts.provider, facts.event_type)
     if planned is None:
         return ()
-    return tuple(judge(release, facts, consents, at=at) for release in planned.releases)
+    minor = is_minor(facts, planned.born, at)
+    return tuple(judge(r, facts, consents, minor=minor, at=at) for r in planned.releases)
 
 
 def judge(
-    planned: PlannedRelease, facts: Facts, consents: SubjectConsents, *, at: datetime
+    planned: PlannedRelease,
+    facts: Facts,
+    consents: SubjectConsents,
+    *,
+    minor: bool | None,
+    at: datetime,
 ) -> Decision:
-    """The decision under one agreement."""
+    """The decision under one agreement about a person who is a minor, or not, or of unknown age."""
     agreement = planned.agreement
     if not agreement.in_force(at):
         early = local_day(at) < agreement.valid_from
         return Deny(
             agreement=agreement.ref, reason=Reason.NOT_YET_IN_FORCE if early else Reason.EXPIRED
         )
+    rule = planned.bans.about(minor=minor)
+    if rule is not None:
+        return Deny(agreement=agreement.ref, reason=Reason.FORBIDDEN_BY_RULE, rule=rule)
     if not all(holds(condition, facts, at) for condition in planned.release.only_if):
         return Deny(agreement=agreement.ref, reason=Reason.CONDITION_NOT_MET)
     if agreement.consent is ConsentRule.NOT_REQUIRED:
@@ -53,19 +65,28 @@ def judge(
     return Permit(agreement=agreement.ref, consent=consent)
 
 
+def is_minor(facts: Facts, born: str | None, at: datetime) -> bool | None:
+    """Whether the person is a minor on that day; None where their age is not known."""
+    values = facts.values.get(born, ()) if born is not None else ()
+    ages = [age_on(day, local_day(at)) for day in values if day is not None]
+    if not ages or min(ages) < 0:
+        return None
+    return min(ages) < MAJORITY_YEARS
+
+
 def holds(condition: Condition, facts: Facts, at: datetime) -> bool:
     """Whether a condition holds; a value that is absent fails it (deny by default)."""
     match condition:
         case AgeUnder(path=path, years=years):
-            today = local_day(at)
             values = facts.values[path]
             return bool(values) and all(
-                born is not None
-                and born <= today
-                and today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-                < years
-                for born in values
+                born is not None and 0 <= age_on(born, local_day(at)) < years for born in values
             )
+
+
+def age_on(born: date, today: date) -> int:
+    """Full years; below 0 before the day of birth."""
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
 def covering_consent(

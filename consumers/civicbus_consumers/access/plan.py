@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,30 +13,38 @@ from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.topics import delivery_topic
 
 from civicbus_consumers.access.project import Cut, compile_cut
+from civicbus_consumers.access.rules import RELEASE, Authority, Bans
+
+BIRTH_DATE = "pd:BirthDate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRelease:
     """One agreement's release of one event type, ready to be decided and cut.
 
-    `people` lists, per subject whose data it concerns, which of the released fields are about
-    them; the key's subject always stands first, with no fields where none is about it. `needed` is
-    what a consent must name.
+    `bans` is what the national rules say of it. `people` lists, per subject whose data it concerns,
+    which of the released fields are about them; the key's subject always stands first, with no
+    fields where none is about it. `needed` is what a consent must name.
     """
 
     agreement: Agreement
     release: Release
     cut: Cut
     topic: str
+    bans: Bans
     people: tuple[tuple[str, tuple[str, ...]], ...]
     needed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedType:
-    """One event type of one provider: its contract, releases, and the paths conditions read."""
+    """One event type of one provider: its contract, releases, and the paths decisions read.
+
+    `born` is the path of the key subject's date of birth, None where the event does not tell it.
+    """
 
     contract: Contract
+    born: str | None
     releases: tuple[PlannedRelease, ...]
     decision_paths: tuple[str, ...]
 
@@ -54,46 +62,75 @@ class Plan:
 
 
 def compile_plan(policy: PolicySet, *, pairwise_key_of: Callable[[AgencyId], bytes]) -> Plan:
-    """The plan of a policy set; `pairwise_key_of` gives each recipient's key."""
+    """The plan of a policy set; `pairwise_key_of` gives each recipient's key.
+
+    Raises `InvalidAgreement` where a national rule forbids what an agreement names.
+    """
+    authority = Authority(policy)
     types = {}
     for source in policy.source_topics():
         for contract in policy.contracts.values():
             if contract.family == source.family and not contract.is_view:
                 key = source.agency, contract.event_type
                 types[key] = _planned_type(
-                    policy, contract, provider=source.agency, pairwise_key_of=pairwise_key_of
+                    [
+                        _planned_release(
+                            agreement, contract, authority, pairwise_key_of(agreement.recipient)
+                        )
+                        for agreement in policy.agreements
+                        if agreement.provider == source.agency
+                        and contract.event_type in agreement.releases
+                    ],
+                    contract,
                 )
     return Plan(policy=policy.version, types=MappingProxyType(types))
 
 
-def _planned_type(
-    policy: PolicySet,
-    contract: Contract,
-    *,
-    provider: AgencyId,
-    pairwise_key_of: Callable[[AgencyId], bytes],
-) -> PlannedType:
-    releases = tuple(
-        _planned_release(agreement, contract, pairwise_key_of(agreement.recipient))
-        for agreement in policy.agreements
-        if agreement.provider == provider and contract.event_type in agreement.releases
+def _planned_type(releases: Sequence[PlannedRelease], contract: Contract) -> PlannedType:
+    born = _birth_path(contract)
+    paths = {condition.path for planned in releases for condition in planned.release.only_if}
+    if born is not None and any(planned.bans.depends_on_age for planned in releases):
+        paths.add(born)
+    return PlannedType(
+        contract=contract,
+        born=born,
+        releases=tuple(releases),
+        decision_paths=tuple(sorted(paths)),
     )
-    paths = {c.path for planned in releases for c in planned.release.only_if}
-    return PlannedType(contract=contract, releases=releases, decision_paths=tuple(sorted(paths)))
+
+
+def _birth_path(contract: Contract) -> str | None:
+    """Where the key's subject's date of birth stands."""
+    key = contract.key_subject.name
+    found = [
+        leaf.path
+        for leaf in contract.fields.values()
+        if (leaf.subject, leaf.category) == (key, BIRTH_DATE)
+    ]
+    return found[0] if found else None
 
 
 def _planned_release(
-    agreement: Agreement, contract: Contract, pairwise_key: bytes
+    agreement: Agreement, contract: Contract, authority: Authority, pairwise_key: bytes
 ) -> PlannedRelease:
     release = agreement.releases[contract.event_type]
+    bans = authority.bans(agreement, RELEASE, contract.event_type, release.paths)
     return PlannedRelease(
         agreement=agreement,
         release=release,
         cut=compile_cut(contract, release, agreement=agreement.ref, pairwise_key=pairwise_key),
         topic=delivery_topic(agreement.recipient, contract.family),
+        bans=Bans(
+            grown=_first(ban.grown for ban in bans.values()),
+            minor=_first(ban.minor for ban in bans.values()),
+        ),
         people=people_of(contract, release.paths),
         needed=frozenset(f"{contract.event_type}:{path}" for path in release.paths),
     )
+
+
+def _first(rules: Iterable[str | None]) -> str | None:
+    return next((rule for rule in rules if rule is not None), None)
 
 
 def people_of(

@@ -242,6 +242,11 @@ _TEXTS: Mapping[Code | Reason, tuple[HTTPStatus, str, str]] = {
         "Có trường không thuộc thỏa thuận: Bỏ các trường nêu trong «fields».",
         "A field is not in the agreement: Leave out what `fields` names.",
     ),
+    Reason.FORBIDDEN_BY_RULE: (
+        HTTPStatus.FORBIDDEN,
+        "Quy định quốc gia không cho phép: Mục đích này không được dùng dữ liệu ấy về người này.",
+        "A national rule forbids it: This purpose may not have what was asked about this person.",
+    ),
     Reason.NO_CONSENT: (
         HTTPStatus.FORBIDDEN,
         "Công dân chưa đồng ý",

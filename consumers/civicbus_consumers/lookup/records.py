@@ -100,6 +100,7 @@ def record_verdict(
         consent=str(verdict.consent) if verdict.consent else None,
         decision=Outcome.DENY if refusal else Outcome.PERMIT,
         reason=refusal.reason if refusal else None,
+        rule=refusal.rule if refusal else None,
         policy=ground.policy,
         rows=0 if result is None else 1,
         size_bytes=0 if result is None else len(result),

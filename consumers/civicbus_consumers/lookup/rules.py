@@ -7,10 +7,13 @@ Rules are judged in this order, and a refusal names the first that refused:
 3. fields     it names every field asked for, in this mode; all or nothing
 4. consent    where the agreement needs one, it covers every field (I3)
 5. person     the PIN is known, and full name and date of birth are that person's
+6. rules      no national rule forbids a field about a person of this age
 
 Consent comes before the person: whoever lacks it must not learn from the kind of refusal whether a
-name, a date and a number belong together, or whether the number exists. For the same reason an
-unknown number and another's name are told apart in the record only, and take equally long.
+name, a date and a number belong together, or whether the number exists. Rules come last, since they
+may tell a minor from others; what they forbid about everybody is refused with the policy set. For
+the same reason as consent an unknown number and another's name are told apart in the record only,
+and take equally long.
 """
 
 from __future__ import annotations
@@ -27,11 +30,12 @@ from typing import Any, Protocol
 from civicbus_schemas.agreement import Agreement, local_day
 from civicbus_schemas.consent import Consent, SubjectConsents
 from civicbus_schemas.contract import Contract
-from civicbus_schemas.ids import AgencyId, EventType, Pin, PolicyVersion
+from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, Pin, PolicyVersion
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.vocabulary import ConsentRule, Reason
 
-from civicbus_consumers.access.decide import covering_consent
+from civicbus_consumers.access.decide import MAJORITY_YEARS, age_on, covering_consent
+from civicbus_consumers.access.rules import READ, VERIFY, Authority, Bans
 from civicbus_consumers.lookup.request import LookupRequest, Mode
 
 VIEW = EventType("population.Person")
@@ -48,6 +52,7 @@ REFUSALS = (
     Reason.CONSENT_EXPIRED,
     Reason.SUBJECT_NOT_FOUND,
     Reason.IDENTITY_MISMATCH,
+    Reason.FORBIDDEN_BY_RULE,
 )
 """Every reason of a refusal; of two agreements the one whose reason comes later came further."""
 
@@ -68,6 +73,7 @@ class ReadPlan:
     policy: PolicyVersion
     contract: Contract | None
     agreements: Mapping[tuple[AgencyId, str], tuple[Agreement, ...]]
+    bans: Mapping[tuple[AgreementRef, Mode], Mapping[str, Bans]]
     recipients: frozenset[AgencyId]
 
     def known_fields(self, paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -85,9 +91,13 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """The look-up is not answered. `fields` are fields of the view that no agreement names."""
+    """The look-up is not answered.
+
+    `fields` are fields of the view that no agreement names, `rule` is the rule that forbade it.
+    """
 
     reason: Reason
+    rule: str | None = None
     agreement: Agreement | None = None
     consent: Consent | None = None
     fields: tuple[str, ...] = field(default=())
@@ -97,7 +107,11 @@ Verdict = Grant | Refusal
 
 
 def compile_reads(policy: PolicySet) -> ReadPlan:
-    """The plan of a policy set: per recipient and purpose its agreements, newest version first."""
+    """The plan of a policy set: per recipient and purpose its agreements, newest version first.
+
+    Raises `InvalidAgreement` where a national rule forbids what an agreement names.
+    """
+    authority = Authority(policy)
     named: dict[tuple[AgencyId, str], list[Agreement]] = {}
     for agreement in sorted(policy.agreements, key=lambda a: (a.ref.id, -a.ref.version)):
         if VIEW in agreement.reads:
@@ -106,8 +120,20 @@ def compile_reads(policy: PolicySet) -> ReadPlan:
         policy=policy.version,
         contract=policy.contracts.get(VIEW),
         agreements=MappingProxyType({key: tuple(found) for key, found in named.items()}),
+        bans=MappingProxyType(dict(_bans(policy, authority))),
         recipients=frozenset(recipient for recipient, _ in named),
     )
+
+
+def _bans(
+    policy: PolicySet, authority: Authority
+) -> Iterator[tuple[tuple[AgreementRef, Mode], Mapping[str, Bans]]]:
+    for agreement in policy.agreements:
+        reads = agreement.reads.get(VIEW)
+        if reads is not None:
+            ref = agreement.ref
+            yield (ref, Mode.READ), authority.bans(agreement, READ, VIEW, sorted(reads.read))
+            yield (ref, Mode.VERIFY), authority.bans(agreement, VERIFY, VIEW, sorted(reads.verify))
 
 
 def judge(
@@ -138,7 +164,7 @@ def judge(
     if person is None or not same:  # 5
         reason = Reason.SUBJECT_NOT_FOUND if person is None else Reason.IDENTITY_MISMATCH
         return Refusal(reason=reason, agreement=grant.agreement, consent=grant.consent)
-    return grant
+    return _under_rules(grant, request, plan, person=person, at=at)  # 6
 
 
 def _under(
@@ -174,6 +200,23 @@ def _under(
     if refusal is not None:
         return Refusal(reason=refusal, agreement=agreement, consent=consent)
     return Grant(agreement=agreement, consent=consent)
+
+
+def _under_rules(
+    grant: Grant, request: LookupRequest, plan: ReadPlan, *, person: Person, at: datetime
+) -> Verdict:
+    bans = plan.bans[grant.agreement.ref, request.mode]
+    age = age_on(person.values["date_of_birth"], local_day(at))
+    for path in request.fields:
+        rule = bans[path].about(minor=age < MAJORITY_YEARS)
+        if rule is not None:
+            return Refusal(
+                reason=Reason.FORBIDDEN_BY_RULE,
+                rule=rule,
+                agreement=grant.agreement,
+                consent=grant.consent,
+            )
+    return grant
 
 
 def identifies(request: LookupRequest, person: Person | None) -> bool:

@@ -43,8 +43,8 @@ def record_decision(
     """The record of one decision about one person; `delivered` is the delivery's Avro body."""
     match decision:
         case Permit():
-            outcome, reason = Outcome.PERMIT, None
-        case Deny(reason=reason):
+            outcome, reason, rule = Outcome.PERMIT, None, None
+        case Deny(reason=reason, rule=rule):
             outcome = Outcome.DENY
         case _:
             assert_never(decision)
@@ -66,6 +66,7 @@ def record_decision(
         consent=str(decision.consent) if decision.consent else None,
         decision=outcome,
         reason=reason,
+        rule=rule,
         policy=ground.policy,
         rows=0 if delivered is None else 1,
         size_bytes=0 if delivered is None else len(delivered),

@@ -74,6 +74,12 @@ def read_yaml(path: Path, *, root: Path) -> Document:
     return Document(file=file, text=text, content=content, lines=lines)
 
 
+def read_text(path: Path, *, root: Path) -> Document:
+    """The text in `path` as it stands; raises `InvalidNation`."""
+    file, text = _read(path, root)
+    return Document(file=file, text=text, content=text, lines={})
+
+
 def read_json(path: Path, *, root: Path) -> Document:
     """The JSON document in `path`; raises `InvalidNation`."""
     file, text = _read(path, root)

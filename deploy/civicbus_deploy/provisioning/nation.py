@@ -1,6 +1,7 @@
 """A nation's folder becomes one policy set, whole or not at all.
 
-    agencies.yaml  purposes.yaml  contracts/<family>/<Name>.avsc  agreements/<id>.yaml
+    agencies.yaml  purposes.yaml  rules/<name>.cedar
+    contracts/<family>/<Name>.avsc  agreements/<id>.yaml
 
 What the set means is checked by `civicbus_schemas.policy`; here stand the files: their shapes,
 their names, and where in them an error lies.
@@ -23,7 +24,13 @@ from civicbus_schemas.errors import Refused
 from civicbus_schemas.nation import DEFAULT_NATION
 from civicbus_schemas.policy import PolicySet, parse_policy_set
 
-from civicbus_deploy.provisioning.documents import Document, InvalidNation, read_json, read_yaml
+from civicbus_deploy.provisioning.documents import (
+    Document,
+    InvalidNation,
+    read_json,
+    read_text,
+    read_yaml,
+)
 from civicbus_deploy.provisioning.review import review
 from civicbus_deploy.provisioning.vocabularies import Agencies, Purposes, shaped
 
@@ -67,7 +74,9 @@ def load_nation(chosen: Path | str | None = None) -> Nation:
     purposes = read_yaml(root / "purposes.yaml", root=root)
     contracts = dict(_contracts(root))
     agreements = dict(_agreements(root))
+    rules = {path.stem: read_text(path, root=root) for path in sorted(root.glob("rules/*.cedar"))}
     named = {"agencies.yaml": agencies, "purposes.yaml": purposes} | contracts | agreements
+    named |= {document.file: document for document in rules.values()}
     data = rfc8785.dumps(
         {
             "nation": root.name,
@@ -75,6 +84,7 @@ def load_nation(chosen: Path | str | None = None) -> Nation:
             **shaped(purposes, Purposes),
             "contracts": {name: document.content for name, document in contracts.items()},
             "agreements": [_plain(document.content) for document in agreements.values()],
+            "rules": {name: document.text for name, document in rules.items()},
         }
     )
     with _placed(named):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from civicbus_consumers.access.plan import compile_plan
+from civicbus_consumers.lookup.rules import compile_reads
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.policy import PolicySet
@@ -12,7 +14,9 @@ _CATEGORY = re.compile(r"pd:[A-Z][A-Za-z]+")
 
 
 def review(policy: PolicySet) -> None:
-    """Raise `InvalidAgreement` for the first objection."""
+    """Raise `InvalidAgreement` for the first objection, as the bus itself would."""
+    compile_plan(policy, pairwise_key_of=lambda _: b"")
+    compile_reads(policy)
     _review_families(policy)
     _review_categories(policy)
     for agreement in policy.agreements:

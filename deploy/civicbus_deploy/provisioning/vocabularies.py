@@ -29,12 +29,14 @@ class _Purpose(_Shape):
     titles: _Titles
     function: str
     bases: list[str]
+    groups: list[str]
 
 
 class _Basis(_Shape):
     titles: _Titles
     article: str
     needs_consent: bool
+    sensitive: bool
     recipient_kinds: list[str]
 
 
