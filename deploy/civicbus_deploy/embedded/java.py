@@ -22,9 +22,9 @@ def command(arguments: Sequence[str], *, argfile: Path) -> tuple[str, ...]:
 
 
 def expect_a_short_life() -> None:
-    """Servers started from here on live for minutes: Java's second compiler would never earn its keep.
+    """Let servers started from here on do without Java's second compiler.
 
-    It takes a third of the CPU that Kafka uses in its first two minutes.
+    It takes a third of the CPU that Kafka uses in its first two minutes, and earns it back later.
     """
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
