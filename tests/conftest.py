@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from civicbus_deploy.embedded import java
 
 from tests.stack import Stack, sweep
 
-# The servers of tests live for a minute or two: Java's second compiler never earns its keep there.
-os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+java.expect_a_short_life()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

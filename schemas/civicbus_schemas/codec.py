@@ -129,12 +129,20 @@ class AvroType:
         negative branch, a number longer than it need be) is refused. fastavro lets an `int` go
         beyond 32 bits, so leaves count in `long`.
         """
+        datum = self.read_single_object(data)
+        if self.encode_single_object(datum) != data:
+            raise self.other_spelling()
+        return datum
+
+    def read_single_object(self, data: bytes) -> dict[str, Any]:
+        """The same without asking for the one spelling, for a caller who does."""
         if not self.wrote(data):
             raise InvalidBytes(f"not a single object of schema {self.name}")
-        datum = self.decode(data[len(self.single_object_header) :])
-        if self.encode_single_object(datum) != data:
-            raise InvalidBytes(f"{self.name} is not in its one spelling")
-        return datum
+        return self.decode(data[len(self.single_object_header) :])
+
+    def other_spelling(self) -> InvalidBytes:
+        """What bytes are that could be read, and that nobody writes so."""
+        return InvalidBytes(f"{self.name} is not in its one spelling")
 
     def wrote(self, data: bytes) -> bool:
         """Whether single-object bytes name this schema."""

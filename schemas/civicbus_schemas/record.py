@@ -201,13 +201,16 @@ class Record:
     @classmethod
     def decode(cls, leaf: bytes) -> Record:
         """The record of a leaf; raises `InvalidBytes`."""
-        datum = RECORD.decode_single_object(leaf)
+        datum = RECORD.read_single_object(leaf)
         if datum["v"] != VERSION:
             raise InvalidBytes("a record of another version", got=datum["v"], expected=VERSION)
         try:
-            return _record(datum)
+            record = _record(datum)
         except (ValueError, InvalidIdentifier):
             raise InvalidBytes("a record says a word that this version does not know") from None
+        if _HEAD + _body(record) != leaf:
+            raise RECORD.other_spelling()
+        return record
 
 
 def record_id(recorder: RecorderId, *, page: int, index: int) -> RecordId:

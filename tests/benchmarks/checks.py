@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from civicbus_audit.merkle import CompactRange, leaf_hash
 from civicbus_deploy.demo.oracle import Oracle
@@ -62,7 +61,7 @@ class Expectation:
     oracle: Oracle
     event_type: str
     agreements: Sequence[str]
-    writer_schema: dict[str, Any]
+    writer_schema: str
     on: date
 
     def bodies(self, source_body: bytes) -> dict[str, bytes]:

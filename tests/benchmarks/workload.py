@@ -7,6 +7,7 @@ and drops the expired agreement: three recipients, three records, as the targets
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def expectation(folder: Path, *, master: bytes) -> Expectation:
         agreements=[
             str(a.ref) for a in policy.agreements if a.provider == "moj" and BIRTH in a.releases
         ],
-        writer_schema=dict(policy.contracts[BIRTH].document),
+        writer_schema=json.dumps(policy.contracts[BIRTH].document),
         on=local_day(datetime.now(UTC)),
     )
 

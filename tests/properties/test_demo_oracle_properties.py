@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -41,7 +42,7 @@ def expected(planned: PlannedType, release: PlannedRelease, body: bytes, **chang
         agreement=str(release.agreement.ref),
         event_type=planned.contract.event_type,
         source_body=body,
-        writer_schema=changes.get("writer_schema", dict(planned.contract.document)),
+        writer_schema=json.dumps(changes.get("writer_schema", planned.contract.document)),
     )
 
 

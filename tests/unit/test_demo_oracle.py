@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import hmac
+import json
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_the_delivery_is_as_worked_out_by_hand_when_a_birth_goes_to_insurance(
         agreement=INSURANCE,
         event_type=BIRTH,
         source_body=birth.encode(registered()),
-        writer_schema=dict(birth.document),
+        writer_schema=json.dumps(birth.document),
     )
     key = hmac.digest(MASTER, b"pairwise\x00vss", hashlib.sha256)
     mother = hmac.digest(key, b"vn-pin\x00" + MOTHER.encode(), hashlib.sha256)[:16].hex()
@@ -128,7 +129,7 @@ def test_bytes_are_refused_when_something_follows_the_event(
             agreement=INSURANCE,
             event_type=BIRTH,
             source_body=birth.encode(registered()) + b"\x00",
-            writer_schema=dict(birth.document),
+            writer_schema=json.dumps(birth.document),
         )
 
 
@@ -146,7 +147,7 @@ def test_the_oracle_disagrees_when_the_agreement_file_says_something_else(
     other = Oracle(nation, pairwise_master=MASTER)
     question: dict[str, Any] = {
         "agreement": INSURANCE, "event_type": BIRTH,
-        "source_body": birth.encode(registered()), "writer_schema": dict(birth.document),
+        "source_body": birth.encode(registered()), "writer_schema": json.dumps(birth.document),
     }  # fmt: skip
     assert other.expected(**question) != oracle.expected(**question)
 
@@ -161,6 +162,6 @@ def test_the_oracle_shares_nothing_with_the_product_when_it_is_imported() -> Non
                      [alias.name for alias in node.names])
     }  # fmt: skip
     assert {name.partition(".")[0] for name in names} == {
-        "__future__", "avro", "collections", "copy", "datetime", "hmac", "io", "json", "pathlib",
-        "typing", "yaml",
+        "__future__", "avro", "collections", "copy", "datetime", "functools", "hmac", "io", "json",
+        "pathlib", "typing", "yaml",
     }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 from civicbus_schemas.agreement import local_day
 from civicbus_schemas.codec import unframe
@@ -17,8 +16,8 @@ from civicbus_schemas.vocabulary import ConsentRule, Outcome
 from civicbus_deploy.demo.books import Books, Line
 from civicbus_deploy.demo.oracle import Oracle
 
-Document = Callable[[int], Mapping[str, Any]]
-"""The schema document of a registry id."""
+Writer = Callable[[int], str]
+"""The schema of a registry id, as JSON."""
 
 Place = tuple[str, int, int]
 
@@ -32,7 +31,7 @@ class Withdrawal:
 
 
 def find_lost_and_doubled(
-    books: Books, sources: Iterable[Line], *, policy: PolicySet, oracle: Oracle
+    books: Books, sources: Iterable[Line], *, policy: PolicySet, oracle: Oracle, writer: Writer
 ) -> tuple[int, int]:
     """Deliveries that should be there and are not, and those that are there too often.
 
@@ -44,23 +43,27 @@ def find_lost_and_doubled(
     for line in sources:
         place = line.topic, line.partition, line.offset
         day = local_day(books.decided_at.get(place) or datetime.now(UTC))
-        expected |= set(_due(line, policy, oracle=oracle, on=day))
+        expected |= set(_due(line, policy, oracle=oracle, writer=writer, on=day))
     lost = sum(1 for place in expected if place not in counts)
     return lost, sum(n - 1 for n in counts.values())
 
 
 def _due(
-    line: Line, policy: PolicySet, *, oracle: Oracle, on: date
+    line: Line, policy: PolicySet, *, oracle: Oracle, writer: Writer, on: date
 ) -> Iterable[tuple[str, int, int, str]]:
     provider, event_type = SourceTopic.parse(line.topic).agency, line.headers["ce_type"]
-    _, body = unframe(line.value)
+    schema_id, body = unframe(line.value)
     for agreement in policy.agreements:
         if (
             agreement.provider == provider
             and event_type in agreement.releases
             and agreement.consent is ConsentRule.NOT_REQUIRED
             and oracle.may_be_released(
-                agreement=str(agreement.ref), event_type=event_type, source_body=body, on=on
+                agreement=str(agreement.ref),
+                event_type=event_type,
+                source_body=body,
+                writer_schema=writer(schema_id),
+                on=on,
             )
         ):
             yield line.topic, line.partition, line.offset, str(agreement.ref)
@@ -78,7 +81,7 @@ def _permitted_places(books: Books) -> set[tuple[str, int, int, str]]:
 
 
 def count_unlike_oracle(
-    books: Books, sources: Mapping[Place, Line], *, oracle: Oracle, document: Document
+    books: Books, sources: Mapping[Place, Line], *, oracle: Oracle, writer: Writer
 ) -> int:
     """Delivered bodies that are not the bytes which the independent oracle makes."""
     unlike = 0
@@ -92,7 +95,7 @@ def count_unlike_oracle(
             agreement=line.headers["ce_agreement"],
             event_type=line.headers["ce_type"],
             source_body=body,
-            writer_schema=dict(document(schema_id)),
+            writer_schema=writer(schema_id),
         )
         unlike += unframe(line.value)[1] != expected
     return unlike

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import date, timedelta
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from avro.io import BinaryDecoder, BinaryEncoder, DatumReader, DatumWriter
 
 _EPOCH = date(1970, 1, 1)
 _KEPT = ("name", "type", "doc")
+_REMEMBERED = 1 << 15
 Json = dict[str, Any]
 
 
@@ -37,12 +39,16 @@ class Oracle:
         self._agreements = dict(_agreements(nation_folder))
         self._parsed: dict[str, Any] = {}
         self._writers: dict[tuple[str, str], DatumWriter] = {}
-        self._newest: tuple[tuple[bytes, str], Json] | None = None
+        self._texts = {name: json.dumps(document) for name, document in self._contracts.items()}
+        self._read = lru_cache(_REMEMBERED)(self._read_anew)  # an event has several recipients
 
     def expected(
-        self, *, agreement: str, event_type: str, source_body: bytes, writer_schema: Json
+        self, *, agreement: str, event_type: str, source_body: bytes, writer_schema: str
     ) -> bytes:
-        """The Avro body that the delivery of this event (both without frame) must have."""
+        """The Avro body that the delivery of this event (both without frame) must have.
+
+        `writer_schema` is the source's, as JSON.
+        """
         event = self._read(source_body, event_type, writer_schema)
         forms = self._forms(agreement, event_type)
         left = self._leave(event, self._contracts[event_type]["fields"], forms, ref=agreement)
@@ -68,7 +74,7 @@ class Oracle:
         event_type: str,
         source_body: bytes,
         on: date,
-        writer_schema: Json | None = None,
+        writer_schema: str | None = None,
     ) -> bool:
         """Whether agreement, validity and conditions allow it on this day in Asia/Ho_Chi_Minh.
 
@@ -79,7 +85,7 @@ class Oracle:
             return False
         if not document["valid"]["from"] <= on <= document["valid"]["until"]:
             return False
-        event = self._read(source_body, event_type, writer_schema or self._contracts[event_type])
+        event = self._read(source_body, event_type, writer_schema or self._texts[event_type])
         for condition in document["releases"][event_type].get("only_if", []):
             [(path, test)] = condition.items()
             [(name, years)] = test.items()
@@ -125,31 +131,26 @@ class Oracle:
         key = hmac.new(self._master, f"pairwise\0{recipient}".encode(), "sha256").digest()
         return hmac.new(key, f"vn-pin\0{value}".encode(), "sha256").hexdigest()[:32]
 
-    def _read(self, body: bytes, event_type: str, writer_schema: Json) -> Json:
-        """The event as its contract reads it. The newest is kept: it mostly has more recipients."""
-        key = body, json.dumps(writer_schema)
-        if self._newest is not None and self._newest[0] == key:
-            return self._newest[1]
+    def _read_anew(self, body: bytes, event_type: str, writer_schema: str) -> Json:
+        """The event as its contract reads it."""
         source = BytesIO(body)
-        reader = self._parse(self._contracts[event_type])
+        reader = self._parse(self._texts[event_type])
         event: Json = DatumReader(self._parse(writer_schema), reader).read(BinaryDecoder(source))
         if source.read():
             raise ValueError(f"bytes are left over after {event_type}")
-        self._newest = key, event
         return event
 
     def _writer(self, agreement: str, event_type: str) -> DatumWriter:
         key = agreement, event_type
         if key not in self._writers:
             schema = self.delivered_schema(agreement=agreement, event_type=event_type)
-            self._writers[key] = DatumWriter(self._parse(schema))
+            self._writers[key] = DatumWriter(self._parse(json.dumps(schema)))
         return self._writers[key]
 
-    def _parse(self, document: Json) -> Any:
+    def _parse(self, text: str) -> Any:
         """The schema without logical types: days and instants are compared as the numbers sent."""
-        text = json.dumps(document)
         if text not in self._parsed:
-            self._parsed[text] = avro.schema.make_avsc_object(_numbers(document))
+            self._parsed[text] = avro.schema.make_avsc_object(_numbers(json.loads(text)))
         return self._parsed[text]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -90,15 +92,14 @@ def _check(
     teller.chapter("The checks")
     registry = Registry(scene.connection("moj").registry_url)
     decided = [line for line in sources if f".{CONSENT_FAMILY}." not in line.topic]
+    writer = cache(lambda schema_id: json.dumps(registry.get_document(schema_id)))
     by_place = {(line.topic, line.partition, line.offset): line for line in sources}
     with as_file(files("civicbus_schemas.vietnam")) as nation:
         oracle = Oracle(nation, pairwise_master=read_key(scene.folder.secrets / "pairwise-key"))
         lost, doubled = checks.find_lost_and_doubled(
-            books, decided, policy=scene.policy, oracle=oracle
+            books, decided, policy=scene.policy, oracle=oracle, writer=writer
         )
-        unlike = checks.count_unlike_oracle(
-            books, by_place, oracle=oracle, document=registry.get_document
-        )
+        unlike = checks.count_unlike_oracle(books, by_place, oracle=oracle, writer=writer)
     unrecorded, early = books.unrecorded(), books.delivered_before_recorded()
     teller.say(f"lost {lost}, duplicated {doubled}, unrecorded {len(unrecorded)}")
     directory, verifier = scene.places.directory(), scene.places.verifier()

@@ -39,7 +39,7 @@ from civicbus_schemas.topics import AUDIT_PAGE
 from rich.console import Console
 from sqlalchemy import Engine, func, select
 
-from civicbus_deploy.embedded import lag, lifecycle
+from civicbus_deploy.embedded import java, lag, lifecycle
 from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.ground import known_ports
 from civicbus_deploy.embedded.state import StateFolder, write_json
@@ -81,6 +81,7 @@ def set_the_scene(folder: StateFolder, console: Console) -> Scene:
         logging.basicConfig(filename=where.log("demo"), level=logging.WARNING)
         provision(where.home)
 
+    java.expect_a_short_life()
     lifecycle.up(folder, provision=provide, console=console, say=console.print)
     return Scene(folder)
 

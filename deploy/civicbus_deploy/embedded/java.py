@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,14 @@ def command(arguments: Sequence[str], *, argfile: Path) -> tuple[str, ...]:
     lines = "".join(f'"{_escaped(argument)}"\n' for argument in arguments)
     write_file(argfile, lines.encode())
     return (str(JAVA), f"@{argfile}")
+
+
+def expect_a_short_life() -> None:
+    """Let servers started from here on do without Java's second compiler.
+
+    It takes a third of the CPU that Kafka uses in its first two minutes, and earns it back later.
+    """
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def _escaped(argument: str) -> str:

@@ -24,6 +24,7 @@ from civicbus_deploy.embedded.machine import check_platform, free_bytes
 from civicbus_deploy.embedded.ports import check_free
 from civicbus_deploy.embedded.processes import ProcessIdentity, ProcessSpec
 from civicbus_deploy.embedded.roll import Roll
+from civicbus_deploy.embedded.server import Ground
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
 
 STATE_BYTES = 1 << 30  # room that a first demo needs
@@ -94,6 +95,7 @@ def up(
             _publish_plan(folder, specs)
             say(f"starting {', '.join(spec.name for spec in specs)}")
             _await_processes(folder, specs)
+        _await_traces(folder, ports)
     return ports
 
 
@@ -177,6 +179,16 @@ def _await_processes(folder: StateFolder, specs: tuple[ProcessSpec, ...]) -> Non
                     next_step=f"read {spec.log}",
                 )
         _sleep_until(deadline, what=", ".join(spec.name for spec in waiting))
+
+
+def _await_traces(folder: StateFolder, ports: Mapping[str, int]) -> None:
+    """Wait for the servers that come up while the others are provisioned."""
+    stack = Ground(folder=folder, ports=ports, parts={})
+    known = servers.Servers(stack, servers.TRACES).servers
+    deadline = time.monotonic() + max(server.start_timeout_s for server in known.values())
+    for name, server in known.items():
+        while not server.is_ready():
+            _sleep_until(deadline, what=name)
 
 
 def _sleep_until(deadline: float, *, what: str) -> None:

@@ -25,7 +25,8 @@ PORTS = {
     "otlp": ("otlp",),
 }
 CORE = ("kafka", "postgres", "registry")
-ALL = (*CORE, "zipkin", "otlp")
+TRACES = ("zipkin", "otlp")
+ALL = (*CORE, *TRACES)
 _KINDS: dict[str, Callable[[Ground], Server]] = {
     "kafka": Kafka,
     "postgres": Postgres,

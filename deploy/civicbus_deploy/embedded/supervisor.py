@@ -28,7 +28,7 @@ from civicbus_deploy.embedded import ground, locks
 from civicbus_deploy.embedded.own import specs_of
 from civicbus_deploy.embedded.processes import ProcessIdentity, ProcessSpec, RunningProcess
 from civicbus_deploy.embedded.roll import Roll
-from civicbus_deploy.embedded.servers import ALL, Servers
+from civicbus_deploy.embedded.servers import ALL, CORE, TRACES, Servers
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
 from civicbus_deploy.embedded.watch import Watch
 
@@ -57,7 +57,9 @@ class Supervisor:
         """Start the servers, watch until told to end, and end everything in order."""
         self._report("starting")
         try:
-            self._servers.start()
+            self._servers.start(CORE)
+            for name in TRACES:  # nobody waits for them before the whole stack is up
+                self._servers.launch(name)
         except BusError as error:
             self._log.error("the servers could not be started", error=str(error))
             self._report("failed", error=error)
