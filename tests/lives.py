@@ -54,12 +54,12 @@ def birth(n: int) -> BirthRegistered:
     )
 
 
-def card(n: int) -> PinIssued:
-    """The n-th person's number and card; a bank gets it on consent only."""
+def card(n: int, *, born: date = date(1996, 1, 1)) -> PinIssued:
+    """The n-th person's number and card; a bank gets it on consent, and of grown people, only."""
     return PinIssued(
         holder=PinIssued.Holder(
             pin=child_pin(n).number,
-            date_of_birth=TODAY - timedelta(days=1),
+            date_of_birth=born,
             full_name=f"Nguyễn Thử Nghiệm {n}",
             sex="female",
             birth_registration_place="00004",

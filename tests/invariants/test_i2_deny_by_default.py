@@ -27,7 +27,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.bus import Bus
 from tests.integration.provisioning_probes import delete_group, ends
-from tests.lives import BIRTH_RECIPIENTS, birth, card, child_pin
+from tests.lives import BIRTH_RECIPIENTS, TODAY, birth, card, child_pin
 from tests.reconciliation import delivered_count, header_of, read_books
 from tests.stack import Stack
 from tests.subjects import numbers_in
@@ -154,13 +154,17 @@ def test_group_stops_when_its_positions_are_missing(bus: Bus) -> None:
         ("agreements/bank.customer-card.yaml", "consent.data-subject", "law.curiosity"),
         ("agreements/bank.customer-card.yaml", "identity.PinIssued", "identity.PinGuessed"),
         ("agreements/bank.customer-card.yaml", "retention: P5Y", "limits: {per_second: 1}"),
+        ("agreements/mps.birth-residence.yaml", "child.sex", "child.ethnicity"),
+        ("rules/sensitive.cedar", "forbid (", "permit ("),
+        ("rules/persons.cedar", "context.minor", "context.age"),
+        ("rules/persons.cedar", '@legalbasis("Law 91/2025;', '@because("Law 91/2025;'),
         ("contracts/identity/PinIssued.avsc", '"owner"', '"owned_by"'),
     ],
 )
 def test_whole_set_is_refused_and_nothing_changed_when_a_word_in_it_is_unknown(
     bus: Bus, folder: Path, file: str, known: str, unknown: str
 ) -> None:
-    """Nothing is parsed and then ignored: rule, condition, field, form, purpose, basis, type."""
+    """Nothing is parsed and then ignored, and no agreement goes against a national rule."""
     target = folder / file
     assert known in target.read_text()
     target.write_text(target.read_text().replace(known, unknown))
@@ -178,7 +182,10 @@ def test_the_set_in_force_is_the_old_one_when_others_were_refused(bus: Bus) -> N
 
 
 def test_nothing_reaches_a_delivery_topic_when_no_agreement_is_in_force(bus: Bus) -> None:
-    """An event that no agreement names; a birth, where one has expired; a card without consent."""
+    """An event that no agreement names; a birth, where one has expired; a card without consent.
+
+    And a card of a child, which a national rule keeps from banks.
+    """
     before = len(read_books(bus, delivery_topics(bus)).exposed)
     dose, patient = next(
         (event, pin)
@@ -189,14 +196,18 @@ def test_nothing_reaches_a_delivery_topic_when_no_agreement_is_in_force(bus: Bus
     with bus.publisher("moh") as moh, bus.publisher("identity") as identity:
         unnamed = moh.publish(dose, subject=patient).wait(20)
         unconsented = identity.publish(card(n), subject=child_pin(n)).wait(20)
+        young = card(n, born=TODAY)
+        forbidden = identity.publish(young, subject=child_pin(n)).wait(20)
     [born] = publish_births(bus, n)
     books = settle(bus, BIRTHS, CARDS, WITHOUT_AGREEMENT)
     assert sorted(line.topic for line in books.exposed[before:]) == sorted(
-        ["dlv.npd.identity.v1", *(f"dlv.{agency}.civil-status.v1" for agency in BIRTH_RECIPIENTS)]
+        [*["dlv.npd.identity.v1"] * 2, *(f"dlv.{a}.civil-status.v1" for a in BIRTH_RECIPIENTS)]
     )
     judged = {(r.event.id, r.recipient): r.reason for r in books.records.values() if r.event}
     assert judged[born.event_id, "moh"] == Reason.EXPIRED
     assert judged[unconsented.event_id, "bank"] == Reason.NO_CONSENT
+    assert judged[forbidden.event_id, "bank"] == Reason.FORBIDDEN_BY_RULE
+    assert {r.rule for r in books.records.values() if r.rule} == {"minors-for-named-purposes-only"}
     assert not any(id_ == unnamed.event_id for id_, _ in judged)
     assert not dead_letters(bus, WITHOUT_AGREEMENT), "it is no error to publish for nobody"
 

@@ -191,7 +191,7 @@ def policy() -> Document:
         "agencies": agencies,
         "purposes": {
             "insurance.enrol": _purpose(["law.state"], groups=["minors"]),
-            "credit.check": _purpose(["consent.person"]),
+            "credit.check": _purpose(["consent.person"], groups=["minors"]),
         },
         "bases": {
             "law.state": _basis(needs_consent=False, kinds=["state"]),
@@ -234,6 +234,7 @@ def record(**changes: Any) -> Record:
         "basis": "law.state",
         "consent": "c-1@2",
         "reason": Reason.NO_CONSENT,
+        "rule": "minors-for-named-purposes-only",
         "policy": PolicyVersion("12" * 32),
         "obligations": ("delete-after-P2Y",),
         "rows": 1,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from civicbus_consumers.access.decide import decide
 from civicbus_consumers.access.plan import Plan, compile_plan
-from civicbus_consumers.access.rules import MAX_RULE_BYTES, Authority, Bans
+from civicbus_consumers.access.rules import MAX_RULE_BYTES, RELEASE, Authority, Bans
 from civicbus_schemas.consent import NO_CONSENTS
 from civicbus_schemas.decision import Deny, Facts, Permit
 from civicbus_schemas.errors import InvalidAgreement
@@ -132,9 +132,9 @@ def test_another_agreement_does_not_lend_its_permission() -> None:
     under = policy()
     authority, (first, second) = Authority(under), under.agreements
     with pytest.raises(InvalidAgreement, match="does not permit what it names"):
-        authority.bans(first, "release", BIRTH, ["child.ethnicity"])
+        authority.bans(first, RELEASE, dataset=BIRTH, paths=["child.ethnicity"])
     with pytest.raises(InvalidAgreement, match="does not permit what it names"):
-        authority.bans(second, "release", BIRTH, ["child.full_name"])
+        authority.bans(second, RELEASE, dataset=BIRTH, paths=["child.full_name"])
 
 
 # --- what depends on age -------------------------------------------------------------------------

@@ -203,7 +203,9 @@ def test_the_whole_nation_parses_when_its_files_are_put_together_by_hand() -> No
         f"{file.parent.name}.{file.stem}": json.loads(file.read_text("utf-8"))
         for file in VIETNAM.glob("contracts/*/*.avsc")
     }
+    rules = {file.stem: file.read_text("utf-8") for file in VIETNAM.glob("rules/*.cedar")}
     document = {"nation": "vietnam", "agreements": agreements, "contracts": contracts}
+    document["rules"] = rules
     policy = parse_policy_set(samples.policy_bytes(document | agencies | purposes))
     assert set(policy.contracts) == set(load_contracts())
     assert len(policy.agreements) >= 10

@@ -75,7 +75,10 @@ def compile_plan(policy: PolicySet, *, pairwise_key_of: Callable[[AgencyId], byt
                 types[key] = _planned_type(
                     [
                         _planned_release(
-                            agreement, contract, authority, pairwise_key_of(agreement.recipient)
+                            agreement,
+                            contract,
+                            authority=authority,
+                            pairwise_key=pairwise_key_of(agreement.recipient),
                         )
                         for agreement in policy.agreements
                         if agreement.provider == source.agency
@@ -111,10 +114,10 @@ def _birth_path(contract: Contract) -> str | None:
 
 
 def _planned_release(
-    agreement: Agreement, contract: Contract, authority: Authority, pairwise_key: bytes
+    agreement: Agreement, contract: Contract, *, authority: Authority, pairwise_key: bytes
 ) -> PlannedRelease:
     release = agreement.releases[contract.event_type]
-    bans = authority.bans(agreement, RELEASE, contract.event_type, release.paths)
+    bans = authority.bans(agreement, RELEASE, dataset=contract.event_type, paths=release.paths)
     return PlannedRelease(
         agreement=agreement,
         release=release,

@@ -117,7 +117,7 @@ class Authority:
         self._entities = cedarpy.Entities.from_json_str(entities, self._schema)
 
     def bans(
-        self, agreement: Agreement, action: str, dataset: EventType, paths: Sequence[str]
+        self, agreement: Agreement, action: str, *, dataset: EventType, paths: Sequence[str]
     ) -> Mapping[str, Bans]:
         """Per field what forbids it under this agreement.
 
@@ -125,7 +125,7 @@ class Authority:
         promises what it cannot keep.
         """
         both = [
-            _asked(agreement, action, dataset, path, minor=minor)
+            _asked(agreement, action, dataset=dataset, path=path, minor=minor)
             for path in paths
             for minor in (False, True)
         ]
@@ -168,7 +168,7 @@ class Authority:
 def permits(agreement: Agreement) -> str:
     """An agreement as Cedar: one `permit` for each dataset and action."""
     return "\n".join(
-        _permit(agreement, action, dataset, paths)
+        _permit(agreement, action, dataset=dataset, paths=paths)
         for action, dataset, paths in _grants(agreement)
         if paths
     )
@@ -187,7 +187,7 @@ def _grants(agreement: Agreement) -> Iterator[tuple[str, EventType, Iterable[str
         yield VERIFY, view, sorted(reads.verify)
 
 
-def _permit(agreement: Agreement, action: str, dataset: EventType, paths: Iterable[str]) -> str:
+def _permit(agreement: Agreement, action: str, *, dataset: EventType, paths: Iterable[str]) -> str:
     """Ids and paths hold letters, digits and `-_.[]@:` only, so that nothing needs an escape."""
     fields = ", ".join(f'Field::"{dataset}:{path}"' for path in paths)
     conditional = action == RELEASE and agreement.releases[dataset].only_if
@@ -209,7 +209,7 @@ def _permit(agreement: Agreement, action: str, dataset: EventType, paths: Iterab
 
 
 def _asked(
-    agreement: Agreement, action: str, dataset: EventType, path: str, *, minor: bool
+    agreement: Agreement, action: str, *, dataset: EventType, path: str, minor: bool
 ) -> Asked:
     return Asked(
         recipient=agreement.recipient,

@@ -131,9 +131,10 @@ def _bans(
     for agreement in policy.agreements:
         reads = agreement.reads.get(VIEW)
         if reads is not None:
-            ref = agreement.ref
-            yield (ref, Mode.READ), authority.bans(agreement, READ, VIEW, sorted(reads.read))
-            yield (ref, Mode.VERIFY), authority.bans(agreement, VERIFY, VIEW, sorted(reads.verify))
+            for mode, paths in ((Mode.READ, reads.read), (Mode.VERIFY, reads.verify)):
+                action = READ if mode is Mode.READ else VERIFY
+                bans = authority.bans(agreement, action, dataset=VIEW, paths=sorted(paths))
+                yield (agreement.ref, mode), bans
 
 
 def judge(
