@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from civicbus_deploy.agreements import cli as agreements
 from civicbus_deploy.provisioning import ProvisioningReport, cli, provision
 from civicbus_deploy.provisioning.compatibility import Incompatible
 from civicbus_deploy.provisioning.documents import InvalidNation
@@ -173,6 +174,17 @@ def test_the_policy_in_force_is_read_when_a_process_asks(provisioned: Stack) -> 
     assert message.key() == b"policy"
     policy = parse_policy_set(message.value())
     assert policy.version == provision(provisioned.home).policy
+
+
+def test_a_reviewer_is_told_what_would_change_against_what_is_announced(
+    provisioned: Stack, folder: Path
+) -> None:
+    asked = ["diff", "--home", str(provisioned.home), "--json"]
+    same = json.loads(CliRunner().invoke(agreements.app, asked).stdout)
+    assert (same["changes"], same["from"]) == ([], provision(provisioned.home).policy)
+    (folder / "agreements/vss.funeral-allowance.yaml").unlink()
+    less = CliRunner().invoke(agreements.app, [*asked, "--nation", str(folder)])
+    assert {change["kind"] for change in json.loads(less.stdout)["changes"]} == {"gone"}
 
 
 def test_every_group_stands_at_the_beginning_when_topics_are_new(provisioned: Stack) -> None:

@@ -15,7 +15,11 @@ DOCUMENTS = tuple(source for source in FILES if source.path.endswith(".md"))
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
-_GROUPS = {"civicbus audit", "civicbus population"}  # commands that only hold commands
+_GROUPS = {
+    "civicbus agreement",
+    "civicbus audit",
+    "civicbus population",
+}  # commands that only hold commands
 _COMMAND = re.compile(
     r"(?:\.venv/bin/)?(?:civicbus(?:-audit)?|make|python -m \w+(?:\.\w+)*)(?: |$)"
 )

@@ -39,6 +39,7 @@ _DEMO = (
 _DRY = "tests/tidy/test_docs_commands.py::test_make_would_run_the_tool_when_the_verb_is_called"
 
 # command → the test that runs it, or the script of CI
+_REVIEW = "tests/unit/test_agreement_changes.py"
 RUN_BY = {
     "civicbus up": f"{_LIFECYCLE}::test_nothing_changes_when_up_is_called_twice",
     "civicbus status": f"{_LIFECYCLE}::test_nothing_changes_when_up_is_called_twice",
@@ -52,6 +53,11 @@ RUN_BY = {
         "::test_the_command_says_what_it_would_do_when_it_is_asked_for_a_plan"
     ),
     "civicbus demo": _DEMO,
+    "civicbus agreement lint": f"{_REVIEW}::test_lint_says_that_the_nation_is_sound",
+    "civicbus agreement list": f"{_REVIEW}::test_list_says_what_is_in_force_on_a_day",
+    "civicbus agreement diff": (
+        f"{_REVIEW}::test_diff_says_who_newly_sees_what_between_two_folders"
+    ),
     "civicbus audit search": _INDEX,
     "civicbus audit who-read": _INDEX,
     "civicbus population status": _VIEW,
@@ -98,7 +104,7 @@ def verbs(command: Command) -> Iterator[str]:
             yield from (f"make {verb}" for verb in wanted)
         case ("python", "-m", module, *_):
             yield f"python -m {module}"
-        case ("civicbus", ("audit" | "population") as member, verb, *_):
+        case ("civicbus", ("agreement" | "audit" | "population") as member, verb, *_):
             yield f"civicbus {member} {verb}"
         case (program, verb, *_):
             yield f"{program} {verb}"

@@ -1,0 +1,151 @@
+"""Who newly sees which field about whom, when one policy set takes another's place. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from civicbus_consumers.access.rules import READ, RELEASE, VERIFY, Authority
+from civicbus_schemas.agreement import Agreement
+from civicbus_schemas.ids import AgencyId, EventType
+from civicbus_schemas.policy import PolicySet
+
+
+class Kind(StrEnum):
+    """What becomes of a sight."""
+
+    NEW = "new"
+    GONE = "gone"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Sight:
+    """One recipient sees one field about one person, in one way and for one purpose.
+
+    `about` is the subject's name in the contract; `way` is release, read or verify.
+    """
+
+    recipient: AgencyId
+    dataset: EventType
+    path: str
+    about: str
+    way: str
+    purpose: str
+    agreement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Terms:
+    """On which terms, by one version of the agreement. `forbidden` names rules about minors."""
+
+    version: int
+    form: str
+    basis: str
+    consent: str
+    valid_from: date
+    valid_until: date
+    only_if: tuple[str, ...]
+    forbidden: str
+
+    def __str__(self) -> str:
+        told = [
+            self.form,
+            self.basis,
+            f"consent {self.consent}",
+            f"{self.valid_from} to {self.valid_until}",
+            *self.only_if,
+            *([f"not about minors ({self.forbidden})"] if self.forbidden else []),
+        ]
+        return ", ".join(told)
+
+
+Sights = Mapping[Sight, tuple[Terms, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One sight that is not as it was; the terms before and after, none where there are none."""
+
+    kind: Kind
+    sight: Sight
+    before: tuple[Terms, ...]
+    after: tuple[Terms, ...]
+
+
+def sights(policy: PolicySet) -> Sights:
+    """Everything that a set lets anybody see; raises `InvalidAgreement` where a rule forbids it."""
+    authority = Authority(policy)
+    found: dict[Sight, list[Terms]] = defaultdict(list)
+    for agreement in policy.agreements:
+        for sight, terms in _of(agreement, policy, authority):
+            found[sight].append(terms)
+    return {sight: tuple(sorted(terms)) for sight, terms in found.items()}
+
+
+def changes(before: Sights, after: Sights) -> list[Change]:
+    """What differs, by recipient and field; a new version with the same terms changes nothing."""
+    found = []
+    for sight in sorted({*before, *after}):
+        old, new = before.get(sight, ()), after.get(sight, ())
+        if [str(terms) for terms in old] != [str(terms) for terms in new]:
+            kind = Kind.CHANGED if old and new else Kind.NEW if new else Kind.GONE
+            found.append(Change(kind=kind, sight=sight, before=old, after=new))
+    return found
+
+
+def _of(
+    agreement: Agreement, policy: PolicySet, authority: Authority
+) -> Iterator[tuple[Sight, Terms]]:
+    for event_type, release in agreement.releases.items():
+        forms = {grant.path: grant.form.value for grant in release.fields}
+        conditions = tuple(f"{c.path} under {c.years} years" for c in release.only_if)
+        yield from _seen(
+            agreement, RELEASE, policy=policy, authority=authority, dataset=event_type,
+            forms=forms, only_if=conditions,
+        )  # fmt: skip
+    for view, reads in agreement.reads.items():
+        for way, paths, form in ((READ, reads.read, "as-is"), (VERIFY, reads.verify, "yes or no")):
+            yield from _seen(
+                agreement, way, policy=policy, authority=authority, dataset=view,
+                forms=dict.fromkeys(sorted(paths), form), only_if=(),
+            )  # fmt: skip
+
+
+def _seen(
+    agreement: Agreement,
+    way: str,
+    *,
+    policy: PolicySet,
+    authority: Authority,
+    dataset: EventType,
+    forms: Mapping[str, str],
+    only_if: tuple[str, ...],
+) -> Iterator[tuple[Sight, Terms]]:
+    bans = authority.bans(agreement, way, dataset=dataset, paths=list(forms))
+    for path, form in forms.items():
+        sight = Sight(
+            recipient=agreement.recipient,
+            dataset=dataset,
+            path=path,
+            about=policy.contracts[dataset].fields[path].subject,
+            way=way,
+            purpose=agreement.purpose,
+            agreement=agreement.ref.id,
+        )
+        yield (
+            sight,
+            Terms(
+                version=agreement.ref.version,
+                form=form,
+                basis=agreement.basis,
+                consent=agreement.consent.value,
+                valid_from=agreement.valid_from,
+                valid_until=agreement.valid_until,
+                only_if=only_if,
+                forbidden=bans[path].minor or "",
+            ),
+        )
