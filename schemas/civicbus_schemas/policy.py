@@ -221,6 +221,11 @@ def _get_contract(
             f"{agreement.ref}: {provider.id} does not publish {contract.family}",
             expected=list(provider.publishes),
         )
+    if is_view and contract.family not in provider.keeps:
+        raise InvalidAgreement(
+            f"{agreement.ref}: {provider.id} does not keep {contract.family}",
+            expected=list(provider.keeps),
+        )
     return contract
 
 

@@ -22,13 +22,14 @@ class Title:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """A principal of the bus, and the families it publishes and receives."""
+    """A principal of the bus: families it publishes and receives, and views it keeps."""
 
     id: AgencyId
     names: Title
     kind: str
     publishes: tuple[str, ...]
     receives: tuple[str, ...]
+    keeps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +64,14 @@ class Basis:
 def parse_agency(name: str, body: Any) -> Agency:
     """The agency of that id; raises `InvalidAgreement` or `InvalidIdentifier`."""
     where = f"agency {name!a}"
-    exactly(body, {"names", "kind", "publishes", "receives"}, where=where)
+    exactly(body, {"names", "kind", "publishes", "receives", "keeps"}, where=where)
     return Agency(
         id=agency_id(name),
         names=_title(body["names"], where=where),
         kind=text(body["kind"], where=where),
         publishes=_texts(body["publishes"], where=where),
         receives=_texts(body["receives"], where=where),
+        keeps=_texts(body["keeps"], where=where),
     )
 
 

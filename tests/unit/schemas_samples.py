@@ -181,7 +181,7 @@ def consented() -> Document:
 def policy() -> Document:
     """A policy set that holds all of the above."""
     agencies = {
-        "moj": _agency("state", publishes=["civil-status"]),
+        "moj": _agency("state", publishes=["civil-status"], keeps=["population"]),
         "mps": _agency("state"),
         "vss": _agency("state", receives=["civil-status"]),
         "bank": _agency("bank"),
@@ -269,12 +269,19 @@ def header(**changes: Any) -> PageHeader:
     return PageHeader(**values | changes)
 
 
-def _agency(kind: str, *, publishes: Sequence[str] = (), receives: Sequence[str] = ()) -> Document:
+def _agency(
+    kind: str,
+    *,
+    publishes: Sequence[str] = (),
+    receives: Sequence[str] = (),
+    keeps: Sequence[str] = (),
+) -> Document:
     return {
         "names": _title(),
         "kind": kind,
         "publishes": list(publishes),
         "receives": list(receives),
+        "keeps": list(keeps),
     }
 
 

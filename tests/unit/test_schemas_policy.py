@@ -102,6 +102,7 @@ SPOILT: dict[str, Spoil] = {
         reads={BIRTH: {"read": ["remarks"]}}
     ),
     "provider that does not publish": lambda d: d["agencies"]["moj"].update(publishes=[]),
+    "provider that does not keep the view": lambda d: d["agencies"]["moj"].update(keeps=[]),
     "recipient that does not receive": lambda d: d["agencies"]["vss"].update(receives=[]),
     "field not in the contract": lambda d: deal(d)["releases"][BIRTH]["fields"].append("child.id"),
     "field not in the view": lambda d: deal(d, 1).update(reads={PERSON: {"read": ["phone"]}}),

@@ -26,13 +26,14 @@ def review(policy: PolicySet) -> None:
 def _review_families(policy: PolicySet) -> None:
     """An agency deals in families of which there are contracts."""
     families = {c.family for c in policy.contracts.values() if not c.is_view}
+    views = {c.family for c in policy.contracts.values() if c.is_view}
     for agency in policy.agencies.values():
-        unknown = sorted({*agency.publishes, *agency.receives} - families)
+        unknown = sorted({*agency.publishes, *agency.receives} - families | {*agency.keeps} - views)
         if unknown:
             raise InvalidAgreement(
                 f"agencies.yaml: {agency.id} names unknown families",
                 got=unknown,
-                expected=sorted(families),
+                expected=sorted(families | views),
             )
 
 

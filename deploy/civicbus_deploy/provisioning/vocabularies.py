@@ -23,6 +23,7 @@ class _Agency(_Shape):
     kind: str
     publishes: list[str]
     receives: list[str]
+    keeps: list[str]
 
 
 class _Purpose(_Shape):
