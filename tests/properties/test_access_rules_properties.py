@@ -47,12 +47,16 @@ def planned() -> list[tuple[PlannedType, PlannedRelease]]:
     return [(type_, release) for type_ in plan.types.values() for release in type_.releases]
 
 
-TIMES = [
-    datetime(day.year, day.month, day.day, 12, tzinfo=NATION_ZONE) + timedelta(days=days)
-    for day in sorted({d for a in POLICY.agreements for d in (a.valid_from, a.valid_until)})
-    for days in (-1, 0, 1)
-] + [datetime(2028, 2, 29, 17, tzinfo=UTC)]
-"""Noon when something begins or ends; the last one is a day later by the nation's clock."""
+def whole_days() -> Iterator[date]:
+    """The days on which something begins or ends, and the days beside them."""
+    for day in {agreement.valid_from for agreement in POLICY.agreements}:
+        yield from (day - timedelta(days=1), day)
+    for day in {agreement.valid_until for agreement in POLICY.agreements}:
+        yield from (day, day + timedelta(days=1))
+
+
+TIMES = [datetime(d.year, d.month, d.day, 12, tzinfo=NATION_ZONE) for d in sorted(whole_days())]
+TIMES.append(datetime(2028, 2, 29, 17, tzinfo=UTC))  # the nation's clock says March
 
 
 def some_birth(draw: random.Random, at: datetime) -> date:
@@ -85,17 +89,18 @@ def some_consent(
         status=ConsentStatus.GIVEN,
         since=at,
     )
-    ways = {
-        "covers": (given, True),
-        "covers for a while": (replace(given, valid_until=at + timedelta(seconds=1)), True),
-        "has just ended": (replace(given, valid_until=at), False),
-        "is withdrawn": (replace(given, status=ConsentStatus.WITHDRAWN), False),
-        "is too narrow": (replace(given, fields=frozenset()), False),
-        "is another's": (replace(given, recipient="vss"), False),
-        "is for another purpose": (replace(given, purpose="statistics.births"), False),
-    }
-    consent, covers = ways[draw.choice(list(ways))]
-    return SubjectConsents((consent,)), covers
+    change, covers = draw.choice(
+        [
+            ({}, True),
+            ({"valid_until": at + timedelta(seconds=1)}, True),
+            ({"valid_until": at}, False),
+            ({"status": ConsentStatus.WITHDRAWN}, False),
+            ({"fields": frozenset()}, False),
+            ({"recipient": "vss"}, False),
+            ({"purpose": "statistics.births"}, False),
+        ]
+    )
+    return SubjectConsents((replace(given, **change),)), covers
 
 
 def stream_requests() -> Iterator[tuple[bool, list[Asked]]]:
@@ -149,13 +154,14 @@ def look_ups() -> Iterator[tuple[bool, list[list[Asked]]]]:
     recipients = sorted({a.recipient for a in POLICY.agreements if a.reads})
     purposes = sorted({a.purpose for a in POLICY.agreements if a.reads})
     fields = list(POLICY.contracts[lookup.VIEW].fields)
+    base = samples.request()
     for _ in range(LOOKUPS):
         mode, at = draw.choice(list(Mode)), draw.choice(TIMES)
         born = min(some_birth(draw, at), at.astimezone(NATION_ZONE).date())
         recipient, purpose = draw.choice(recipients), draw.choice(purposes)
         wanted = tuple(draw.sample(fields, draw.choice([1, 1, 2])))
         request = replace(
-            samples.request(),
+            base,
             purpose=purpose,
             mode=mode,
             fields=wanted,
