@@ -65,6 +65,7 @@ CONDITION = "forbid (principal, action, resource) when {{ {} }};"
         ("forbid (principal, action, resource);", "without @id"),
         ('@id("a") forbid (principal, action, resource);', "without @id or @legalbasis"),
         ('@id("") @legalbasis("Law 3") forbid (principal, action, resource);', "without @id"),
+        (NOTES.replace("a-rule", "A rule") + CONDITION.format("true"), "rule id"),
         (NOTES + "forbid (principal == ?principal, action, resource);", "templates"),
         (NOTES + CONDITION.format("resource.colour == 1"), "does not fit the schema"),
         (NOTES + CONDITION.format('resource.path == "a" || context.ip == "b"'), "the schema"),

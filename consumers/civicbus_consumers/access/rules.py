@@ -6,9 +6,9 @@ when a policy set is loaded, and kept in the plan; what the plan says is therefo
 
 What Cedar is told: who receives, by which action, which field, for which purpose, on which basis,
 under which agreement, on which day, and three findings of ours: whether the agreement's conditions
-hold, whether a consent covers the release, and whether the person is a minor. Rules may not read
-agreement, day, conditions and consent, so that of what they read only the person's age is open when
-a set is loaded: both answers are kept.
+hold, whether a consent covers the release, and whether the key's subject is a minor. Rules may not
+read agreement, day, conditions and consent, so that of what they read only that person's age is
+open when a set is loaded: both answers are kept.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 import cedarpy
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.contract import Contract, Field
-from civicbus_schemas.errors import InvalidAgreement
-from civicbus_schemas.ids import AgencyId, EventType
+from civicbus_schemas.errors import InvalidAgreement, InvalidIdentifier
+from civicbus_schemas.ids import AgencyId, EventType, word_id
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.vocabulary import ConsentRule
 
@@ -282,7 +282,11 @@ def _policies(text: str, where: str) -> Iterator[tuple[str, str]]:
             )
         if not (notes.get("id") and notes.get("legalbasis")):
             raise InvalidAgreement(f"{where}: a rule without @id or @legalbasis", got=sorted(notes))
-        yield notes["id"], notes["legalbasis"]
+        try:
+            rule = word_id(notes["id"], what="rule id")  # it will stand in records
+        except InvalidIdentifier as error:
+            raise InvalidAgreement(f"{where}: {error.what}", expected=error.expected) from None
+        yield rule, notes["legalbasis"]
     validated = cedarpy.validate_policies(text, SCHEMA_OF_RULES)
     if not validated.validation_passed:
         raise InvalidAgreement(
