@@ -24,7 +24,7 @@ def command(arguments: Sequence[str], *, argfile: Path) -> tuple[str, ...]:
 def expect_a_short_life() -> None:
     """Let servers started from here on do without Java's second compiler.
 
-    It takes a third of the CPU that Kafka uses in its first two minutes, and earns it back later.
+    It takes a third of the CPU that Kafka uses in a demo, which is over before it pays.
     """
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
