@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.lookup.service import LookupService
 from civicbus_consumers.lookup.token import Keyring, UsedTokens, make_token
@@ -56,13 +57,13 @@ class Office:
             health=self.health,
         )
         public = samples.SIGNER.public_key().public_bytes_raw()
-        self.service = LookupService(
-            desk=self.worker,
+        door = Door(
             keyring=Keyring({AgencyId(name): public for name in ("vss", "bank", "moj")}),
             used=UsedTokens(started_at=time.time() - 10),
-            answer_timeout_s=self.answer_timeout_s,
             body_timeout_s=0.3,
         )
+        lookups = LookupService(desk=self.worker, door=door, answer_timeout_s=self.answer_timeout_s)
+        self.app = compose(*lookups.routes())
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -86,7 +87,7 @@ class Office:
         """What these steps come to, whoever works."""
 
         async def client() -> Any:
-            transport = httpx.ASGITransport(self.service.app(), raise_app_exceptions=False)
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://bus") as made:
                 return await steps(made)
 

@@ -20,8 +20,10 @@ from civicbus_schemas.topics import AUDIT_PAGE
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine
+from starlette.applications import Starlette
 
 from civicbus_consumers.lookup.database import PopulationView, make_engine, migrate
+from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.leases import Leases
 from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.lookup.service import LookupService
@@ -71,14 +73,13 @@ def serve(
     settings: LookupSettings, worker: Worker, *, used: UsedTokens, stop: threading.Event
 ) -> None:
     """Serve while the worker works; raises what ended the worker."""
-    service = LookupService(
-        desk=worker,
+    door = Door(
         keyring=Keyring(read_agency_keys(settings.agency_keys_file)),
         used=used,
-        answer_timeout_s=settings.answer_timeout_s,
         body_timeout_s=settings.body_timeout_s,
     )
-    server = uvicorn.Server(_server_config(settings, service))
+    lookups = LookupService(desk=worker, door=door, answer_timeout_s=settings.answer_timeout_s)
+    server = uvicorn.Server(_server_config(settings, compose(*lookups.routes())))
     logging.getLogger("uvicorn.error").addFilter(_without_values)
     with _listening(settings) as listener, ThreadPoolExecutor(1, "worker") as threads:
         working = threads.submit(worker.run, stop)
@@ -139,9 +140,9 @@ def recorders(settings: LookupSettings) -> BeginRecorder:
     return begin
 
 
-def _server_config(settings: LookupSettings, service: LookupService) -> uvicorn.Config:
+def _server_config(settings: LookupSettings, app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
-        service.app(),
+        app,
         http="h11",
         ws="none",
         lifespan="off",

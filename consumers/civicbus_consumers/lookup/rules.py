@@ -66,6 +66,25 @@ class Person(Protocol):
         ...
 
 
+class Wanted(Protocol):
+    """What is asked for, whoever it is about (a `LookupRequest`, or a question about one)."""
+
+    @property
+    def purpose(self) -> str:
+        """Why."""
+        ...
+
+    @property
+    def mode(self) -> Mode:
+        """Values, or answers to claims."""
+        ...
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Paths of the view."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPlan:
     """The agreements on the view, compiled for one look per request."""
@@ -146,31 +165,61 @@ def judge(
     person: Person | None,
     at: datetime,
 ) -> Verdict:
-    """The verdict on one request; of several agreements one that grants is enough.
+    """The verdict on one request about one person."""
+    same = identifies(request, person)  # always, so that it takes equally long
+    verdict = under_agreements(request, plan, recipient=recipient, consents=consents, at=at)
+    if isinstance(verdict, Refusal):  # 1 to 4
+        return verdict
+    if person is None or not same:  # 5
+        reason = Reason.SUBJECT_NOT_FOUND if person is None else Reason.IDENTITY_MISMATCH
+        return Refusal(reason=reason, agreement=verdict.agreement, consent=verdict.consent)
+    age = age_on(person.values["date_of_birth"], local_day(at))
+    return under_rules(verdict, request, plan, minor=age < MAJORITY_YEARS)  # 6
+
+
+def under_agreements(
+    wanted: Wanted,
+    plan: ReadPlan,
+    *,
+    recipient: AgencyId,
+    consents: SubjectConsents,
+    at: datetime,
+) -> Verdict:
+    """The verdict as far as it needs no person; of several agreements one that grants is enough.
 
     Where none grants, the refusal is that of the agreement that came furthest.
     """
-    same = identifies(request, person)  # always, so that it takes equally long
-    agreements = plan.agreements.get((recipient, request.purpose), ())
+    agreements = plan.agreements.get((recipient, wanted.purpose), ())
     if not agreements:  # 1
         other = recipient in plan.recipients
         return Refusal(reason=Reason.PURPOSE_MISMATCH if other else Reason.NO_AGREEMENT)
-    verdicts = [_under(agreement, request, plan, consents=consents, at=at)
-                for agreement in agreements]  # fmt: skip
-    grants = [verdict for verdict in verdicts if isinstance(verdict, Grant)]
-    if not grants:
-        refusals = [verdict for verdict in verdicts if isinstance(verdict, Refusal)]
-        return max(refusals, key=lambda refusal: REFUSALS.index(refusal.reason))
-    grant = grants[0]
-    if person is None or not same:  # 5
-        reason = Reason.SUBJECT_NOT_FOUND if person is None else Reason.IDENTITY_MISMATCH
-        return Refusal(reason=reason, agreement=grant.agreement, consent=grant.consent)
-    return _under_rules(grant, request, plan, person=person, at=at)  # 6
+    refusals = []
+    for agreement in agreements:
+        verdict = _under(agreement, wanted, plan, consents=consents, at=at)
+        if isinstance(verdict, Grant):
+            return verdict
+        refusals.append(verdict)
+    return max(refusals, key=lambda refusal: REFUSALS.index(refusal.reason))
+
+
+def under_rules(grant: Grant, wanted: Wanted, plan: ReadPlan, *, minor: bool | None) -> Verdict:
+    """The grant, unless a national rule forbids a field; where the age is unknown, any rule."""
+    bans = plan.bans[grant.agreement.ref, wanted.mode]
+    for path in wanted.fields:
+        rule = bans[path].about(minor=minor)
+        if rule is not None:
+            return Refusal(
+                reason=Reason.FORBIDDEN_BY_RULE,
+                rule=rule,
+                agreement=grant.agreement,
+                consent=grant.consent,
+            )
+    return grant
 
 
 def _under(
     agreement: Agreement,
-    request: LookupRequest,
+    wanted: Wanted,
     plan: ReadPlan,
     *,
     consents: SubjectConsents,
@@ -181,8 +230,8 @@ def _under(
         reason = Reason.NOT_YET_IN_FORCE if early else Reason.EXPIRED
         return Refusal(reason=reason, agreement=agreement)
     reads = agreement.reads[VIEW]
-    allowed = reads.read if request.mode is Mode.READ else reads.verify
-    outside = tuple(path for path in request.fields if path not in allowed)
+    allowed = reads.read if wanted.mode is Mode.READ else reads.verify
+    outside = tuple(path for path in wanted.fields if path not in allowed)
     if outside:  # 3
         return Refusal(
             reason=Reason.FIELD_NOT_IN_AGREEMENT,
@@ -195,29 +244,12 @@ def _under(
         consents,
         recipient=agreement.recipient,
         purpose=agreement.purpose,
-        needed=frozenset(f"{VIEW}:{path}" for path in request.fields),
+        needed=frozenset(f"{VIEW}:{path}" for path in wanted.fields),
         at=at,
     )
     if refusal is not None:
         return Refusal(reason=refusal, agreement=agreement, consent=consent)
     return Grant(agreement=agreement, consent=consent)
-
-
-def _under_rules(
-    grant: Grant, request: LookupRequest, plan: ReadPlan, *, person: Person, at: datetime
-) -> Verdict:
-    bans = plan.bans[grant.agreement.ref, request.mode]
-    age = age_on(person.values["date_of_birth"], local_day(at))
-    for path in request.fields:
-        rule = bans[path].about(minor=age < MAJORITY_YEARS)
-        if rule is not None:
-            return Refusal(
-                reason=Reason.FORBIDDEN_BY_RULE,
-                rule=rule,
-                agreement=grant.agreement,
-                consent=grant.consent,
-            )
-    return grant
 
 
 def identifies(request: LookupRequest, person: Person | None) -> bool:

@@ -1,7 +1,7 @@
-"""The web service: `POST /v1/lookups`, and problem documents for everything else.
+"""The web service: `POST /v1/lookups`.
 
-It admits (token, size, form), waits for the worker, and lets an answer out only while its lease
-holds. What it logs, counts and traces names agencies, codes and agreements, never a person.
+It admits at the door (token, size), waits for the worker, and lets an answer out only while its
+lease holds. What it logs, counts and traces names agencies, codes and agreements, never a person.
 """
 
 from __future__ import annotations
@@ -24,33 +24,23 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 from prometheus_client import Counter
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from civicbus_consumers.lookup.door import NO_STORE, Door, problem_response
 from civicbus_consumers.lookup.flight import Departure, Flight, Waiting
-from civicbus_consumers.lookup.problems import (
-    MEDIA_TYPE,
-    Code,
-    Problem,
-    document,
-    preferred_language,
-    status_of,
-)
+from civicbus_consumers.lookup.problems import Code, Problem
 from civicbus_consumers.lookup.replies import Lookup, Reply
-from civicbus_consumers.lookup.request import MAX_BODY_BYTES, parse_request
+from civicbus_consumers.lookup.request import parse_request
 from civicbus_consumers.lookup.rules import Refusal
-from civicbus_consumers.lookup.token import Keyring, Token, UsedTokens
+from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.runtime.tracing import sampled_context, tracer
 
 log = structlog.get_logger("civicbus.lookup")
 
 _lookups = Counter(telemetry.LOOKUPS_TOTAL, "Look-ups by what they came to", ["code"])
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Desk(Protocol):
@@ -66,21 +56,12 @@ class LookupService:
     """The endpoint and what it stands on."""
 
     desk: Desk
-    keyring: Keyring
-    used: UsedTokens
+    door: Door
     answer_timeout_s: float
-    body_timeout_s: float
 
-    def app(self) -> Starlette:
-        """The ASGI application."""
-        return Starlette(
-            routes=[Route("/v1/lookups", self.look_up, methods=["POST"])],
-            exception_handlers={
-                HTTPException: _http_problem,
-                ClientDisconnect: _nobody_there,
-                Exception: _unexpected,
-            },
-        )
+    def routes(self) -> list[Route]:
+        """What this room answers."""
+        return [Route("/v1/lookups", self.look_up, methods=["POST"])]
 
     async def look_up(self, request: Request) -> Response:
         """Answer one look-up."""
@@ -88,10 +69,10 @@ class LookupService:
         span = _begin_span(request.headers.get("traceparent"))
         agency = None
         try:
-            token = self._admit(request)
+            token = self.door.admit(request)  # 1. the token
             agency = token.agency
             span.set_attribute(telemetry.RECIPIENT, agency)
-            departure = await self._wait(token, await self._body(request), span)
+            departure = await self._wait(token, await self.door.body(request), span)
             response: Response = _departing(departure, request, span)
             code = departure.reply.code
         except Problem as problem:
@@ -103,31 +84,6 @@ class LookupService:
         spent_ms = round(1000 * (time.monotonic() - begun), 1)
         log.info("look-up", status=response.status_code, code=outcome, agency=agency, ms=spent_ms)
         return response
-
-    def _admit(self, request: Request) -> Token:
-        """1. The token: whose it is, and that it is used for the first time."""
-        values = request.headers.getlist("authorization")
-        if len(values) > 1:
-            raise Problem(Code.TOKEN_MALFORMED)
-        now = time.time()
-        token = self.keyring.verify(values[0] if values else None, now=now)
-        self.used.take(token, now=now)
-        return token
-
-    async def _body(self, request: Request) -> bytes:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            raise Problem(Code.WRONG_MEDIA_TYPE)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self.body_timeout_s):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > MAX_BODY_BYTES:
-                        raise Problem(Code.TOO_LARGE, limit_bytes=MAX_BODY_BYTES)
-        except TimeoutError:
-            raise Problem(Code.TOO_SLOW) from None
-        return bytes(body)
 
     async def _wait(self, token: Token, body: bytes, span: Span) -> Departure:
         """2. The request; then the worker's steps 3 to 7."""
@@ -168,7 +124,7 @@ def _departing(departure: Departure, request: Request, span: Span) -> LeasedResp
         response = problem_response(_refusal(reply), request)
     else:
         body = b'{"result":' + reply.result + b',"receipt":' + _json(_receipt(reply)) + b"}"
-        response = Response(body, media_type="application/json", headers=_NO_STORE)
+        response = Response(body, media_type="application/json", headers=NO_STORE)
     instead = problem_response(Problem(Code.NO_LEASE), request)
     return LeasedResponse(response, flight=departure.flight, instead=instead)
 
@@ -193,38 +149,6 @@ def _receipt(reply: Reply) -> Mapping[str, Any] | None:
         "recorded_at": receipt.recorded_at.isoformat(),
         "others": [{"record_id": id_, "leaf_hash": hash_} for id_, hash_ in receipt.others],
     }
-
-
-def problem_response(problem: Problem, request: Request) -> Response:
-    """The problem document in the language that the caller prefers."""
-    language = preferred_language(request.headers.get("accept-language", ""))
-    status = status_of(problem.code)
-    headers = {"Content-Language": language, "Vary": "Accept-Language", **_NO_STORE}
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
-        headers["Retry-After"] = "1"
-    return Response(document(problem, language), status, headers, MEDIA_TYPE)
-
-
-async def _http_problem(request: Request, error: Exception) -> Response:
-    wrong_method = isinstance(error, HTTPException) and error.status_code == 405
-    response = problem_response(
-        Problem(Code.WRONG_METHOD if wrong_method else Code.UNKNOWN_PATH), request
-    )
-    if wrong_method:
-        response.headers["Allow"] = "POST"
-    return response
-
-
-async def _nobody_there(request: Request, error: Exception) -> Response:
-    del request, error
-    return Response(status_code=400)  # the caller hung up while it was sending
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    log.error("unexpected", error=type(error).__name__)
-    return problem_response(Problem(Code.CANNOT_DECIDE), request)
 
 
 def _json(value: Any) -> bytes:
