@@ -27,10 +27,20 @@ class ConsentRule(StrEnum):
 
 
 class ConsentStatus(StrEnum):
-    """Where a consent stands."""
+    """Where a consent stands that was given once."""
 
     GIVEN = "given"
+    PAUSED = "paused"
     WITHDRAWN = "withdrawn"
+
+
+class UsePeriod(StrEnum):
+    """The period within which the uses of a consent are counted, by the nation's calendar."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
 
 
 class RecordKind(StrEnum):
@@ -61,6 +71,8 @@ class Reason(StrEnum):
     CONDITION_NOT_MET = "condition-not-met"
     NO_CONSENT = "no-consent"
     CONSENT_WITHDRAWN = "consent-withdrawn"
+    CONSENT_PAUSED = "consent-paused"
+    CONSENT_USED_UP = "consent-used-up"
     CONSENT_TOO_NARROW = "consent-too-narrow"
     CONSENT_EXPIRED = "consent-expired"
     FIELD_NOT_IN_AGREEMENT = "field-not-in-agreement"

@@ -14,12 +14,12 @@ from typing import Any
 
 from civicbus_schemas import pseudonym
 from civicbus_schemas.codec import frame
-from civicbus_schemas.consent import SUBJECT_CONSENTS, Consent, SubjectConsents
+from civicbus_schemas.consent import SUBJECT_CONSENTS, Consent, SubjectConsents, Uses
 from civicbus_schemas.envelope import Envelope, Ground
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, EventType, Pin, RecordId
 from civicbus_schemas.page import HEADER_LEAF, Page, key_id, sign_page
 from civicbus_schemas.record import RECORD
-from civicbus_schemas.vocabulary import ConsentStatus
+from civicbus_schemas.vocabulary import ConsentStatus, UsePeriod
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.unit import schemas_samples as samples
@@ -49,7 +49,7 @@ def envelope() -> Envelope:
 
 
 def consents() -> SubjectConsents:
-    """A subject who gave one consent and withdrew another."""
+    """A subject who gave one consent, withdrew another, and paused a third that is counted."""
     given = Consent(
         id="6f1c2f62-7c5c-4c0e-9a53-0f5f3c0a9c11",
         version=1,
@@ -63,7 +63,15 @@ def consents() -> SubjectConsents:
     withdrawn = replace(
         given, id="c-2", version=2, status=ConsentStatus.WITHDRAWN, valid_until=None
     )
-    return SubjectConsents((given, withdrawn))
+    paused = replace(
+        given,
+        id="c-3",
+        version=5,
+        status=ConsentStatus.PAUSED,
+        uses=Uses(count=3, per=UsePeriod.MONTH),
+        erase_at=samples.AT + timedelta(days=365),
+    )
+    return SubjectConsents((given, withdrawn, paused))
 
 
 def page() -> Page:
@@ -125,6 +133,9 @@ def _tampered(whole: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     state = SUBJECT_CONSENTS.decode(whole["state-consent"])
     state["consents"][1]["status"] = "revived"
     yield "state-consent~unknown-status", SUBJECT_CONSENTS.encode(state)
+    state = SUBJECT_CONSENTS.decode(whole["state-consent"])
+    state["consents"][2]["uses"]["per"] = "century"
+    yield "state-consent~unknown-period", SUBJECT_CONSENTS.encode(state)
     yield "state-consent~last-byte-cut", whole["state-consent"][:-1]
 
 

@@ -26,7 +26,7 @@ from civicbus_consumers.access.rules import (
 from civicbus_consumers.lookup import rules as lookup
 from civicbus_consumers.lookup.request import Mode
 from civicbus_schemas.agreement import NATION_ZONE, Agreement
-from civicbus_schemas.consent import Consent, SubjectConsents
+from civicbus_schemas.consent import Consent, SubjectConsents, Uses
 from civicbus_schemas.decision import Facts, Permit
 from civicbus_schemas.vocabulary import ConsentRule, ConsentStatus
 
@@ -95,6 +95,9 @@ def some_consent(
             ({"valid_until": at + timedelta(seconds=1)}, True),
             ({"valid_until": at}, False),
             ({"status": ConsentStatus.WITHDRAWN}, False),
+            ({"status": ConsentStatus.PAUSED}, False),
+            ({"uses": Uses(count=9)}, False),
+            ({"erase_at": at}, False),
             ({"fields": frozenset()}, False),
             ({"recipient": "vss"}, False),
             ({"purpose": "statistics.births"}, False),

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 
-from civicbus_consumers.consent.rules import Change, Given, Withdrawn, fold, fold_encoded
-from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
+from civicbus_consumers.consent.rules import (
+    Change,
+    Changed,
+    Given,
+    Withdrawn,
+    fold,
+    fold_encoded,
+)
+from civicbus_schemas.consent import NO_CONSENTS, Consent, SubjectConsents, Uses
 from civicbus_schemas.ids import AgencyId
-from civicbus_schemas.vocabulary import ConsentStatus
+from civicbus_schemas.vocabulary import ConsentStatus, UsePeriod
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,27 +28,79 @@ _FIELDS = st.frozensets(
     st.sampled_from([f"population.Person:{name}" for name in ("sex", "address", "full_name")]),
     min_size=1,
 )
+_PURPOSE = st.just("credit.check-borrower")
 _GIVEN = st.builds(
     Given,
     id=_IDS,
     recipient=_AGENCIES,
-    purpose=st.just("credit.check-borrower"),
+    purpose=_PURPOSE,
     fields=_FIELDS,
     at=_TIMES,
     valid_until=st.none() | _TIMES,
+    uses=st.none() | st.builds(Uses, count=st.integers(1, 9), per=st.sampled_from(UsePeriod)),
+    erase_at=st.none() | _TIMES,
 )
-_WITHDRAWN = st.builds(
-    Withdrawn, id=_IDS, recipient=_AGENCIES, purpose=st.just("credit.check-borrower"), at=_TIMES
+_CHANGED = st.builds(
+    Changed,
+    id=_IDS,
+    recipient=_AGENCIES,
+    purpose=_PURPOSE,
+    version=st.integers(2, 5),
+    status=st.sampled_from([ConsentStatus.GIVEN, ConsentStatus.PAUSED]),
+    at=_TIMES,
+    valid_until=st.none() | _TIMES,
 )
-_CHANGES = st.lists(_GIVEN | _WITHDRAWN, max_size=12)
+_WITHDRAWN = st.builds(Withdrawn, id=_IDS, recipient=_AGENCIES, purpose=_PURPOSE, at=_TIMES)
+_CHANGES = st.lists(_GIVEN | _CHANGED | _WITHDRAWN, max_size=12)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Change]:
+    """What a registry tells of some consents: an id names one, and a version is one change."""
+    told: list[Change] = []
+    for id_ in draw(st.sets(_IDS, min_size=1)):
+        given = replace(draw(_GIVEN), id=id_)
+        about = {"id": id_, "recipient": given.recipient}
+        last = draw(st.integers(1, 5))
+        told.append(given)
+        told += [replace(draw(_CHANGED), **about, version=v) for v in range(2, last + 1)]
+        if draw(st.booleans()):
+            told.append(replace(draw(_WITHDRAWN), **about))
+    return told
 
 
 def _fold_all(changes: list[Change], state: SubjectConsents = NO_CONSENTS) -> SubjectConsents:
     return reduce(fold, changes, state)
 
 
+def _by_id(state: SubjectConsents) -> dict[str, Consent]:
+    return {consent.id: consent for consent in state.consents}
+
+
+@given(histories(), st.data())
+def test_state_is_the_same_when_a_history_comes_in_any_order_and_again(
+    told: list[Change], data: st.DataObject
+) -> None:
+    again = data.draw(st.lists(st.sampled_from(told)))
+    shuffled = data.draw(st.permutations(told + again))
+    assert _by_id(_fold_all(list(shuffled))) == _by_id(_fold_all(told))
+
+
+@given(histories())
+def test_a_consent_stands_as_it_was_last_changed_when_its_history_is_folded(
+    told: list[Change],
+) -> None:
+    for id_, consent in _by_id(_fold_all(told)).items():
+        mine = [change for change in told if change.id == id_]
+        last = mine[-1]
+        assert consent.version == len(mine)
+        assert consent.since == last.at
+        if isinstance(last, Changed):
+            assert (consent.status, consent.valid_until) == (last.status, last.valid_until)
+
+
 @given(_CHANGES)
-def test_consent_is_given_exactly_when_no_withdrawal_of_its_id_was_seen(
+def test_a_consent_is_withdrawn_exactly_when_a_withdrawal_of_its_id_was_seen(
     changes: list[Change],
 ) -> None:
     ended = {change.id for change in changes if isinstance(change, Withdrawn)}
@@ -59,27 +119,28 @@ def test_state_is_the_same_when_any_earlier_run_is_delivered_again(
 
 
 @given(_CHANGES, _CHANGES)
-def test_versions_only_grow_and_statuses_only_end_when_more_is_folded(
+def test_versions_only_grow_and_terms_are_settled_once_when_more_is_folded(
     changes: list[Change], more: list[Change]
 ) -> None:
     before, after = _fold_all(changes), _fold_all(more, _fold_all(changes))
     for old, new in zip(before.consents, after.consents, strict=False):
         assert old.id == new.id
-        assert old.fields == new.fields
-        if old != new:
-            assert (old.status, new.status) == (ConsentStatus.GIVEN, ConsentStatus.WITHDRAWN)
-            assert new.version == old.version + 1
+        if old.fields:
+            assert (old.recipient, old.fields) == (new.recipient, new.fields)
+            assert (old.uses, old.erase_at) == (new.uses, new.erase_at)
+        assert old.version <= new.version
+        if old.status is ConsentStatus.WITHDRAWN:
+            assert new.status is ConsentStatus.WITHDRAWN
+        elif old.version == new.version:
+            assert (old.status, old.valid_until) == (new.status, new.valid_until)
 
 
-@given(st.permutations(range(6)), st.lists(_GIVEN | _WITHDRAWN, min_size=6, max_size=6))
-def test_who_may_receive_is_never_more_when_events_come_in_another_order(
-    order: list[int], changes: list[Change]
-) -> None:
-    def withdrawn(state: SubjectConsents) -> set[str]:
-        return {c.id for c in state.consents if c.status is ConsentStatus.WITHDRAWN}
-
-    shuffled = [changes[index] for index in order]
-    assert withdrawn(_fold_all(changes)) == withdrawn(_fold_all(shuffled))
+@given(_CHANGES)
+def test_nothing_is_covered_when_no_consent_was_given(changes: list[Change]) -> None:
+    given_ids = {change.id for change in changes if isinstance(change, Given)}
+    for consent in _fold_all(changes).consents:
+        if consent.id not in given_ids:
+            assert consent.lapse(frozenset(), _START) is not None
 
 
 @given(_CHANGES)

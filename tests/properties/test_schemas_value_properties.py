@@ -12,7 +12,7 @@ from typing import Any
 from civicbus_schemas import ids
 from civicbus_schemas.agreement import FieldGrant, Release
 from civicbus_schemas.codec import AvroType
-from civicbus_schemas.consent import SUBJECT_CONSENTS, Consent, SubjectConsents
+from civicbus_schemas.consent import SUBJECT_CONSENTS, Consent, SubjectConsents, Uses
 from civicbus_schemas.delivered import derive_delivered
 from civicbus_schemas.envelope import Envelope, parse_headers
 from civicbus_schemas.errors import BusError
@@ -20,7 +20,7 @@ from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, EventType, Pin
 from civicbus_schemas.nation import load_contracts
 from civicbus_schemas.page import PageHeader, Position
 from civicbus_schemas.record import RECORD, Record
-from civicbus_schemas.vocabulary import ConsentStatus, Outcome, Reason, RecordKind
+from civicbus_schemas.vocabulary import ConsentStatus, Outcome, Reason, RecordKind, UsePeriod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +49,9 @@ CONSENTS = st.builds(
     status=st.sampled_from(ConsentStatus),
     since=MOMENTS,
     valid_until=st.none() | MOMENTS,
+    uses=st.none()
+    | st.builds(Uses, count=st.integers(1, 2**40), per=st.none() | st.sampled_from(UsePeriod)),
+    erase_at=st.none() | MOMENTS,
 )
 
 
@@ -202,7 +205,8 @@ def refusals(value: str) -> Iterator[Callable[[], object]]:
         {
             "consents": [
                 {"id": value, "version": 1, "recipient": value, "purpose": value,
-                 "fields": [value], "status": value, "since": 0, "valid_until": None}
+                 "fields": [value], "status": value, "since": 0, "valid_until": None,
+                 "uses": {"count": 1, "per": value}, "erase_at": None}
             ]
         }
     )  # fmt: skip

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from civicbus_consumers.consent.rules import (
+    CHANGED,
     GIVEN,
     MAX_GIVEN_STATE_BYTES,
     WITHDRAWN,
+    Change,
+    Changed,
     Given,
     Withdrawn,
     fold,
@@ -18,10 +21,10 @@ from civicbus_consumers.consent.rules import (
     is_folded,
     read_change,
 )
-from civicbus_schemas.consent import NO_CONSENTS, Consent, SubjectConsents
+from civicbus_schemas.consent import NO_CONSENTS, Consent, SubjectConsents, Uses
 from civicbus_schemas.errors import InvalidEvent, TooLarge
 from civicbus_schemas.ids import AgencyId
-from civicbus_schemas.vocabulary import ConsentStatus
+from civicbus_schemas.vocabulary import ConsentStatus, Reason, UsePeriod
 
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
 ID = "0190b6f0-0000-7000-8000-000000000001"
@@ -39,7 +42,12 @@ def _withdrawn(id_: str = ID) -> Withdrawn:
     return Withdrawn(id=id_, recipient=BANK, purpose=PURPOSE, at=AT + timedelta(days=1))
 
 
-def _folded(*changes: Given | Withdrawn) -> tuple[Consent, ...]:
+def _changed(version: int, status: ConsentStatus, **other: Any) -> Changed:
+    values = {"id": ID, "recipient": BANK, "purpose": PURPOSE, "at": AT + timedelta(days=version)}
+    return Changed(**values, version=version, status=status, **other)
+
+
+def _folded(*changes: Change) -> tuple[Consent, ...]:
     state = NO_CONSENTS
     for change in changes:
         state = fold(state, change)
@@ -66,11 +74,43 @@ def test_state_is_the_same_object_when_an_event_comes_again() -> None:
 
 def test_consent_stays_withdrawn_when_it_is_given_late() -> None:
     (consent,) = _folded(_withdrawn(), _given())
-    assert (consent.status, consent.version, consent.fields) == (
-        ConsentStatus.WITHDRAWN,
-        1,
-        frozenset(),
+    assert (consent.status, consent.version) == (ConsentStatus.WITHDRAWN, 2)
+    assert (consent,) == _folded(_given(), _withdrawn())
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 1, 0), (1, 2, 0)])
+def test_consent_stands_as_last_changed_when_events_come_in_another_order(
+    order: tuple[int, ...],
+) -> None:
+    renewed = AT + timedelta(days=90)
+    told = (
+        _given(valid_until=AT + timedelta(days=30), uses=Uses(count=3, per=UsePeriod.MONTH)),
+        _changed(2, ConsentStatus.PAUSED, valid_until=AT + timedelta(days=30)),
+        _changed(3, ConsentStatus.GIVEN, valid_until=renewed),
     )
+    (consent,) = _folded(*(told[index] for index in order))
+    assert (consent.status, consent.version) == (ConsentStatus.GIVEN, 3)
+    assert (consent.valid_until, consent.fields) == (renewed, {FIELD})
+    assert consent.uses == Uses(count=3, per=UsePeriod.MONTH)
+
+
+def test_consent_is_not_resumed_when_an_older_version_comes_late() -> None:
+    (consent,) = _folded(
+        _given(), _changed(3, ConsentStatus.PAUSED), _changed(2, ConsentStatus.GIVEN)
+    )
+    assert consent.lapse(frozenset({FIELD}), AT) is Reason.CONSENT_PAUSED
+
+
+def test_consent_stays_withdrawn_when_it_is_renewed_late() -> None:
+    late = _changed(7, ConsentStatus.GIVEN, valid_until=AT + timedelta(days=900))
+    (consent,) = _folded(_given(), _withdrawn(), late)
+    assert (consent.status, consent.version) == (ConsentStatus.WITHDRAWN, 8)
+    assert (consent,) == _folded(_given(), late, _withdrawn())
+
+
+def test_nothing_is_covered_when_a_change_comes_before_its_consent() -> None:
+    (consent,) = _folded(_changed(2, ConsentStatus.GIVEN))
+    assert consent.lapse(frozenset(), AT) is Reason.CONSENT_TOO_NARROW
 
 
 def test_consent_is_not_widened_when_its_id_is_given_again() -> None:
@@ -119,7 +159,12 @@ def _datum(**other: Any) -> dict[str, Any]:
         "fields": [FIELD],
         "given_at": AT,
         "withdrawn_at": AT,
+        "changed_at": AT,
         "valid_until": None,
+        "uses": None,
+        "erase_at": None,
+        "version": 2,
+        "status": "paused",
     }
     return datum | other
 
@@ -137,6 +182,8 @@ def test_withdrawal_is_read_when_its_recipient_is_malformed() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"uses": {"count": 0, "per": None}},
+        {"uses": {"count": 1, "per": "century"}},
         {"consent_id": "1"},
         {"recipient": "Bank"},
         {"purpose": "credit"},
@@ -155,6 +202,31 @@ def test_consent_is_refused_without_its_value_when_a_field_is_malformed(
         read_change(GIVEN, _datum(**wrong))
     for value in wrong.values():
         assert str(value) not in str(refused.value) or value == "1"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"consent_id": "1"},
+        {"version": 1},
+        {"version": 2**60},
+        {"status": "withdrawn"},
+        {"status": "revived"},
+        {"recipient": "Bank"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_change_is_refused_when_a_field_is_malformed(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEvent):
+        read_change(CHANGED, _datum(**wrong))
+
+
+def test_consent_is_read_when_its_event_is_of_the_contracts_first_version() -> None:
+    datum = _datum()
+    del datum["uses"], datum["erase_at"]
+    given = read_change(GIVEN, datum)
+    assert isinstance(given, Given)
+    assert (given.uses, given.erase_at) == (None, None)
 
 
 def test_fence_needs_the_position_after_the_event_and_at_the_end() -> None:

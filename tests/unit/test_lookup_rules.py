@@ -23,7 +23,7 @@ from civicbus_consumers.lookup.rules import (
 )
 from civicbus_consumers.population.reading import PersonRow
 from civicbus_schemas.agreement import Agreement
-from civicbus_schemas.consent import Consent, SubjectConsents
+from civicbus_schemas.consent import Consent, SubjectConsents, Uses
 from civicbus_schemas.ids import AgencyId, AgreementRef
 from civicbus_schemas.vocabulary import ConsentStatus, Reason
 
@@ -121,6 +121,9 @@ def test_claim_is_refused_when_the_agreement_only_lets_the_value_be_read() -> No
         ((samples.consent("sex"),), Reason.CONSENT_TOO_NARROW),
         ((samples.consent(status=ConsentStatus.WITHDRAWN),), Reason.CONSENT_WITHDRAWN),
         ((samples.consent(valid_until=AT),), Reason.CONSENT_EXPIRED),
+        ((samples.consent(erase_at=AT),), Reason.CONSENT_EXPIRED),
+        ((samples.consent(status=ConsentStatus.PAUSED),), Reason.CONSENT_PAUSED),
+        ((samples.consent(uses=Uses(count=9)),), Reason.CONSENT_USED_UP),
         ((samples.consent(recipient=VSS),), Reason.NO_CONSENT),
         ((samples.consent(purpose="account.update-customer"),), Reason.NO_CONSENT),
     ],

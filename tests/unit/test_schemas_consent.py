@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +12,11 @@ from civicbus_schemas.consent import (
     SUBJECT_CONSENTS,
     Consent,
     SubjectConsents,
+    Uses,
 )
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.ids import AgencyId
-from civicbus_schemas.vocabulary import ConsentStatus, Reason
+from civicbus_schemas.vocabulary import ConsentStatus, Reason, UsePeriod
 
 from tests.unit.schemas_samples import AT
 
@@ -31,6 +32,7 @@ GIVEN = Consent(
     since=AT,
     valid_until=AT + timedelta(days=30),
 )
+PAUSED = replace(GIVEN, version=2, status=ConsentStatus.PAUSED)
 WITHDRAWN = replace(GIVEN, version=2, status=ConsentStatus.WITHDRAWN)
 
 
@@ -60,6 +62,12 @@ def test_bytes_are_the_same_when_fields_were_named_in_another_order() -> None:
         (WITHDRAWN, {NAME}, 0, Reason.CONSENT_WITHDRAWN),
         (WITHDRAWN, {NAME, ADDRESS}, 31, Reason.CONSENT_WITHDRAWN),
         (replace(GIVEN, valid_until=None), {NAME}, 10_000, None),
+        (PAUSED, {NAME}, 0, Reason.CONSENT_PAUSED),
+        (PAUSED, {NAME}, 30, Reason.CONSENT_EXPIRED),
+        (replace(GIVEN, erase_at=AT + timedelta(days=3)), {NAME}, 3, Reason.CONSENT_EXPIRED),
+        (replace(GIVEN, erase_at=AT + timedelta(days=3)), {NAME}, 2, None),
+        (replace(GIVEN, fields=frozenset()), set(), 0, Reason.CONSENT_TOO_NARROW),
+        (replace(GIVEN, uses=Uses(count=1)), {NAME}, 0, None),  # counted elsewhere
     ],
 )
 def test_a_consent_lapses_with_its_reason_when_it_does_not_cover(
@@ -81,6 +89,27 @@ def test_a_consent_is_named_with_its_version_when_it_is_shown() -> None:
     assert str(WITHDRAWN) == "c-1@2"
 
 
+@pytest.mark.parametrize(
+    ("per", "period", "next_period"),
+    [
+        (UsePeriod.DAY, "2027-01-01", "2027-01-02"),
+        (UsePeriod.WEEK, "2026-W53", "2026-W53"),
+        (UsePeriod.MONTH, "2027-01", "2027-01"),
+        (UsePeriod.YEAR, "2027", "2027"),
+        (None, "ever", "ever"),
+    ],
+)
+def test_uses_count_in_the_nations_calendar_when_a_period_begins(
+    per: UsePeriod | None, period: str, next_period: str
+) -> None:
+    uses = Uses(count=1, per=per)
+    midnight = datetime(2026, 12, 31, 17, tzinfo=UTC)  # in Vietnam a new day, month and year
+    assert uses.period_of(midnight) == period
+    assert uses.period_of(midnight + timedelta(days=1)) == next_period
+    before = uses.period_of(midnight - timedelta(microseconds=1))
+    assert (before == period) == (per in {None, UsePeriod.WEEK})
+
+
 @pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b + b"\x00", lambda _: b""])
 def test_state_is_refused_when_its_bytes_are_spoilt(spoil: Any) -> None:
     with pytest.raises(InvalidBytes):
@@ -89,6 +118,6 @@ def test_state_is_refused_when_its_bytes_are_spoilt(spoil: Any) -> None:
 
 def test_state_is_refused_when_a_status_is_unknown() -> None:
     datum = SUBJECT_CONSENTS.decode(SubjectConsents((GIVEN,)).encode())
-    datum["consents"][0]["status"] = "paused"
+    datum["consents"][0]["status"] = "revived"
     with pytest.raises(InvalidBytes, match="unknown status"):
         SubjectConsents.decode(SUBJECT_CONSENTS.encode(datum))

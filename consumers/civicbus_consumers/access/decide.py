@@ -97,11 +97,16 @@ def covering_consent(
     needed: frozenset[str],
     at: datetime,
 ) -> tuple[Consent | None, Reason | None]:
-    """A consent that covers all that is needed, or the newest one and why it does not."""
+    """A consent that covers all that is needed, or the newest one and why it does not.
+
+    Of a counted consent no use is left: nobody counts uses yet (deny by default).
+    """
     newest: Consent | None = None
     refusal: Reason | None = Reason.NO_CONSENT
     for consent in consents.find(recipient, purpose):
         lapse = consent.lapse(needed, at)
+        if lapse is None and consent.uses is not None:
+            lapse = Reason.CONSENT_USED_UP
         if lapse is None:
             return consent, None
         if newest is None:

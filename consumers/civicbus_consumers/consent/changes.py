@@ -20,7 +20,7 @@ from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.topics import MAX_EVENT_BYTES
 from civicbus_schemas.vocabulary import Reason
 
-from civicbus_consumers.consent.rules import GIVEN, WITHDRAWN, Change, read_change
+from civicbus_consumers.consent.rules import EVENT_TYPES, Change, read_change
 
 
 class SchemaDocuments(Protocol):
@@ -81,7 +81,7 @@ class ChangeReader:
             return Unreadable(Reason.MALFORMED_BYTES)
         if contract is None:
             return Unreadable(Reason.UNKNOWN_SCHEMA)
-        if envelope.type != contract.event_type or envelope.type not in {GIVEN, WITHDRAWN}:  # 4
+        if envelope.type != contract.event_type or envelope.type not in EVENT_TYPES:  # 4
             return Unreadable(Reason.UNKNOWN_EVENT_TYPE)
         return self._read_body(body, contract=contract, envelope=envelope, key=key)
 

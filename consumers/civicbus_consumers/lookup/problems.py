@@ -257,6 +257,16 @@ _TEXTS: Mapping[Code | Reason, tuple[HTTPStatus, str, str]] = {
         "Công dân đã rút lại sự đồng ý",
         "The citizen has withdrawn the consent",
     ),
+    Reason.CONSENT_PAUSED: (
+        HTTPStatus.FORBIDDEN,
+        "Công dân đã tạm dừng sự đồng ý",
+        "The citizen has paused the consent",
+    ),
+    Reason.CONSENT_USED_UP: (
+        HTTPStatus.FORBIDDEN,
+        "Đã dùng hết số lần được đồng ý",
+        "All uses that were consented to are spent",
+    ),
     Reason.CONSENT_EXPIRED: (
         HTTPStatus.FORBIDDEN,
         "Sự đồng ý đã hết hạn",

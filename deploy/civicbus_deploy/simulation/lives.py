@@ -17,6 +17,7 @@ from civicbus_schemas.event import Event
 from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.vietnam.events import CertificateRequested, ConsentGiven
+from civicbus_schemas.vocabulary import ConsentStatus
 
 from civicbus_deploy.provisioning.nation import load_nation
 from civicbus_deploy.simulation import care, requests
@@ -237,7 +238,7 @@ class Lives:
             yield _by(MOJ, answer)
 
     def _consent(self) -> Iterator[Emission]:
-        """A consent now and, for some, its withdrawal days later."""
+        """A consent now and, for some, its withdrawal or a pause days later."""
         person = self._draw(lambda p: p.age(self._today) >= CARD_AGE)
         if person is None or not self._forms:
             return
@@ -252,6 +253,23 @@ class Lives:
         yield _by(VNEID, given)
         if rng.random() < 0.3:
             self._later(rng.randint(1, 60), partial(self._withdraw, person, given))
+        elif rng.random() < 0.2:
+            pause = partial(self._change, person, given, version=2, status=ConsentStatus.PAUSED)
+            self._later(rng.randint(1, 30), pause)
+
+    def _change(
+        self, person: Person, given: ConsentGiven, *, version: int, status: ConsentStatus
+    ) -> Iterator[Emission]:
+        """A pause, which is followed by its end, or that end."""
+        if person in self._living:
+            yield _by(
+                VNEID, requests.consent_changed(given, self._now, version=version, status=status)
+            )
+            if status is ConsentStatus.PAUSED:
+                resume = partial(
+                    self._change, person, given, version=version + 1, status=ConsentStatus.GIVEN
+                )
+                self._later(self._rng.randint(1, 30), resume)
 
     def _withdraw(self, person: Person, given: ConsentGiven) -> Iterator[Emission]:
         if person in self._living:

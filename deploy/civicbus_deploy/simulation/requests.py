@@ -13,10 +13,11 @@ from civicbus_schemas.vietnam.events import (
     CertificateIssued,
     CertificateRefused,
     CertificateRequested,
+    ConsentChanged,
     ConsentGiven,
     ConsentWithdrawn,
 )
-from civicbus_schemas.vocabulary import ConsentRule
+from civicbus_schemas.vocabulary import ConsentRule, ConsentStatus
 
 from civicbus_deploy.simulation.papers import VIETNAM_TIME, Papers
 from civicbus_deploy.simulation.people import Person
@@ -62,6 +63,22 @@ def consent_given(
         fields=form.fields,
         given_at=at,
         valid_until=at + timedelta(days=for_days) if for_days else None,
+    )
+
+
+def consent_changed(
+    given: ConsentGiven, at: datetime, *, version: int, status: ConsentStatus
+) -> ConsentChanged:
+    """The consent's next version: paused, or resumed."""
+    return ConsentChanged(
+        citizen=ConsentChanged.Citizen(pin=given.citizen.pin),
+        consent_id=given.consent_id,
+        version=version,
+        recipient=given.recipient,
+        purpose=given.purpose,
+        status=status.value,
+        valid_until=given.valid_until,
+        changed_at=at,
     )
 
 
