@@ -13,7 +13,7 @@ from typing import Any
 
 from civicbus_schemas.agreement import local_day
 from civicbus_schemas.codec import AvroType
-from civicbus_schemas.errors import InvalidBytes
+from civicbus_schemas.errors import InvalidBytes, InvalidEvent
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.shapes import MICROS, TEXTS, array, nullable, struct, to_micros
 from civicbus_schemas.vocabulary import ConsentStatus, Reason, UsePeriod
@@ -117,9 +117,25 @@ class SubjectConsents:
             if consent.recipient == recipient and consent.purpose == purpose
         )
 
+    def about(self, recipient: AgencyId, purpose: str) -> SubjectConsents:
+        """Those that `find` would find, in the same order as here."""
+        return SubjectConsents(tuple(self.find(recipient, purpose))[::-1])
+
     def encode(self) -> bytes:
         """The value's Avro body."""
-        return SUBJECT_CONSENTS.encode({"consents": [_datum(c) for c in self.consents]})
+        return SUBJECT_CONSENTS.encode({"consents": self.to_json()})
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As JSON holds them, with names; times are microseconds since 1970."""
+        return [_datum(consent) for consent in self.consents]
+
+    @classmethod
+    def from_json(cls, data: list[dict[str, Any]]) -> SubjectConsents:
+        """The inverse of `to_json`; raises `InvalidBytes`."""
+        try:
+            return cls.decode(SUBJECT_CONSENTS.encode({"consents": data}))
+        except InvalidEvent:
+            raise InvalidBytes("these are no consents of this version") from None
 
     @classmethod
     def decode(cls, body: bytes) -> SubjectConsents:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.codec import AvroType, unframe
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.contract import values_at
@@ -27,19 +28,15 @@ from civicbus_schemas.pseudonym import (
 )
 from civicbus_schemas.record import Actor, Positions, Source
 from civicbus_schemas.topics import MAX_EVENT_BYTES, SourceTopic
-from civicbus_schemas.vocabulary import Reason
+from civicbus_schemas.vocabulary import ConsentRule, Reason
 
 from civicbus_consumers.access.decide import decide
 from civicbus_consumers.access.plan import Plan, PlannedRelease, PlannedType
 from civicbus_consumers.access.project import Opened, open_event, project
 from civicbus_consumers.enforcement.note import Coordinates
+from civicbus_consumers.recording.facts import facts_secret
 from civicbus_consumers.recording.pages import PageBuilder
-from civicbus_consumers.recording.records import (
-    Ground,
-    facts_secret,
-    record_dead_letter,
-    record_decision,
-)
+from civicbus_consumers.recording.records import Ground, record_dead_letter, record_decision
 
 
 class NoSuchSchema(InvalidBytes):
@@ -199,7 +196,7 @@ def release_event(
     An event whose record would be too large is not released at all: it is a dead letter.
     """
     facts = facts_of(event)
-    secret = facts_secret(facts)
+    shared = facts_secret(facts)
     ground = Ground(
         source=event.source, dataset=facts.event_type, policy=plan.policy, positions=positions
     )
@@ -211,7 +208,9 @@ def release_event(
         decisions = decide(facts, plan, consents, page.at)
         for planned, decision in zip(event.planned.releases, decisions, strict=True):
             body = project(event.opened, planned.cut) if isinstance(decision, Permit) else None
-            ids = []
+            secret, ids = shared, []
+            if planned.agreement.consent is ConsentRule.REQUIRED:
+                secret = facts_secret(facts, _read_under(planned.agreement, consents))
             for pin, fields in _people(event, planned):
                 stamp = page.stamp()
                 record = record_decision(
@@ -237,6 +236,11 @@ def release_event(
             value=event.value,
         )
     return deliveries
+
+
+def _read_under(agreement: Agreement, consents: SubjectConsents) -> SubjectConsents:
+    """The consents that a decision under this agreement reads."""
+    return consents.about(agreement.recipient, agreement.purpose)
 
 
 def _people(event: Event, planned: PlannedRelease) -> Iterator[tuple[Pin, tuple[str, ...]]]:

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from civicbus_schemas.codec import canonical_json
+from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.ids import PolicyVersion
 from civicbus_schemas.pseudonym import LedgerPseudonym, officer_pseudonym
 from civicbus_schemas.record import Actor, Positions, Record, Request, commitment
@@ -21,6 +22,7 @@ from civicbus_schemas.vocabulary import Outcome, RecordKind
 from civicbus_consumers.lookup.request import LookupRequest
 from civicbus_consumers.lookup.rules import VIEW, Person, Refusal, Verdict
 from civicbus_consumers.lookup.token import Token
+from civicbus_consumers.recording.facts import consents_document
 from civicbus_consumers.recording.pages import Stamp
 
 SYSTEM = "lookup"
@@ -48,12 +50,14 @@ def ground_of(
     request: LookupRequest,
     *,
     person: Person | None,
+    consents: SubjectConsents,
     policy: PolicyVersion,
     positions: Positions,
     trace: str | None,
     ledger_key: bytes,
 ) -> Ground:
     """The ground of a look-up; the officer's and the case's names are keyed with `ledger_key`."""
+    read = consents_document(consents.about(token.agency, request.purpose))
     asker = {"officer": request.officer, "case": request.case}
     officer = officer_pseudonym(ledger_key, token.agency, request.officer)
     return Ground(
@@ -62,7 +66,7 @@ def ground_of(
         purpose=request.purpose,
         policy=policy,
         positions=positions,
-        secret=canonical_json(asker | {"facts": _facts(request, person)}),
+        secret=canonical_json(asker | {"facts": _facts(request, person)} | read),
         secret_of_others=canonical_json(asker),
     )
 

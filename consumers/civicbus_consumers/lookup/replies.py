@@ -126,11 +126,12 @@ def make_reply(
     key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
     plan, request = bench.states.plan, lookup.request
     person = seen.persons.get(request.pin)
+    consents = bench.states.consents_of(key)
     verdict = judge(
         request,
         plan,
         recipient=lookup.token.agency,
-        consents=bench.states.consents_of(key),
+        consents=consents,
         person=person,
         at=page.at,
     )
@@ -139,6 +140,7 @@ def make_reply(
         lookup.token,
         request,
         person=person,
+        consents=consents,
         policy=plan.policy,
         positions=Positions(consent=offset_of(at, partition_of(key)), view=seen.watermark),
         trace=lookup.trace_id,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from civicbus_schemas.agreement import Agreement
-from civicbus_schemas.codec import canonical_json
-from civicbus_schemas.decision import Decision, Deny, Facts, Permit
+from civicbus_schemas.decision import Decision, Deny, Permit
 from civicbus_schemas.ids import EventType, PolicyVersion
 from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import Actor, Positions, Record, Source, commitment
@@ -97,20 +95,3 @@ def record_dead_letter(
         policy=policy,
         sealed=commitment(stamp.salt, secret),
     )
-
-
-def facts_secret(facts: Facts) -> bytes:
-    """The facts as canonical JSON, for the sealed part; all values are texts."""
-    document = {
-        "contract": facts.contract,
-        "event_type": facts.event_type,
-        "provider": facts.provider,
-        "values": {path: [_text(v) for v in values] for path, values in facts.values.items()},
-    }
-    return canonical_json({"facts": document})
-
-
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
