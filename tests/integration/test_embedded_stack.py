@@ -8,6 +8,7 @@ import httpx
 import psycopg
 import pytest
 from civicbus_audit.index import database as index
+from civicbus_consumers.consent.registry import database as consent
 from civicbus_consumers.lookup import database as lookup
 from civicbus_consumers.population import database as population
 from confluent_kafka import Consumer, KafkaError, Producer
@@ -61,7 +62,8 @@ def test_role_of_the_processes_is_no_superuser_when_it_connects(stack: Stack) ->
 @pytest.fixture(scope="module")
 def rooms(stack: Stack) -> Stack:
     """The stack whose rooms have made their tables, each as its own role."""
-    for room, tables in {"sealing": index, "population": population, "lookup": lookup}.items():
+    owned = {"sealing": index, "population": population, "lookup": lookup, "consent": consent}
+    for room, tables in owned.items():
         engine = tables.make_engine(stack.dsn_file(room))
         tables.migrate(engine)
         engine.dispose()
@@ -70,6 +72,7 @@ def rooms(stack: Stack) -> Stack:
 
 _VIEW, _PERSONS = "select from population.person_current", "select from population.person"
 _LEAVES, _LEASES = "select from audit.leaf", "select from lookup.lease"
+_USES, _UNSPEND = "select from consent.use", "delete from consent.use"
 _CHANGE = "update population.person set full_name = full_name"
 
 
@@ -84,10 +87,15 @@ _CHANGE = "update population.person set full_name = full_name"
         ("population", _CHANGE, True),
         ("population", _LEAVES, False),
         ("population", _LEASES, False),
+        ("consent", _VIEW, True),
+        ("consent", _PERSONS, False),
+        ("consent", _LEASES, False),
+        ("consent", _UNSPEND, True),
+        ("lookup", _USES, False),
         ("sealing", _LEAVES, True),
         ("sealing", _VIEW, False),
         ("sealing", _LEASES, False),
-        *(("bus", statement, True) for statement in (_VIEW, _LEAVES, _LEASES)),
+        *(("bus", statement, True) for statement in (_VIEW, _LEAVES, _LEASES, _USES)),
     ],
 )
 def test_room_reaches_its_own_tables_only(

@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 
+from civicbus_consumers.consent.registry import database as consent_registry
 from civicbus_consumers.lookup.database import PopulationView, make_engine, migrate
 from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.leases import Leases
@@ -55,8 +56,10 @@ def run(settings: LookupSettings, stop: threading.Event) -> None:
     health = Health()
     probes = serve_health(health, settings.health_port)
     engine = make_engine(settings.postgres_dsn_file)
+    consents = consent_registry.make_engine(settings.consent_dsn_file)
     try:
         migrate(engine)
+        consent_registry.migrate(consents)
         worker = build_worker(settings, engine=engine, health=health)
         worker.open()
         gc.collect()
@@ -66,6 +69,7 @@ def run(settings: LookupSettings, stop: threading.Event) -> None:
     finally:
         probes.shutdown()
         probes.server_close()
+        consents.dispose()
         engine.dispose()
 
 

@@ -26,6 +26,7 @@ class LookupSettings(ProcessSettings):
     host: str
     port: int
     postgres_dsn_file: Path
+    consent_dsn_file: Path
     agency_keys_file: Path
     topic_key_file: Path
     ledger_key_file: Path

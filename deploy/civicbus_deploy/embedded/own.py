@@ -158,6 +158,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
             return {
                 **recording,
                 **dsn,
+                "consent_dsn_file": str(postgres.dsn_file(folder, "consent")),
                 "host": HOST,
                 "port": ports["lookup"],
                 "agency_keys_file": str(agency_keys_file(folder)),

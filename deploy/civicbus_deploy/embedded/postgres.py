@@ -12,6 +12,7 @@ from typing import LiteralString
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
+from civicbus_consumers.consent.registry.tables import USES_ROLE
 from civicbus_consumers.population.tables import READER_ROLE
 from psycopg import sql
 
@@ -27,7 +28,7 @@ ADMIN = "postgres"
 # Database and the role that owns it: nothing of ours connects as the server's admin.
 DATABASES = {"civicbus": "bus", "registry": "registry"}
 # The rooms that keep tables in `civicbus`, each as a role that owns its schemas and no other's.
-ROOMS = ("sealing", "population", "lookup")
+ROOMS = ("sealing", "population", "lookup", "consent")
 ELSEWHERE = Path("/var/lib/civicbus")
 
 _SETTINGS = {
@@ -166,12 +167,14 @@ class Postgres:
         with self._connect() as connection:
             for database, role in DATABASES.items():
                 make_database(connection, database, role=role, password=self._password(role))
-            make_role(connection, READER_ROLE)
+            for role in (READER_ROLE, USES_ROLE):
+                make_role(connection, role)
             for room in ROOMS:
                 make_role(connection, room, password=self._password(room))
                 _grant(connection, "create, connect on database civicbus", to=room)
                 _grant(connection, room, to="bus")  # the operator may look into every room
-            _grant(connection, READER_ROLE, to="lookup")
+            for room in ("lookup", "consent"):
+                _grant(connection, READER_ROLE, to=room)
         folder = self._ground.folder
         for role in ("bus", *ROOMS):
             dsn = f"postgresql://{role}:{self._password(role)}@{HOST}:{self._port}/civicbus\n"
