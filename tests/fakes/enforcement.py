@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from civicbus_consumers.access.plan import compile_plan
 from civicbus_consumers.enforcement.broker import Outgoing
+from civicbus_consumers.enforcement.clock import Clock
 from civicbus_consumers.enforcement.note import Coordinates, Note
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.states import ReadyPlan
@@ -105,10 +107,36 @@ class FakeReleases:
         self._do("commit")
         self.committed.append(self._sent)
 
+    def abort(self) -> None:
+        """Abort in order."""
+        self._do("abort")
+
     def _do(self, call: str) -> None:
         if self.fails_at == call.split()[0]:
             raise Fatal(f"{call} failed")
         self.journal.note(call)
+
+
+@dataclass
+class FakeClock:
+    """A clock that only tests move. `set_back` moves the time of day alone."""
+
+    at: datetime = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    elapsed_s: float = 0.0
+
+    def pass_time(self, seconds: float) -> None:
+        """Both clocks go on."""
+        self.at += timedelta(seconds=seconds)
+        self.elapsed_s += seconds
+
+    def set_back(self, seconds: float) -> None:
+        """Somebody sets the time of day."""
+        self.at -= timedelta(seconds=seconds)
+
+    @property
+    def clock(self) -> Clock:
+        """As enforcement has it."""
+        return Clock(now=lambda: self.at, monotonic=lambda: self.elapsed_s)
 
 
 @dataclass

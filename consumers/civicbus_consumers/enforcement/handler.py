@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from civicbus_schemas.codec import frame
@@ -18,6 +17,13 @@ from civicbus_schemas.topics import MAX_PAGE_BYTES, STATE_CONSENT, SourceTopic
 from civicbus_schemas.vocabulary import Reason
 
 from civicbus_consumers.enforcement.broker import Outgoing, Releases
+from civicbus_consumers.enforcement.clock import (
+    DECIDING_S,
+    SYSTEM_CLOCK,
+    Abandoned,
+    Clock,
+    Moment,
+)
 from civicbus_consumers.enforcement.note import FRESH, Coordinates, Note
 from civicbus_consumers.enforcement.rules import (
     DeadLetter,
@@ -64,6 +70,7 @@ class Bench:
     releases: Releases
     keys: Keys
     type_of: TypeOf
+    clock: Clock = SYSTEM_CLOCK
     committed: tuple[Position, ...] = ()
 
 
@@ -83,6 +90,7 @@ class _Batch:
     """A batch while it is being decided."""
 
     page: PageBuilder
+    decided: Moment
     deliveries: list[tuple[Event, Delivery]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -100,6 +108,8 @@ def release_batch(
 ) -> Released:
     """Decide, record and release these messages, or raise and release nothing of them.
 
+    Raises `Abandoned` when that takes too long; the transaction is then none, or aborted in order.
+
     `note` is what the commit says of attempts; `condemned` is an event that crashed its worker
     alone, and is set aside unread.
     """
@@ -115,6 +125,7 @@ def release_batch(
     page = _write_page(batch, bench, positions, trace=trace, on_step=on_step)
     # 5. One transaction. Death: it aborts; readers who skip isolation may have seen deliveries,
     #    whose records are durable.
+    batch.decided.require_prompt()
     _release(batch, bench, positions, note=note, trace=trace, on_step=on_step)
     # 6. The next page says that this one was released. Death before it: the successor says so,
     #    from the note.
@@ -174,6 +185,11 @@ def _release(
     offsets = [Coordinates(t, p, offset) for (t, p), offset in batch.next_offsets.items()]
     bench.releases.send_offsets(offsets, positions, _signed_off(note, batch.written, bench))
     on_step(Step.OFFSETS_SENT)
+    try:
+        batch.decided.require_prompt()
+    except Abandoned:
+        bench.releases.abort()
+        raise
     bench.releases.commit()
     bench.committed = positions
     on_step(Step.COMMITTED)
@@ -201,11 +217,12 @@ def _decide(
     condemned: Coordinates | None,
     trace: BatchTrace,
 ) -> tuple[_Batch, Sequence[Taken]]:
-    """Decide message by message until the page is full; what is left is the second value."""
-    batch = _Batch(page=bench.recorder.open_page(datetime.now(UTC)))
+    """Decide message by message until the page is full, or it takes too long; and what is left."""
+    decided = bench.clock.moment()
+    batch = _Batch(page=bench.recorder.open_page(decided.at), decided=decided)
     size_bytes, leaves = 0, 0
     for index, message in enumerate(taken):
-        if size_bytes > MAX_PAGE_BYTES:
+        if size_bytes > MAX_PAGE_BYTES or (index and decided.elapsed_s() > DECIDING_S):
             return batch, taken[index:]
         if message.at == condemned:
             judged: list[Delivery] | DeadLetter = _condemn(message)

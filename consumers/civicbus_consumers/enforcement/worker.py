@@ -2,7 +2,7 @@
 
 It counts its starts in the committed note. After three crashes at one place it takes events one
 by one and names each before it touches it; an event that crashes it then is set aside by the
-successor.
+successor. A batch that grew too old before its commit is taken again, in smaller parts.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from civicbus_schemas.errors import Retryable, Stopped
 
 from civicbus_consumers.enforcement import metrics
 from civicbus_consumers.enforcement.broker import Sources
+from civicbus_consumers.enforcement.clock import Abandoned
 from civicbus_consumers.enforcement.handler import (
     Bench,
     OnStep,
@@ -30,6 +30,7 @@ from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.runtime.health import Health
 
 HEARTBEAT_AFTER_S = 1.0
+ATTEMPTS = 16  # in a row: enough to halve a batch to one event, and to try that some more
 
 
 class Worker:
@@ -55,6 +56,7 @@ class Worker:
         self._settled = note  # what a successor inherits if this worker ends without a crash
         self._standing = note  # what stands in the last commit
         self._counted = False  # whether this life stands in the committed note
+        self._limit, self._abandoned = batch_events, 0
         self._condemned = note.suspect
         self._careful_left = batch_events if note.careful else 0
         self._told = bench.recorder.chain.released
@@ -65,7 +67,7 @@ class Worker:
         self._health.ready()
         while not stop.is_set():
             self._health.beat()
-            limit = 1 if self._careful_left else self._batch_events
+            limit = 1 if self._careful_left else self._limit
             taken = self._sources.take(limit, wait_s=self._batch_wait_s)
             if taken:
                 self._work(taken)
@@ -86,12 +88,33 @@ class Worker:
                 condemned=self._condemned,
                 on_step=self._on_step,
             )
+        except Abandoned as error:
+            self._take_again(taken, error)
+            return
         except (Retryable, Stopped):
             # The outside failed, not an event: this life shall not count against the events.
             commit_positions(self._bench, self._bench.committed, note=self._settled)
             raise
         self._settle(taken, released)
         metrics.observe(released, seconds=time.monotonic() - started)
+
+    def _take_again(self, taken: Sequence[Taken], error: Abandoned) -> None:
+        """Go on with half as many events; raises the error when that has not helped.
+
+        Only a process that was paused meets this otherwise, and it may have a successor by now:
+        the commit fences it, before it writes another page.
+        """
+        metrics.count_abandoned()
+        self._abandoned += 1
+        gives_up = self._abandoned >= ATTEMPTS
+        note = self._settled if gives_up else self._standing
+        commit_positions(self._bench, self._bench.committed, note=note)
+        if gives_up:
+            raise error
+        self._limit = max(1, len(taken) // 2)
+        self._bench.recorder = self._bench.recorder.successor()
+        self._told = None
+        self._sources.put_back(taken)
 
     def _announce(self, taken: Sequence[Taken]) -> None:
         """Count this life before its first batch; in careful mode name the event before it."""
@@ -118,6 +141,8 @@ class Worker:
         return None if found else self._condemned
 
     def _settle(self, taken: Sequence[Taken], released: Released) -> None:
+        self._abandoned = 0
+        self._limit = min(self._batch_events, self._limit + 1 + self._batch_events // 50)
         self._standing = self._after(taken)
         self._settled = replace(self._standing, attempt=self._standing.attempt - 1)
         self._condemned = self._outstanding(taken)
@@ -135,7 +160,7 @@ class Worker:
         idle_s = time.monotonic() - self._idle_since
         if released != self._told and idle_s > HEARTBEAT_AFTER_S:
             self._bench.recorder.write(
-                self._bench.recorder.open_page(datetime.now(UTC)),
+                self._bench.recorder.open_page(self._bench.clock.now()),
                 policy=self._bench.states.ready.plan.policy,
                 positions=positions,
             )

@@ -54,6 +54,12 @@ class Chain:
         """The chain once this page is durable."""
         return replace(self, sequence=self.sequence + 1, previous=page.hash)
 
+    def successor(self, recorder: RecorderId) -> Self:
+        """The chain of a recorder that closes this one at its last release."""
+        return type(self)(
+            process=self.process, recorder=recorder, closes=self.released or self.closes
+        )
+
     def ref(self, page: Page) -> PageRef:
         """How later pages name this one, which must be the newest durable page."""
         return PageRef(recorder=self.recorder, sequence=self.sequence - 1, hash=page.hash)

@@ -14,7 +14,7 @@ from typing import Protocol
 from civicbus_producers.kafka import kafka_errors_translated, translate
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import Fatal, Unavailable
-from civicbus_schemas.ids import PolicyVersion
+from civicbus_schemas.ids import PolicyVersion, new_recorder_id
 from civicbus_schemas.page import Page, PageRef, Position, Signer, sign_page
 from civicbus_schemas.topics import AUDIT_PAGE
 from confluent_kafka import KafkaError, Message, Producer
@@ -81,7 +81,7 @@ class Recorder:
     def __init__(
         self, log: PageLog, *, chain: Chain, signer: Signer, key: str, seal_key: bytes
     ) -> None:
-        self._log, self._signer, self._key = log, signer, key
+        self._log, self._signer, self._key, self._seal_key = log, signer, key, seal_key
         self._seal = Seal(seal_key, chain.recorder)
         self._finished = False
         self.chain = chain
@@ -123,6 +123,16 @@ class Recorder:
         self._finished = False
         self.chain = self.chain.after(page)
         return page
+
+    def successor(self) -> Recorder:
+        """A new recorder on the same log, for when a durable page will never be released."""
+        return Recorder(
+            self._log,
+            chain=self.chain.successor(new_recorder_id()),
+            signer=self._signer,
+            key=self._key,
+            seal_key=self._seal_key,
+        )
 
     def mark_released(self, page: Page) -> PageRef:
         """The page's transaction is committed: the next header will say so."""

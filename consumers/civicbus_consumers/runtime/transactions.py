@@ -82,6 +82,14 @@ class Transactions:
         """Everything since `begin` is there for committed readers, or nothing is."""
         self._repeat("committing", lambda: self._producer.commit_transaction(CALL_TIMEOUT_S))
 
+    def abort(self) -> None:
+        """Drop what was sent since `begin`, all of which is flushed, and go on with this producer.
+
+        Only an abort in order is harmless: after an error the process ends. Raises `Fenced` where
+        a successor holds the group.
+        """
+        self._repeat("aborting", lambda: self._producer.abort_transaction(CALL_TIMEOUT_S))
+
     def _repeat(self, doing: str, call: Callable[[], object]) -> None:
         """Call until it succeeds; only errors that librdkafka calls retriable are repeated."""
         deadline = time.monotonic() + FENCING_TIMEOUT_S
