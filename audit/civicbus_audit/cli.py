@@ -1,4 +1,4 @@
-"""The command `civicbus-audit`: verify, prove, search, who-read, rebuild-index, rebuild-state.
+"""The command `civicbus-audit`: verify, fences, prove, search, who-read, rebuild-index and -state.
 
 Exit codes: 0 it holds, or it was done · 1 the evidence is broken · 2 wrong usage · 3 ledger or
 database cannot be reached. Only search, who-read and rebuild-index need a database and an extra.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +17,14 @@ from civicbus_schemas.errors import InvalidBytes, Refused
 from civicbus_schemas.record import RECORD, Record
 
 from civicbus_audit import options, restoring
+from civicbus_audit.fences import Examination, examine, read_withdrawals
 from civicbus_audit.index.commands import commands as index_commands
 from civicbus_audit.note import Verifier
 from civicbus_audit.options import AsJson, Home, Lang, Vkey, exit_codes
 from civicbus_audit.places import Places
-from civicbus_audit.presenting import Language, as_json, facts, out, pace, say, show
+from civicbus_audit.presenting import Language, as_json, facts, out, pace, say, show, table
 from civicbus_audit.proof import format_proof
+from civicbus_audit.recount import Progress
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix, verify_proof
 
@@ -57,6 +60,32 @@ def verify(
             _verify_proof(proof, places.verifier(), leaf=leaf, json=json, lang=lang)
         else:
             _verify_ledger(places, older=older, json=json, lang=lang)
+
+
+@app.command()
+def fences(
+    *,
+    withdrawals: Annotated[
+        Path | None,
+        typer.Option(help='JSON: [{"consent": id, "partition": n, "position": n}, …].'),
+    ] = None,
+    home: Home = options.HOME,
+    ledger: options.Ledger = None,
+    vkey: Vkey = None,
+    json: AsJson = False,
+    lang: Lang = Language.EN,
+) -> None:
+    """Check that nothing was permitted on a consent behind its withdrawal; `verify` comes first."""
+    with exit_codes(json=json):
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey)
+        directory = places.directory()
+        known = read_withdrawals(_read(withdrawals)) if withdrawals else ()
+        log = StoredLog(directory.read, published(directory, places.verifier())[0].size)
+        with pace(say("examining", lang), log.size) as advance:
+            found = examine(_counted(log, advance), known)
+        _tell_fences(found, json=json, lang=lang)
+        if found.breaches:
+            raise typer.Exit(options.EVIDENCE_BROKEN)
 
 
 @app.command()
@@ -138,6 +167,25 @@ def _verify_ledger(places: Places, *, older: Path | None, json: bool, lang: Lang
     out.out(say("ledger-holds", lang, **told), highlight=False)
     if older:
         out.out(say("prefix-holds", lang, size=told["older_size"]), highlight=False)
+
+
+def _counted(log: StoredLog, advance: Progress) -> Iterator[tuple[int, bytes]]:
+    for index, leaf in log.leaves():
+        yield index, leaf
+        advance(index + 1)
+
+
+def _tell_fences(found: Examination, *, json: bool, lang: Language) -> None:
+    told = {"pages": found.pages, "permits": found.permits, "withdrawn": found.withdrawn}
+    if json:
+        holds = {"holds": not found.breaches, **told, "breaches": found.breaches}
+        out.out(as_json(holds), highlight=False)
+        return
+    out.out(say("fences-looked-at", lang, **told), highlight=False)
+    if found.breaches:
+        show(table(found.breaches, ("leaf", "rule", "recorder", "sequence", "about"), lang))
+    else:
+        out.out(say("fences-hold", lang), highlight=False)
 
 
 def _verify_proof(

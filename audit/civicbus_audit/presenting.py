@@ -47,6 +47,19 @@ _WORDS = {
     "reason": ("reason", "lý do"),
     "release": ("release", "tình trạng chuyển giao"),
     "id": ("record", "bản ghi"),
+    "leaf": ("leaf", "lá"),
+    "rule": ("rule", "quy tắc"),
+    "recorder": ("recorder", "tiến trình ghi"),
+    "sequence": ("page", "trang"),
+    "about": ("about", "liên quan đến"),
+    "fences-looked-at": (
+        "{pages} pages, {permits} permissions on a consent, {withdrawn} withdrawn consents.",
+        "{pages} trang, {permits} lần cho phép dựa trên sự đồng ý, {withdrawn} sự đồng ý đã rút.",
+    ),
+    "fences-hold": (
+        "Nothing rests on a consent behind its withdrawal.",
+        "Không có bản ghi nào dựa trên sự đồng ý đã được rút lại trước đó.",
+    ),
     "ledger-holds": (
         "The ledger holds: {size} leaves lead to the root signed by {origin}.",
         "Sổ cái toàn vẹn: {size} lá dẫn đến gốc do {origin} ký.",
@@ -74,6 +87,7 @@ _WORDS = {
         "Đã khôi phục trạng thái {size} lá; việc niêm phong tiếp tục từ vị trí {position}.",
     ),
     "verifying": ("verifying", "đang kiểm tra"),
+    "examining": ("examining", "đang xem xét"),
     "indexing": ("indexing", "đang lập chỉ mục"),
 }
 

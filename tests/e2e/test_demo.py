@@ -30,7 +30,7 @@ CHECKS = {
     "every_reading_of_the_child_is_found", "changed_byte_is_caught", "nothing_lost",
     "nothing_duplicated", "nothing_unrecorded", "recorded_before_delivered",
     "every_record_is_a_leaf", "nothing_released_after_a_fence", "view_equals_its_rebuild",
-    "delivered_bytes_equal_the_oracle", "ledger_verifies",
+    "delivered_bytes_equal_the_oracle", "ledger_verifies", "no_record_behind_a_fence_is_older",
 }  # fmt: skip
 
 

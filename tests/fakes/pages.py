@@ -10,7 +10,7 @@ from civicbus_audit.merkle import CompactRange, leaf_hash
 from civicbus_audit.sequencing import PageMessage
 from civicbus_schemas.codec import frame
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, EventType, RecorderId
-from civicbus_schemas.page import Page, PageHeader, PageRef, key_id, sign_page
+from civicbus_schemas.page import Page, PageHeader, PageRef, Position, key_id, sign_page
 from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import Actor, Record, Request, Source, record_id
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
@@ -31,6 +31,7 @@ class FakeRecorder:
     previous: str | None = None
     released: PageRef | None = None
     closes: PageRef | None = None
+    positions: tuple[Position, ...] = ()
 
     def write(self, *records: Record, at: datetime = AT) -> Page:
         leaves = [
@@ -40,6 +41,17 @@ class FakeRecorder:
         page = self._sign(leaves, at=at)
         self.sequence, self.previous = self.sequence + 1, page.hash
         return page
+
+    def successor(self, recorder: RecorderId) -> FakeRecorder:
+        """A recorder that closes this one at the page that it released last."""
+        return replace(
+            self,
+            recorder=recorder,
+            sequence=0,
+            previous=None,
+            released=None,
+            closes=self.released or self.closes,
+        )
 
     def release(self, page: Page) -> None:
         """What the next page says of this one, the newest."""
@@ -55,7 +67,7 @@ class FakeRecorder:
             released=self.released,
             policy=None,
             at=at,
-            positions=(),
+            positions=self.positions,
             records=len(leaves),
             root=CompactRange().extended(map(leaf_hash, leaves)).root().hex(),
         )

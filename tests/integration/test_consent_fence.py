@@ -4,40 +4,36 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from uuid import uuid4
 
 import pytest
 from civicbus_audit.directory import LedgerDirectory
+from civicbus_audit.fences import Withdrawal, examine
 from civicbus_audit.note import Verifier
-from civicbus_audit.verify import verify_ledger
-from civicbus_consumers.consent.fence import Fence
+from civicbus_audit.stored import StoredLog
+from civicbus_audit.verify import published, verify_ledger
+from civicbus_consumers.consent.fence import Fence, Passed
+from civicbus_consumers.runtime.process import EXIT_FENCED
 from civicbus_deploy.embedded import own
 from civicbus_producers.receipt import Published
 from civicbus_schemas.errors import Overdue
 from civicbus_schemas.ids import Pin
-from confluent_kafka import Producer
+from civicbus_schemas.topics import consent_group, enforcement_group
 
 from tests.bus import Bus, Worker
+from tests.citizens import Citizens, Stream, open_fence
 from tests.integration.consent_place import given, pins, withdrawn
+from tests.reconciliation import read_books
 from tests.stack import Stack
+from tests.subjects import numbers_in
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 
+CARDS, AT_THE_BANK = "src.identity.identity.v1", "dlv.bank.identity.v1"
 PROCESSES = ("consent-0", "consent-1", "enforce-0", "enforce-1", "sealing")
-
-
-@dataclass(frozen=True)
-class Admin:
-    """The admin's way to the broker."""
-
-    bootstrap: str
-    password_file: Path
-    username: str = "admin"
-    security_protocol: str = "SASL_PLAINTEXT"
-    sasl_mechanism: str = "SCRAM-SHA-512"
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +54,7 @@ def workers(bus: Bus) -> Iterator[dict[str, Worker]]:
 
 @pytest.fixture(scope="module")
 def fence(bus: Bus) -> Iterator[Fence]:
-    admin = Admin(bus.stack.bootstrap, bus.stack.folder.secrets / "kafka-admin")
-    made = Fence(admin)
+    made = open_fence(bus)
     yield made
     made.close()
 
@@ -74,7 +69,7 @@ def _publish(bus: Bus) -> list[Published]:
         ]
 
 
-def _wait(fence: Fence, event: Published, *, timeout_s: float) -> float:
+def _wait(fence: Fence, event: Published, *, timeout_s: float) -> Passed:
     return fence.wait(event.topic, event.partition, event.offset, timeout_s=timeout_s)
 
 
@@ -82,7 +77,7 @@ def test_fence_passes_when_all_processes_run(
     bus: Bus, workers: dict[str, Worker], fence: Fence
 ) -> None:
     for event in _publish(bus):
-        assert _wait(fence, event, timeout_s=90) < 90
+        assert _wait(fence, event, timeout_s=90).partition == event.partition
     assert {name: w.process.poll() for name, w in workers.items()} == dict.fromkeys(PROCESSES)
 
 
@@ -101,14 +96,103 @@ def test_fence_waits_for_a_process_that_is_paused_and_passes_when_it_wakes(
     finally:
         for name in names:
             workers[name].send(signal.SIGCONT)
-    assert _wait(fence, withdrawal, timeout_s=90) < 90
+    assert _wait(fence, withdrawal, timeout_s=90).partition == withdrawal.partition
 
 
-def test_ledger_holds_what_the_processes_recorded(bus: Bus, workers: dict[str, Worker]) -> None:
-    producer = Producer(bus.stack.client_config())
-    producer.produce("src.moj.civil-status.v1", b"no event", partition=0)  # a recorded dead letter
-    assert producer.flush(20) == 0
-    verifier = Verifier.parse(own.ledger_vkey_file(bus.stack.folder).read_text().strip())
-    directory = LedgerDirectory(bus.stack.folder.ledger)
-    bus.wait(lambda: verify_ledger(directory, verifier).size > 0, "a page in the ledger")
+@dataclass
+class Trouble:
+    """What befalls the processes of a group; who is started anew runs until `restarted` ends."""
+
+    bus: Bus
+    workers: dict[str, Worker]
+    restarted: ExitStack
+
+    def restart(self, name: str, **environment: str) -> Worker:
+        """Start another one of that name; the one before it."""
+        before = self.workers[name]
+        self.workers[name] = self.restarted.enter_context(self.bus.running(name, **environment))
+        return before
+
+    @contextmanager
+    def paused(self, group: int) -> Iterator[None]:
+        """Enforcement sleeps while the body runs."""
+        worker = self.workers[enforcement_group(group)]
+        worker.send(signal.SIGSTOP)
+        yield
+        worker.send(signal.SIGCONT)
+
+    @contextmanager
+    def dead(self, group: int) -> Iterator[None]:
+        """Enforcement is dead while the body runs; then it is started, and consents restart."""
+        self.workers[enforcement_group(group)].kill()
+        yield
+        self.restart(enforcement_group(group))
+        self.workers[consent_group(group)].kill()
+        self.restart(consent_group(group))
+
+    @contextmanager
+    def succeeded(self, group: int) -> Iterator[None]:
+        """Enforcement sleeps while the body runs, and then has a successor."""
+        name = enforcement_group(group)
+        self.workers[name].send(signal.SIGSTOP)
+        yield
+        self._zombie = self.restart(name, CIVICBUS_HEALTH_PORT="0")
+
+    def wake_the_zombie(self) -> None:
+        """It finds out that it has a successor."""
+        self._zombie.send(signal.SIGCONT)
+        assert self._zombie.wait() == EXIT_FENCED
+
+
+def test_ledger_keeps_to_every_fence_when_workers_die_pause_and_wake_as_zombies(
+    bus: Bus, workers: dict[str, Worker], fence: Fence
+) -> None:
+    """Cards flow all the time, for six people; the partitions of nobody stay idle."""
+    citizens = Citizens(bus, fence)
+    people = {group: list(islice(numbers_in(bus, group, start=5000), 3)) for group in (0, 1)}
+    consents = {n: citizens.give(n) for n in [*people[0], *people[1]]}
+    stream = Stream(bus, {n: [] for n in consents})
+    withdrawals: list[Withdrawal] = []
+    with ExitStack() as restarted:
+        trouble = Trouble(bus, workers, restarted)
+        with stream.flowing():
+            bus.wait(lambda: _cards_of(bus, len(consents)), "the bank to have everybody's card")
+            for group, held_up in people.items():
+                for n, befalls in zip(
+                    held_up, (trouble.paused, trouble.dead, trouble.succeeded), strict=True
+                ):
+                    with befalls(group):
+                        withdrawal = citizens.withdraw(n, consents[n])
+                        with pytest.raises(Overdue):
+                            citizens.pass_fence(withdrawal, timeout_s=1)
+                    withdrawals.append(citizens.see_off(consents[n], withdrawal))
+                    stream.await_more(n)
+                trouble.wake_the_zombie()
+        bus.wait(lambda: bus.is_drained(CARDS), "enforcement")
+        _reconcile(bus, withdrawals)
     assert workers["sealing"].stop() == 0
+
+
+def _cards_of(bus: Bus, people: int) -> bool:
+    return len({message.key() for message in bus.read_all(AT_THE_BANK)}) == people
+
+
+def _reconcile(bus: Bus, withdrawals: list[Withdrawal]) -> None:
+    """The ledger holds every page, keeps to every fence, and explains every delivery."""
+    books = read_books(bus, [AT_THE_BANK])
+    directory = LedgerDirectory(bus.stack.folder.ledger)
+    verifier = Verifier.parse(own.ledger_vkey_file(bus.stack.folder).read_text().strip())
+
+    def leaves() -> list[tuple[int, bytes]]:
+        return list(StoredLog(directory.read, published(directory, verifier)[0].size).leaves())
+
+    bus.wait(lambda: len(leaves()) >= len(books.headers) + len(books.records), "sealing")
+    verify_ledger(directory, verifier)
+    found = examine(leaves(), withdrawals)
+    assert found.breaches == ()
+    assert found.permits > 0
+    assert found.withdrawn == len(withdrawals) == 6
+    assert books.unrecorded() == []
+    ends = {w.consent: w.position for w in withdrawals}
+    rested = [books.records[line.record] for line in books.exposed]
+    assert all((r.positions.consent or 0) < ends[str(r.consent).partition("@")[0]] for r in rested)

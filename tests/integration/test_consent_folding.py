@@ -187,7 +187,10 @@ def test_fence_passes_only_when_enforcement_has_reached_the_state_of_the_withdra
     place.commit(enforcer, place.state, {partition: 0})
 
     def wait(timeout_s: float) -> float:
-        return fence.wait(place.source.name, partition, offset, timeout_s=timeout_s)
+        passed = fence.wait(place.source.name, partition, offset, timeout_s=timeout_s)
+        assert passed.partition == partition
+        assert passed.position == place.ends(place.state)[partition]
+        return passed.seconds
 
     with pytest.raises(Overdue, match=consent_group(partition % 2)):
         wait(0.3)

@@ -67,6 +67,10 @@ RUN_BY = {
     "civicbus-audit who-read": _INDEX,
     "civicbus-audit rebuild-index": _INDEX,
     "civicbus-audit verify": f"{_AUDIT}::test_verify_tells_the_same_as_json_when_asked",
+    "civicbus-audit fences": (
+        "tests/unit/test_audit_fences.py"
+        "::test_command_finds_the_breach_when_the_withdrawal_is_named"
+    ),
     "civicbus-audit prove": f"{_AUDIT}::test_a_proof_holds_offline_when_it_was_written",
     "civicbus-audit rebuild-state": (
         f"{_AUDIT}::test_sealing_goes_on_exactly_once_when_the_state_was_lost_and_rebuilt"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -35,6 +36,17 @@ class Holder(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """A fence that has passed: whoever decides about this partition of the state stands at
+    `position` or past it, and so knows the event. `seconds` is how long the fence took.
+    """
+
+    partition: int
+    position: int
+    seconds: float
+
+
 class Fence:
     """Waits for fences. `holders` decide on the same state besides the enforcement groups.
 
@@ -53,8 +65,8 @@ class Fence:
         self._admin = AdminClient(client_config(access, client_id="fence"))
         self._positions: dict[str, GroupPositions] = {}
 
-    def wait(self, topic: str, partition: int, offset: int, *, timeout_s: float) -> float:
-        """Return when the consent event at these coordinates binds; the seconds it took.
+    def wait(self, topic: str, partition: int, offset: int, *, timeout_s: float) -> Passed:
+        """Return when the consent event at these coordinates binds, and from where on.
 
         1. Its folder's stable committed position exceeds the offset. 2. Read the end of the state
         partition: the high watermark, for the last stable offset may still lie before the state.
@@ -82,7 +94,7 @@ class Fence:
             *(("look-ups in flight", lookup) for lookup in lookups),
         ):
             self._until(partial(_has_reached, position, end), deadline, waiting_for=name)
-        return time.monotonic() - begun
+        return Passed(partition=partition, position=end, seconds=time.monotonic() - begun)
 
     def close(self) -> None:
         """Close its connections."""

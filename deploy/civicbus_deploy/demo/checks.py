@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from civicbus_audit import fences
+from civicbus_consumers.consent.fence import Passed
 from civicbus_schemas.agreement import local_day
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.policy import PolicySet
@@ -24,9 +26,10 @@ Place = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal:
-    """When a withdrawal bound: its consent, and the time its fence was passed."""
+    """From where on a withdrawal bound: its consent, its fence, and when that was passed."""
 
     consent: str
+    fence: Passed
     fence_passed_ms: int
 
 
@@ -112,6 +115,15 @@ def _is_after(record: Record, fences: Mapping[str, int]) -> bool:
         return False
     passed_ms = fences.get(record.consent.rpartition("@")[0])
     return passed_ms is not None and record.at.timestamp() * 1000 > passed_ms
+
+
+def count_breaches(leaves: Iterable[tuple[int, bytes]], withdrawals: Iterable[Withdrawal]) -> int:
+    """Leaves of the ledger that rest on an older state than a fence allows, by no clock."""
+    known = [
+        fences.Withdrawal(consent=w.consent, partition=w.fence.partition, position=w.fence.position)
+        for w in withdrawals
+    ]
+    return len(fences.examine(leaves, known).breaches)
 
 
 def count_unsealed(books: Books, sealed: set[bytes]) -> int:

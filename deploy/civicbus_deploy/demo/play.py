@@ -104,7 +104,8 @@ def _check(
     teller.say(f"lost {lost}, duplicated {doubled}, unrecorded {len(unrecorded)}")
     directory, verifier = scene.places.directory(), scene.places.verifier()
     size = published(directory, verifier)[0].size
-    sealed = {leaf for _, leaf in StoredLog(directory.read, size).leaves()}
+    log = StoredLog(directory.read, size)
+    sealed = {leaf for _, leaf in log.leaves()}
     return {
         "nothing_lost": lost == 0,
         "nothing_duplicated": doubled == 0 and books.repeated == 0,
@@ -112,6 +113,9 @@ def _check(
         "recorded_before_delivered": not early,
         "every_record_is_a_leaf": checks.count_unsealed(books, sealed) == 0,
         "nothing_released_after_a_fence": checks.count_after_fence(books, told.withdrawals) == 0,
+        "no_record_behind_a_fence_is_older": not checks.count_breaches(
+            log.leaves(), told.withdrawals
+        ),
         "delivered_bytes_equal_the_oracle": unlike == 0 and bool(books.delivered),
         "view_equals_its_rebuild": _rebuilds(scene),
         "ledger_verifies": verify_ledger(directory, verifier).size == size,

@@ -19,7 +19,7 @@ import psycopg
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.searching import Entry, Query, search
 from civicbus_audit.places import Places
-from civicbus_consumers.consent.fence import Fence
+from civicbus_consumers.consent.fence import Fence, Passed
 from civicbus_consumers.lookup.database import make_engine as make_lookup_engine
 from civicbus_consumers.lookup.leases import LeaseHolders
 from civicbus_consumers.lookup.token import make_token
@@ -158,8 +158,8 @@ class Scene:
         )
         return answer.status_code, answer.json()
 
-    def pass_fence(self, at: Published) -> float:
-        """Wait until a consent event binds everywhere; the seconds it took."""
+    def pass_fence(self, at: Published) -> Passed:
+        """Wait until a consent event binds everywhere; from where on, and how long it took."""
         engine = make_lookup_engine(self._operator_dsn_file)
         fence = Fence(self.access, holders=[LeaseHolders(engine)])
         try:

@@ -128,15 +128,16 @@ def tell_loan(scene: Scene, teller: Teller, told: Told, *, citizen: Somebody) ->
     teller.say(f"The bank asks to verify three fields: refused, [bold]{refused[1].get('code')}[/].")
 
     given = scene.publish("vneid", people.consent_given(citizen, consent_id), citizen.pin)
-    teller.say(f"She consents in VNeID; it binds everywhere after {_ms(scene.pass_fence(given))}.")
+    bound_s = scene.pass_fence(given).seconds
+    teller.say(f"She consents in VNeID; it binds everywhere after {_ms(bound_s)}.")
     granted = _ask(scene, told, citizen)
     teller.say(f"The bank asks again: {_answers(granted[1])}; it never sees a value.")
 
     withdrawn = scene.publish("vneid", people.consent_withdrawn(citizen, consent_id), citizen.pin)
-    fence_s = scene.pass_fence(withdrawn)
+    fence = scene.pass_fence(withdrawn)
     passed_ms = int(time.time() * 1000)
-    told.withdrawals.append(Withdrawal(consent=consent_id, fence_passed_ms=passed_ms))
-    teller.say(f"She withdraws; the fence is passed after [bold]{_ms(fence_s)}[/].")
+    told.withdrawals.append(Withdrawal(consent=consent_id, fence=fence, fence_passed_ms=passed_ms))
+    teller.say(f"She withdraws; the fence is passed after [bold]{_ms(fence.seconds)}[/].")
     again = _ask(scene, told, citizen)
     teller.say(f"The bank asks once more: refused, [bold]{again[1].get('code')}[/].")
     told.checks["bank_answered_only_on_consent"] = (
