@@ -27,6 +27,7 @@ MOUNTED = {
     "agreement": ("civicbus_deploy.agreements.cli", "Review agreements: lint, list, diff."),
     "audit": ("civicbus_audit.cli", "Find, prove and verify what the ledger tells."),
     "demo": ("civicbus_deploy.demo.cli", "Tell the main job as one story, then check it."),
+    "explain": ("civicbus_deploy.agreements.explaining", "May an agency have a field, and why."),
     "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),
     "provision": ("civicbus_deploy.provisioning.cli", "Topics, users, grants, schemas, policy."),
 }

@@ -58,6 +58,9 @@ RUN_BY = {
     "civicbus agreement diff": (
         f"{_REVIEW}::test_diff_says_who_newly_sees_what_between_two_folders"
     ),
+    "civicbus explain": (
+        "tests/unit/test_explain_command.py::test_officer_reads_why_when_it_is_asked"
+    ),
     "civicbus audit search": _INDEX,
     "civicbus audit who-read": _INDEX,
     "civicbus population status": _VIEW,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from civicbus_consumers.explain.service import ExplainService, LawBook
 from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.lookup.service import LookupService
@@ -63,7 +64,8 @@ class Office:
             body_timeout_s=0.3,
         )
         lookups = LookupService(desk=self.worker, door=door, answer_timeout_s=self.answer_timeout_s)
-        self.app = compose(*lookups.routes())
+        explaining = ExplainService(door=door, book=LawBook(policy=samples.policy))
+        self.app = compose(*lookups.routes(), *explaining.routes())
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -117,9 +119,14 @@ def bearer(agency: AgencyId = VSS) -> dict[str, str]:
 
 
 async def post(
-    client: httpx.AsyncClient, document: Any = None, *, agency: AgencyId = VSS, **headers: str
+    client: httpx.AsyncClient,
+    document: Any = None,
+    *,
+    agency: AgencyId = VSS,
+    path: str = PATH,
+    **headers: str,
 ) -> Answer:
-    """Post one look-up."""
+    """Post one look-up, or another request."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = document if isinstance(document, bytes) else json.dumps(document or asked())
-    return await client.post(PATH, content=body, headers=bearer(agency) | named)
+    return await client.post(path, content=body, headers=bearer(agency) | named)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import cedarpy
@@ -115,6 +116,11 @@ class Authority:
         self._forbids = cedarpy.PolicySet.from_str("\n".join(policy.rules.values()))
         entities = json.dumps(list(_entities(policy)))
         self._entities = cedarpy.Entities.from_json_str(entities, self._schema)
+
+    @property
+    def grounds(self) -> Mapping[str, str]:
+        """The ground in law of each rule, by its id."""
+        return MappingProxyType(self._ids)
 
     def bans(
         self, agreement: Agreement, action: str, *, dataset: EventType, paths: Sequence[str]

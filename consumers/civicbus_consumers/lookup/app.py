@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 
 from civicbus_consumers.consent.registry import database as consent_registry
+from civicbus_consumers.explain.service import ExplainService, LawBook
 from civicbus_consumers.lookup.database import PopulationView, make_engine, migrate
 from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.leases import Leases
@@ -60,12 +61,13 @@ def run(settings: LookupSettings, stop: threading.Event) -> None:
     try:
         migrate(engine)
         consent_registry.migrate(consents)
-        worker = build_worker(settings, engine=engine, health=health)
+        states = build_states(settings)
+        worker = build_worker(settings, states=states, engine=engine, health=health)
         worker.open()
         gc.collect()
         gc.freeze()
         stop.wait(max(0.0, used.ready_at - time.time()))
-        serve(settings, worker, used=used, stop=stop)
+        serve(settings, worker, states=states, used=used, stop=stop)
     finally:
         probes.shutdown()
         probes.server_close()
@@ -74,7 +76,12 @@ def run(settings: LookupSettings, stop: threading.Event) -> None:
 
 
 def serve(
-    settings: LookupSettings, worker: Worker, *, used: UsedTokens, stop: threading.Event
+    settings: LookupSettings,
+    worker: Worker,
+    *,
+    states: States,
+    used: UsedTokens,
+    stop: threading.Event,
 ) -> None:
     """Serve while the worker works; raises what ended the worker."""
     door = Door(
@@ -83,7 +90,9 @@ def serve(
         body_timeout_s=settings.body_timeout_s,
     )
     lookups = LookupService(desk=worker, door=door, answer_timeout_s=settings.answer_timeout_s)
-    server = uvicorn.Server(_server_config(settings, compose(*lookups.routes())))
+    explaining = ExplainService(door=door, book=LawBook(policy=lambda: states.policy))
+    app = compose(*lookups.routes(), *explaining.routes())
+    server = uvicorn.Server(_server_config(settings, app))
     logging.getLogger("uvicorn.error").addFilter(_without_values)
     with _listening(settings) as listener, ThreadPoolExecutor(1, "worker") as threads:
         working = threads.submit(worker.run, stop)
@@ -95,16 +104,23 @@ def serve(
         working.result()
 
 
-def build_worker(settings: LookupSettings, *, engine: Engine, health: Health) -> Worker:
-    """The worker on the real broker and database."""
+def build_states(settings: LookupSettings) -> States:
+    """What is known of policy and consents, from the real broker."""
     client_id = settings.name
     tail = StateTail(
         Consumer(consumer_config(settings, client_id=f"{client_id}-state", group=client_id)),
         AdminClient(client_config(settings, client_id=f"{client_id}-ends")),
         STATE_PARTITIONS,
     )
+    return States(tail)
+
+
+def build_worker(
+    settings: LookupSettings, *, states: States, engine: Engine, health: Health
+) -> Worker:
+    """The worker on the real broker and database."""
     bench = Bench(
-        states=States(tail),
+        states=states,
         view=PopulationView(settings.postgres_dsn_file),
         topic_key=read_key(settings.topic_key_file),
         ledger_key=read_key(settings.ledger_key_file),

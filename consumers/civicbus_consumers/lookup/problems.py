@@ -47,6 +47,7 @@ class Code(StrEnum):
     CANNOT_DECIDE = "cannot-decide"
     VIEW_UNAVAILABLE = "view-unavailable"
     NO_LEASE = "no-lease"
+    NOT_YOURSELF = "not-yourself"
 
 
 class Problem(Refused):
@@ -216,6 +217,11 @@ _TEXTS: Mapping[Code | Reason, tuple[HTTPStatus, str, str]] = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Dịch vụ không còn quyền trả lời: Quyền được gia hạn mỗi giây; hãy thử lại.",
         "The service may not answer now: Its lease was not renewed; try again.",
+    ),
+    Code.NOT_YOURSELF: (
+        HTTPStatus.FORBIDDEN,
+        "Chỉ được hỏi về chính cơ quan mình",
+        "An agency may ask about itself only",
     ),
     Reason.NO_AGREEMENT: (
         HTTPStatus.FORBIDDEN,

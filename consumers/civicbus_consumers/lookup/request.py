@@ -30,7 +30,7 @@ MAX_TEXT = 256
 _TEXT_LIMITS = {"officer": 64, "full_name": 128, "case": 128}
 _SUBJECT = ("full_name", "date_of_birth", "pin")
 _COMMON = {"officer", *_SUBJECT, "purpose", "case", "mode"}
-_PATH = re.compile(r"[a-z][a-z0-9_]{0,63}(\[\])?(\.[a-z][a-z0-9_]{0,63}(\[\])?){0,7}")
+PATH = re.compile(r"[a-z][a-z0-9_]{0,63}(\[\])?(\.[a-z][a-z0-9_]{0,63}(\[\])?){0,7}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EXACT = 1 << 53  # whole numbers that every JSON reader holds exactly (RFC 8785)
 
@@ -69,12 +69,7 @@ def parse_request(body: bytes) -> LookupRequest:
     """
     if len(body) > MAX_BODY_BYTES:
         raise Problem(Code.TOO_LARGE, limit_bytes=MAX_BODY_BYTES)
-    try:
-        document = json.loads(body, object_pairs_hook=_distinct, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        _refuse("body", "one JSON object (UTF-8), no key twice")
-    if not isinstance(document, dict):
-        _refuse("body", "one JSON object (UTF-8), no key twice")
+    document = json_object(body)
     _check_keys(document)
     mode = _mode(document["mode"])
     _check_keys(document, extra="fields" if mode is Mode.READ else "claims")
@@ -90,6 +85,17 @@ def parse_request(body: bytes) -> LookupRequest:
         fields=tuple(claims) if mode is Mode.VERIFY else _fields(document["fields"]),
         claims=MappingProxyType(claims),
     )
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; raises `Problem` with `MALFORMED_REQUEST`."""
+    try:
+        document = json.loads(body, object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        _refuse("body", "one JSON object (UTF-8), no key twice")
+    return document
 
 
 def _refuse(member: str, rule: str) -> NoReturn:
@@ -182,7 +188,7 @@ def _claims(value: Any) -> dict[str, Claim]:
 
 
 def _check_path(path: Any, member: str) -> None:
-    if not isinstance(path, str) or not _PATH.fullmatch(path):
+    if not isinstance(path, str) or not PATH.fullmatch(path):
         _refuse(member, "paths of fields such as full_name")
 
 

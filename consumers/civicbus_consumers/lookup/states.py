@@ -6,7 +6,7 @@ from civicbus_schemas.codec import unframe
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import Refused, Stopped
 from civicbus_schemas.page import Position
-from civicbus_schemas.policy import parse_policy_set
+from civicbus_schemas.policy import PolicySet, parse_policy_set
 from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT, STATE_POLICY
 from confluent_kafka import Message
 
@@ -26,6 +26,7 @@ class States:
         self._tail = tail
         self._consents: dict[bytes, bytes] = {}
         self._announced: bytes | None = None
+        self._policy: PolicySet | None = None
         self._plan: ReadPlan | None = None
 
     def catch_up(self) -> tuple[Position, ...]:
@@ -37,7 +38,7 @@ class States:
         timeout_s = LOADING_S if self._plan is None else PROMPT_S
         positions = self._tail.catch_up(self._apply, timeout_s=timeout_s)
         if self._announced is not None:
-            self._plan = _compiled(self._announced)
+            self._policy, self._plan = _compiled(self._announced)
             self._announced = None
         if self._plan is None:
             raise Stopped("no policy set is announced", next_step="run `civicbus provision`")
@@ -49,6 +50,13 @@ class States:
         if self._plan is None:
             raise Stopped("the state topics have not been read yet")
         return self._plan
+
+    @property
+    def policy(self) -> PolicySet:
+        """The set of the newest plan, from any thread; raises `Stopped` before the first."""
+        if self._policy is None:
+            raise Stopped("the state topics have not been read yet")
+        return self._policy
 
     def consents_of(self, key: bytes) -> SubjectConsents:
         """All consents of the subject with this topic pseudonym."""
@@ -72,9 +80,10 @@ class States:
             ) from None
 
 
-def _compiled(announced: bytes) -> ReadPlan:
+def _compiled(announced: bytes) -> tuple[PolicySet, ReadPlan]:
     try:
-        return compile_reads(parse_policy_set(announced))
+        policy = parse_policy_set(announced)
+        return policy, compile_reads(policy)
     except Refused as error:
         raise Stopped(f"the announced policy set is refused: {error.what}") from None
 

@@ -11,14 +11,11 @@ from typing import Annotated
 
 import typer
 from civicbus_schemas.agreement import Agreement, local_day
-from civicbus_schemas.errors import Refused
-from civicbus_schemas.policy import PolicySet, parse_policy_set
 from rich.table import Column, Table
 
 from civicbus_deploy.agreements.changes import Change, changes, sights
+from civicbus_deploy.agreements.sets import announced
 from civicbus_deploy.embedded.screen import paper
-from civicbus_deploy.embedded.state import StateFolder
-from civicbus_deploy.provisioning.app import Site
 from civicbus_deploy.provisioning.nation import load_nation
 
 app = typer.Typer(
@@ -102,7 +99,7 @@ def diff(
 ) -> None:
     """Who newly sees which field about whom, who no longer does, and whose terms change."""
     after = load_nation(nation).policy
-    before = _announced(StateFolder.at(home)) if former is None else load_nation(former).policy
+    before = announced(home) if former is None else load_nation(former).policy
     found = changes(sights(before), sights(after))
     if as_json:
         entries = [{"kind": c.kind, **asdict(c.sight), **_terms(c)} for c in found]
@@ -130,13 +127,6 @@ def _state(agreement: Agreement, day: date) -> str:
     if day < agreement.valid_from:
         return "not yet in force"
     return "in force" if day <= agreement.valid_until else "expired"
-
-
-def _announced(folder: StateFolder) -> PolicySet:
-    data = Site.open(folder.home).broker.read_policy()
-    if data is None:
-        raise Refused("no policy set is announced", next_step="name a folder with --from")
-    return parse_policy_set(data)
 
 
 def _terms(change: Change) -> dict[str, str]:
