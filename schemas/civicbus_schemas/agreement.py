@@ -8,6 +8,7 @@ exist is checked by `policy`, which sees the whole set.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,10 +19,13 @@ from zoneinfo import ZoneInfo
 
 from civicbus_schemas import ids
 from civicbus_schemas.errors import InvalidAgreement, InvalidIdentifier
+from civicbus_schemas.form import AS_IS, Form, parse_form
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventType
-from civicbus_schemas.vocabulary import ConsentRule, Form
+from civicbus_schemas.vocabulary import ConsentRule
 
 NATION_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+MAX_FIELDS = 500
+"""Of one dataset in one agreement; what a record says of them must fit a leaf."""
 
 _REQUIRED = {
     "agreement", "version", "provider", "recipient", "purpose", "basis", "consent", "valid",
@@ -36,7 +40,7 @@ class FieldGrant:
     """One field and the form in which it is released."""
 
     path: str
-    form: Form = Form.AS_IS
+    form: Form = AS_IS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +164,7 @@ def _grant(item: Any, where: str) -> FieldGrant:
     if isinstance(item, str):
         return FieldGrant(path=item)
     path, form = _single(item, where=where)
-    if form not in list(Form):
-        raise InvalidAgreement(
-            f"{where}: unknown form of release for {path}", got=form, expected=list(Form)
-        )
-    return FieldGrant(path=path, form=Form(form))
+    return FieldGrant(path=path, form=parse_form(form, where=f"{where}: {path}"))
 
 
 def _condition(item: Any, where: str) -> Condition:
@@ -283,6 +283,12 @@ def _positive(value: Any, *, where: str) -> int:
 
 
 def _distinct(paths: Sequence[str], *, where: str) -> None:
-    repeated = sorted({path for path in paths if paths.count(path) > 1})
+    if len(paths) > MAX_FIELDS:
+        raise InvalidAgreement(
+            f"{where}: too many fields",
+            got=len(paths),
+            expected=f"at most {MAX_FIELDS}, which a record can name",
+        )
+    repeated = sorted(path for path, times in Counter(paths).items() if times > 1)
     if repeated:
         raise InvalidAgreement(f"{where}: a field is named twice", got=repeated)

@@ -12,13 +12,6 @@ class Sensitivity(StrEnum):
     SENSITIVE = "sensitive"
 
 
-class Form(StrEnum):
-    """The form in which a field is released."""
-
-    AS_IS = "as-is"
-    PAIRWISE_PSEUDONYM = "pairwise-pseudonym"
-
-
 class ConsentRule(StrEnum):
     """Whether an agreement rests on the citizen's consent."""
 

@@ -73,6 +73,7 @@ class Expectation:
                 event_type=type_,
                 source_body=source_body,
                 writer_schema=self.writer_schema,
+                on=self.on,
             )
             for ref in self.agreements
             if oracle.may_be_released(

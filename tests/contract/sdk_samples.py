@@ -10,9 +10,9 @@ from civicbus_schemas.codec import SchemaDocument
 from civicbus_schemas.delivered import derive_delivered
 from civicbus_schemas.envelope import Envelope, Ground
 from civicbus_schemas.event import Event
+from civicbus_schemas.form import AS_IS, PAIRWISE_PSEUDONYM
 from civicbus_schemas.ids import AgreementRef, EventId, EventType, Pin, RecordId
 from civicbus_schemas.vietnam.events import EVENT_CLASSES
-from civicbus_schemas.vocabulary import Form
 
 BirthRegistered: Any = EVENT_CLASSES[EventType("civil-status.BirthRegistered")]
 VaccinationRecorded: Any = EVENT_CLASSES[EventType("health.VaccinationRecorded")]
@@ -56,9 +56,9 @@ def a_birth(**changes: Any) -> Event:
 def delivered_schema() -> SchemaDocument:
     """What an insurer is given of a birth."""
     grants = (
-        FieldGrant(path="child.pin", form=Form.AS_IS),
-        FieldGrant(path="child.full_name", form=Form.AS_IS),
-        FieldGrant(path="parents[].pin", form=Form.PAIRWISE_PSEUDONYM),
+        FieldGrant(path="child.pin", form=AS_IS),
+        FieldGrant(path="child.full_name", form=AS_IS),
+        FieldGrant(path="parents[].pin", form=PAIRWISE_PSEUDONYM),
     )
     return derive_delivered(BirthRegistered.contract, Release(fields=grants), agreement=AGREEMENT)
 

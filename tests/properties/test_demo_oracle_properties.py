@@ -37,12 +37,15 @@ RELEASES = [
 DAYS = st.dates(date(2023, 1, 1), date(2036, 1, 1))
 
 
-def expected(planned: PlannedType, release: PlannedRelease, body: bytes, **changes: Any) -> bytes:
+def expected(
+    planned: PlannedType, release: PlannedRelease, body: bytes, on: date, **changes: Any
+) -> bytes:
     return ORACLE.expected(
         agreement=str(release.agreement.ref),
         event_type=planned.contract.event_type,
         source_body=body,
         writer_schema=json.dumps(changes.get("writer_schema", planned.contract.document)),
+        on=on,
     )
 
 
@@ -71,7 +74,7 @@ def test_oracle_and_product_agree_when_any_event_meets_any_agreement(
     avro = planned.contract.avro
     body = avro.encode(data.draw(data_of(planned.contract.document)))
     datum = open_event(body, planned.contract, avro)
-    assert project(datum, release.cut) == expected(planned, release, body)
+    assert project(datum, release.cut, on=on) == expected(planned, release, body, on)
     assert allowed(planned, release, datum, on) == ORACLE.may_be_released(
         agreement=str(release.agreement.ref),
         event_type=planned.contract.event_type,
@@ -101,7 +104,7 @@ def test_every_release_of_a_simulated_population_is_the_oracles_when_it_is_cut()
         on += timedelta(days=number % 180)
         for release in planned.releases:
             where = str(release.agreement.ref), event.event_type
-            assert project(datum, release.cut) == expected(planned, release, body), where
+            assert project(datum, release.cut, on=on) == expected(planned, release, body, on), where
             answer = ORACLE.may_be_released(
                 agreement=where[0], event_type=where[1], source_body=body, on=on
             )
@@ -115,9 +118,9 @@ def test_every_release_of_a_simulated_population_is_the_oracles_when_it_is_cut()
 
 @pytest.mark.parametrize(("planned", "release"), RELEASES)
 @settings(max_examples=3)
-@given(data=st.data())
+@given(data=st.data(), on=DAYS)
 def test_oracle_and_product_agree_when_an_older_or_newer_schema_wrote_the_event(
-    planned: PlannedType, release: PlannedRelease, data: st.DataObject
+    planned: PlannedType, release: PlannedRelease, data: st.DataObject, on: date
 ) -> None:
     document = dict(planned.contract.document)
     kept = [entry for entry in document["fields"] if "default" not in entry]
@@ -125,4 +128,6 @@ def test_oracle_and_product_agree_when_an_older_or_newer_schema_wrote_the_event(
     writer = AvroType(document)
     body = writer.encode(data.draw(data_of(document)))
     datum = open_event(body, planned.contract, writer)
-    assert project(datum, release.cut) == expected(planned, release, body, writer_schema=document)
+    assert project(datum, release.cut, on=on) == expected(
+        planned, release, body, on, writer_schema=document
+    )

@@ -87,6 +87,14 @@ def test_the_set_is_refused_when_a_rule_is_none(text: str, reason: str) -> None:
     assert "rules/r0.cedar" in str(caught.value)
 
 
+@pytest.mark.parametrize("form", ["as-is", "exists", {"equal": "Kinh"}])
+def test_a_rule_about_a_field_holds_when_the_field_is_released_in_any_form(form: Any) -> None:
+    fields = ["child.pin", {"child.ethnicity": form}]
+    compiled(fields=fields)
+    with pytest.raises(InvalidAgreement, match=r"a-rule forbids child\.ethnicity"):
+        compiled(BY_PATH, fields=fields)
+
+
 def test_the_set_is_refused_when_two_files_give_one_id() -> None:
     with pytest.raises(InvalidAgreement, match=r"rules/r1\.cedar"):
         Authority(policy(BY_PATH, BY_PATH))

@@ -50,6 +50,20 @@ def test_a_field_and_the_person_it_is_about_are_told_when_somebody_newly_sees_it
     assert (found[0].before, len(found[0].after)) == ((), 1)
 
 
+def test_the_question_is_told_when_a_field_is_released_as_its_answer() -> None:
+    band = {"child.date_of_birth": {"age-band": [6, 15]}}
+    [change] = changed(lambda d: deal(d)["releases"][BIRTH]["fields"].append(band))
+    assert "age-band 6, 15" in str(change.after[0])
+
+    def narrow(document: Document) -> None:
+        deal(document)["releases"][BIRTH]["fields"][0] = {"child.pin": "pairwise-pseudonym"}
+
+    [change] = changed(narrow)
+    assert (change.kind, change.sight.path) == (Kind.CHANGED, "child.pin")
+    assert str(change.before[0]).startswith("as-is")
+    assert str(change.after[0]).startswith("pairwise-pseudonym")
+
+
 def test_everything_is_told_when_an_agreement_goes() -> None:
     found = changed(lambda d: d["agreements"].pop(1))
     assert told(found) == [(Kind.GONE, "bank", "verify", "full_name", "person")]

@@ -64,6 +64,7 @@ def test_the_delivery_is_as_worked_out_by_hand_when_a_birth_goes_to_insurance(
         event_type=BIRTH,
         source_body=birth.encode(registered()),
         writer_schema=json.dumps(birth.document),
+        on=date(2026, 3, 3),
     )
     key = hmac.digest(MASTER, b"pairwise\x00vss", hashlib.sha256)
     mother = hmac.digest(key, b"vn-pin\x00" + MOTHER.encode(), hashlib.sha256)[:16].hex()
@@ -130,6 +131,7 @@ def test_bytes_are_refused_when_something_follows_the_event(
             event_type=BIRTH,
             source_body=birth.encode(registered()) + b"\x00",
             writer_schema=json.dumps(birth.document),
+            on=date(2026, 3, 3),
         )
 
 
@@ -148,6 +150,7 @@ def test_the_oracle_disagrees_when_the_agreement_file_says_something_else(
     question: dict[str, Any] = {
         "agreement": INSURANCE, "event_type": BIRTH,
         "source_body": birth.encode(registered()), "writer_schema": json.dumps(birth.document),
+        "on": date(2026, 3, 3),
     }  # fmt: skip
     assert other.expected(**question) != oracle.expected(**question)
 

@@ -12,9 +12,9 @@ from civicbus_schemas.agreement import FieldGrant, Release
 from civicbus_schemas.delivered import derive_delivered
 from civicbus_schemas.errors import InvalidEvent, NotReleased
 from civicbus_schemas.event import delivered_class
+from civicbus_schemas.form import PAIRWISE_PSEUDONYM
 from civicbus_schemas.ids import AgreementRef, Pin
 from civicbus_schemas.vietnam.events import EVENT_CLASSES, BirthRegistered
-from civicbus_schemas.vocabulary import Form
 
 CHILD_PIN, MOTHER_PIN = "001324012345", "001193054321"
 
@@ -115,7 +115,7 @@ def insurer_sees() -> Any:
     release = Release(
         fields=(
             FieldGrant(path="child.pin"),
-            FieldGrant(path="parents[].pin", form=Form.PAIRWISE_PSEUDONYM),
+            FieldGrant(path="parents[].pin", form=PAIRWISE_PSEUDONYM),
         )
     )
     schema = derive_delivered(

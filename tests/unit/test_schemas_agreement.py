@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from civicbus_schemas.agreement import AgeUnder, FieldGrant, local_day, parse_agreement
 from civicbus_schemas.errors import InvalidAgreement
-from civicbus_schemas.vocabulary import ConsentRule, Form
+from civicbus_schemas.form import PAIRWISE_PSEUDONYM
+from civicbus_schemas.vocabulary import ConsentRule
 
 from tests.unit import schemas_samples as samples
 from tests.unit.schemas_samples import BIRTH, PERSON, Document
@@ -38,7 +39,7 @@ def test_an_agreement_is_read_whole_when_it_is_right() -> None:
     assert parsed.consent is ConsentRule.NOT_REQUIRED
     assert parsed.releases[BIRTH].fields == (
         FieldGrant(path="child.pin"),
-        FieldGrant(path="parents[].pin", form=Form.PAIRWISE_PSEUDONYM),
+        FieldGrant(path="parents[].pin", form=PAIRWISE_PSEUDONYM),
     )
     assert parsed.releases[BIRTH].paths == ("child.pin", "parents[].pin")
     assert parsed.releases[BIRTH].only_if == (AgeUnder(path="child.date_of_birth", years=6),)

@@ -137,7 +137,6 @@ def test_a_single_object_is_refused_when_its_head_is_wrong(spoil: Any) -> None:
     ("type_", "body"),
     [
         ("int", b"\x82\x00"),  # one, longer than it need be
-        ("long", b"\xff" * 9 + b"\x7f"),  # beyond 64 bits
         (nullable("string"), b"\x01\x02a"),  # branch -1
         (COLOUR, b"\x01"),  # symbol -1
         (TEXTS, b"\x01\x04\x02a\x00"),  # a block with its size
@@ -196,3 +195,27 @@ def test_a_body_is_refused_when_the_schemas_do_not_fit() -> None:
 
 def test_days_are_days_when_they_are_read() -> None:
     assert of(DATE).decode(of(DATE).encode({"f": date(2026, 1, 1)})) == {"f": date(2026, 1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("type_", "body"),
+    [
+        ("int", b"\x80\x80\x80\x80\x10"),  # 2^31
+        (nullable("int"), b"\x02\x81\x80\x80\x80\x10"),  # -2^31 - 1
+        ({"type": "array", "items": "int"}, b"\x02\x80\x80\x80\x80\x10\x00"),
+        ("long", b"\xff" * 9 + b"\x7f"),  # beyond 64 bits
+        ("long", b"\x80" * 10 + b"\x01"),
+    ],
+)
+def test_bytes_are_refused_when_a_number_is_wider_than_its_type(type_: Any, body: bytes) -> None:
+    avro = of(type_)
+    with pytest.raises(InvalidBytes, match="beyond"):
+        avro.decode(body)
+    with pytest.raises(InvalidBytes, match="beyond"):
+        avro.decode_as(body, of(type_ if type_ != "int" else "long"))
+
+
+@pytest.mark.parametrize("value", [-(1 << 31), (1 << 31) - 1])
+def test_an_int_is_read_when_it_has_just_32_bits(value: int) -> None:
+    avro = of("int")
+    assert avro.decode(avro.encode({"f": value})) == {"f": value}

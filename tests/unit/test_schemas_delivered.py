@@ -12,8 +12,8 @@ from civicbus_schemas.codec import AvroType
 from civicbus_schemas.contract import parse_contract
 from civicbus_schemas.delivered import delivered_namespace, delivered_words, derive_delivered
 from civicbus_schemas.errors import InvalidAgreement
+from civicbus_schemas.form import PAIRWISE_PSEUDONYM
 from civicbus_schemas.ids import AgreementRef
-from civicbus_schemas.vocabulary import Form
 
 from tests.unit import schemas_samples as samples
 
@@ -23,7 +23,7 @@ REF = AgreementRef("vss.child-insurance", 3)
 def derived(*paths: str, pseudonyms: tuple[str, ...] = ()) -> Any:
     """The delivered schema of these paths."""
     grants = [FieldGrant(path=path) for path in paths]
-    grants += [FieldGrant(path=path, form=Form.PAIRWISE_PSEUDONYM) for path in pseudonyms]
+    grants += [FieldGrant(path=path, form=PAIRWISE_PSEUDONYM) for path in pseudonyms]
     return derive_delivered(samples.birth_contract(), Release(fields=tuple(grants)), agreement=REF)
 
 

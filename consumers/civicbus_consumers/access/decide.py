@@ -6,7 +6,7 @@ rules, conditions, consent.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from civicbus_schemas.agreement import AgeUnder, Condition, local_day
 from civicbus_schemas.consent import Consent, SubjectConsents
@@ -14,6 +14,7 @@ from civicbus_schemas.decision import Decision, Deny, Facts, Permit
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.vocabulary import ConsentRule, Reason
 
+from civicbus_consumers.access.answers import age_on
 from civicbus_consumers.access.plan import Plan, PlannedRelease
 
 MAJORITY_YEARS = 18
@@ -82,11 +83,6 @@ def holds(condition: Condition, facts: Facts, at: datetime) -> bool:
             return bool(values) and all(
                 born is not None and 0 <= age_on(born, local_day(at)) < years for born in values
             )
-
-
-def age_on(born: date, today: date) -> int:
-    """Full years; below 0 before the day of birth."""
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
 def covering_consent(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from civicbus_schemas.agreement import Agreement
+from civicbus_schemas.agreement import Agreement, local_day
 from civicbus_schemas.codec import AvroType, unframe
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.contract import values_at
@@ -207,7 +207,9 @@ def release_event(
     try:
         decisions = decide(facts, plan, consents, page.at)
         for planned, decision in zip(event.planned.releases, decisions, strict=True):
-            body = project(event.opened, planned.cut) if isinstance(decision, Permit) else None
+            body = None
+            if isinstance(decision, Permit):
+                body = project(event.opened, planned.cut, on=local_day(page.at))
             secret, ids = shared, []
             if planned.agreement.consent is ConsentRule.REQUIRED:
                 secret = facts_secret(facts, _read_under(planned.agreement, consents))

@@ -34,7 +34,8 @@ from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, Pin, PolicyV
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.vocabulary import ConsentRule, Reason
 
-from civicbus_consumers.access.decide import MAJORITY_YEARS, age_on, covering_consent
+from civicbus_consumers.access.answers import age_on
+from civicbus_consumers.access.decide import MAJORITY_YEARS, covering_consent
 from civicbus_consumers.access.rules import READ, VERIFY, Authority, Bans
 from civicbus_consumers.lookup.request import LookupRequest, Mode
 

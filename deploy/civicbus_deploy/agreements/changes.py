@@ -101,7 +101,7 @@ def _of(
     agreement: Agreement, policy: PolicySet, authority: Authority
 ) -> Iterator[tuple[Sight, Terms]]:
     for event_type, release in agreement.releases.items():
-        forms = {grant.path: grant.form.value for grant in release.fields}
+        forms = {grant.path: str(grant.form) for grant in release.fields}
         conditions = tuple(f"{c.path} under {c.years} years" for c in release.only_if)
         yield from _seen(
             agreement, RELEASE, policy=policy, authority=authority, dataset=event_type,

@@ -89,7 +89,8 @@ def count_unlike_oracle(
     """Delivered bodies that are not the bytes which the independent oracle makes."""
     unlike = 0
     for line in books.delivered:
-        event = books.records[line.record].event
+        record = books.records[line.record]
+        event = record.event
         if event is None:
             unlike += 1
             continue
@@ -99,6 +100,7 @@ def count_unlike_oracle(
             event_type=line.headers["ce_type"],
             source_body=body,
             writer_schema=writer(schema_id),
+            on=local_day(record.at),
         )
         unlike += unframe(line.value)[1] != expected
     return unlike

@@ -1,5 +1,6 @@
 """An independent opinion on what a recipient may have received, byte for byte.
 
+In one file, and a little longer than our others, so that it can be read without any of them.
 Reads the nation's agreement and contract files itself and stands on Apache `avro`. It imports
 nothing of ours, so that no mistake can be in it and in the product for the same reason.
 """
@@ -10,7 +11,7 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,7 @@ import yaml
 from avro.io import BinaryDecoder, BinaryEncoder, DatumReader, DatumWriter
 
 _EPOCH = date(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
 _KEPT = ("name", "type", "doc")
 _REMEMBERED = 1 << 15
 Json = dict[str, Any]
@@ -43,15 +45,16 @@ class Oracle:
         self._read = lru_cache(_REMEMBERED)(self._read_anew)  # an event has several recipients
 
     def expected(
-        self, *, agreement: str, event_type: str, source_body: bytes, writer_schema: str
+        self, *, agreement: str, event_type: str, source_body: bytes, writer_schema: str, on: date
     ) -> bytes:
         """The Avro body that the delivery of this event (both without frame) must have.
 
-        `writer_schema` is the source's, as JSON.
+        `writer_schema` is the source's, as JSON; `on` the day of release in Asia/Ho_Chi_Minh.
         """
         event = self._read(source_body, event_type, writer_schema)
         forms = self._forms(agreement, event_type)
-        left = self._leave(event, self._contracts[event_type]["fields"], forms, ref=agreement)
+        fields = self._contracts[event_type]["fields"]
+        left = self._leave(event, fields, forms, ref=agreement, on=on)
         out = BytesIO()
         self._writer(agreement, event_type).write(left, BinaryEncoder(out))
         return out.getvalue()
@@ -60,11 +63,13 @@ class Oracle:
         """The contract's schema, in its order, without whatever the agreement does not grant."""
         contract, (id_, _, version) = self._contracts[event_type], agreement.partition("@")
         words = id_.replace(".", "_").replace("-", "_")
+        namespace = f"{contract['namespace']}.{words}_v{version}"
+        forms = self._forms(agreement, event_type)
         return {
             "type": "record",
             "name": contract["name"],
-            "namespace": f"{contract['namespace']}.{words}_v{version}",
-            "fields": _granted(contract["fields"], self._forms(agreement, event_type)),
+            "namespace": namespace,
+            "fields": _granted(contract["fields"], forms, namespace=namespace),
         }
 
     def may_be_released(
@@ -95,7 +100,7 @@ class Oracle:
                 return False
         return True
 
-    def _forms(self, agreement: str, event_type: str) -> dict[str, str]:
+    def _forms(self, agreement: str, event_type: str) -> dict[str, Any]:
         """Path → form of everything that is granted."""
         grants = self._agreements[agreement]["releases"][event_type]["fields"]
         return {
@@ -105,7 +110,7 @@ class Oracle:
         }
 
     def _leave(
-        self, datum: Json, fields: list[Json], forms: Mapping[str, str], *, ref: str
+        self, datum: Json, fields: list[Json], forms: Mapping[str, Any], *, ref: str, on: date
     ) -> Json:
         """What is left of one record; `forms` are those of the paths below it."""
         left: Json = {}
@@ -114,22 +119,46 @@ class Oracle:
             value, (inner, suffix) = datum[name], _record_in(field["type"])
             below = _below(forms, name + suffix)
             if inner is None and name in forms:
-                left[name] = self._formed(value, forms[name], ref)
+                left[name] = self._formed(value, forms[name], field["type"], ref=ref, on=on)
             elif inner is not None and below:
                 keep = [
-                    self._leave(item, inner["fields"], below, ref=ref) for item in _items(value)
+                    self._leave(item, inner["fields"], below, ref=ref, on=on)
+                    for item in _items(value)
                 ]
                 left[name] = keep if isinstance(value, list) else next(iter(keep), None)
         return left
 
-    def _formed(self, value: Any, form: str, ref: str) -> Any:
-        if form == "as-is" or value is None:
-            return value
-        if form != "pairwise-pseudonym":
-            raise ValueError(f"the oracle knows no form {form}")
-        recipient = self._agreements[ref]["recipient"]
+    def _formed(self, value: Any, form: Any, type_: Any, *, ref: str, on: date) -> Any:
+        match form:
+            case "as-is":
+                return value
+            case "exists":
+                return value not in (None, [])
+            case _ if value is None:
+                return None
+            case "pairwise-pseudonym":
+                return self._pseudonym(value, self._agreements[ref]["recipient"])
+            case {"equal": known}:
+                return value == _number(known, type_)
+            case {"at-least": known}:
+                return value >= _number(known, type_)
+            case {"under": known}:
+                return value < _number(known, type_)
+        age = _age(value, on)
+        match form:
+            case _ if age is None:
+                return None
+            case {"age-at-least": years}:
+                return age >= years
+            case {"age-under": years}:
+                return age < years
+            case {"age-band": bounds}:
+                return _bands(bounds)[sum(bound <= age for bound in bounds)]
+        raise ValueError(f"the oracle knows no form {form}")
+
+    def _pseudonym(self, number: str, recipient: str) -> str:
         key = hmac.new(self._master, f"pairwise\0{recipient}".encode(), "sha256").digest()
-        return hmac.new(key, f"vn-pin\0{value}".encode(), "sha256").hexdigest()[:32]
+        return hmac.new(key, f"vn-pin\0{number}".encode(), "sha256").hexdigest()[:32]
 
     def _read_anew(self, body: bytes, event_type: str, writer_schema: str) -> Json:
         """The event as its contract reads it."""
@@ -186,23 +215,66 @@ def _record_in(type_: Any) -> tuple[Json | None, str]:
     return None, ""
 
 
-def _granted(fields: list[Json], forms: Mapping[str, str]) -> list[Json]:
+def _granted(fields: list[Json], forms: Mapping[str, Any], *, namespace: str) -> list[Json]:
     kept = []
     for field in fields:
         inner, suffix = _record_in(field["type"])
         below = _below(forms, field["name"] + suffix)
         copy = deepcopy({key: field[key] for key in _KEPT if key in field})
         if inner is None and field["name"] in forms:
+            copy["type"] = _type_of(field, forms[field["name"]], namespace)
             kept.append(copy)
         elif inner is not None and below:
             left, _ = _record_in(copy["type"])
             assert left is not None  # noqa: S101 - it is a copy of what was found there
-            left["fields"] = _granted(inner["fields"], below)
+            inside = f"{namespace}.{field['name']}"
+            left["fields"] = _granted(inner["fields"], below, namespace=inside)
             kept.append(copy)
     return kept
 
 
-def _below(forms: Mapping[str, str], prefix: str) -> dict[str, str]:
+def _type_of(field: Json, form: Any, namespace: str) -> Any:
+    """What a recipient reads where the contract has this field."""
+    match form:
+        case "as-is" | "pairwise-pseudonym":
+            return field["type"]
+        case "exists":
+            return "boolean"
+        case {"age-band": bounds}:
+            named = {"name": field["name"], "namespace": namespace, "symbols": _bands(bounds)}
+            return ["null", {"type": "enum"} | named]
+        case {"age-at-least": _} | {"age-under": _}:
+            return ["null", "boolean"]
+    return ["null", "boolean"] if "null" in field["type"] else "boolean"
+
+
+def _bands(bounds: list[int]) -> list[str]:
+    inner = [f"from_{bounds[i]}_to_{bounds[i + 1] - 1}" for i in range(len(bounds) - 1)]
+    return [f"under_{bounds[0]}", *inner, f"from_{bounds[-1]}"]
+
+
+def _number(known: Any, type_: Any) -> Any:
+    """What an agreement names, as the contract's bytes hold it: days and instants are numbers."""
+    text = known if isinstance(known, str) else getattr(known, "isoformat", lambda: None)()
+    kinds = json.dumps(type_)
+    if text is not None and '"date"' in kinds:
+        return (date.fromisoformat(text) - _EPOCH).days
+    if text is not None and '"timestamp-micros"' in kinds:
+        return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // _MICROSECOND
+    return known
+
+
+def _age(day: int, on: date) -> int | None:
+    """Birthdays that somebody born on this day has had; None who is not yet born."""
+    born, years = _EPOCH + timedelta(days=day), 0
+    if born > on:
+        return None
+    while (born.year + years + 1, born.month, born.day) <= (on.year, on.month, on.day):
+        years += 1
+    return years
+
+
+def _below(forms: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The granted paths that begin with `prefix`, without it."""
     return {path[len(prefix) :]: form for path, form in forms.items() if path.startswith(prefix)}
 
