@@ -26,7 +26,13 @@ MARRIAGE = EventType("civil-status.MarriageRegistered")
 PIN_ISSUED = EventType("identity.PinIssued")
 REGISTERED = EventType("residence.PermanentRegistered")
 DEREGISTERED = EventType("residence.PermanentDeregistered")
-TYPES = (BIRTH, CORRECTION, DEATH, MARRIAGE, PIN_ISSUED, REGISTERED, DEREGISTERED)
+GUARDIANSHIP = EventType("civil-status.GuardianshipRegistered")
+CAPACITY = EventType("civil-status.CapacityChanged")
+EID = EventType("identity.EidChanged")
+TYPES = (
+    BIRTH, CORRECTION, DEATH, MARRIAGE, PIN_ISSUED, REGISTERED, DEREGISTERED, GUARDIANSHIP,
+    CAPACITY, EID,
+)  # fmt: skip
 OWNERS = {"civil-status": "moj", "identity": "identity", "residence": "mps"}
 
 CORRECTED = (
@@ -101,9 +107,13 @@ class Sample:
 @cache
 def agreement_of(event_type: EventType) -> Agreement:
     """The population agency's agreement on the family of this type."""
-    name = f"npd.{family_of(event_type)}.yaml"
-    text = (files("civicbus_schemas.vietnam") / "agreements" / name).read_text("utf-8")
-    return parse_agreement(yaml.safe_load(text), source=name)
+    folder = files("civicbus_schemas.vietnam") / "agreements"
+    for file in folder.iterdir():
+        if file.name.startswith("npd."):
+            agreement = parse_agreement(yaml.safe_load(file.read_text("utf-8")), source=file.name)
+            if event_type in agreement.releases:
+                return agreement
+    raise KeyError(event_type)
 
 
 @cache
@@ -163,6 +173,25 @@ def marriage(wife: str = MOTHER, husband: str = FATHER) -> dict[str, Any]:
 def death(pin: str = FATHER, died_on: date = date(2026, 5, 4)) -> dict[str, Any]:
     """A registered death."""
     return {"deceased": {"pin": pin, "died_on": died_on}, "registered_at": DAY}
+
+
+def guardianship(
+    ward: str = CHILD, guardian: str = FATHER, *, kind: str = "began"
+) -> dict[str, Any]:
+    """A guardianship that began, or ended."""
+    return {
+        "ward": {"pin": ward}, "guardian": {"pin": guardian}, "kind": kind, "registered_at": DAY,
+    }  # fmt: skip
+
+
+def capacity(pin: str = FATHER, said: str = "lost") -> dict[str, Any]:
+    """A court's decision on legal capacity."""
+    return {"person": {"pin": pin}, "capacity": said, "registered_at": DAY}
+
+
+def eid(pin: str = FATHER, level: int = 2) -> dict[str, Any]:
+    """An electronic identity of this level."""
+    return {"holder": {"pin": pin}, "level": level, "changed_at": DAY}
 
 
 def pin_issued(

@@ -16,10 +16,13 @@ from civicbus_consumers.population.rebuild import rebuild
 
 from tests.fakes.population import (
     BIRTH,
+    CAPACITY,
     CORRECTION,
     DEATH,
     DEREGISTERED,
+    EID,
     FATHER,
+    GUARDIANSHIP,
     MARRIAGE,
     MOTHER,
     PIN_ISSUED,
@@ -27,9 +30,12 @@ from tests.fakes.population import (
     Sample,
     after,
     birth,
+    capacity,
     correction,
     death,
     deregistered,
+    eid,
+    guardianship,
     marriage,
     pin_issued,
     registered,
@@ -65,6 +71,9 @@ CLAIMS = {
     "bank": [
         Sample(type=DEATH, datum=death(FATHER), source="bank"),
         Sample(type=BIRTH, datum=birth("001324099999"), source="bank"),
+        Sample(type=GUARDIANSHIP, datum=guardianship(), source="bank"),
+        Sample(type=CAPACITY, datum=capacity(), source="bank"),
+        Sample(type=EID, datum=eid(), source="bank"),
     ],
 }
 LATER = [

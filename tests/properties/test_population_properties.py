@@ -13,18 +13,24 @@ from hypothesis import strategies as st
 
 from tests.fakes.population import (
     BIRTH,
+    CAPACITY,
     CORRECTION,
     DEATH,
     DEREGISTERED,
+    EID,
+    GUARDIANSHIP,
     MARRIAGE,
     PIN_ISSUED,
     REGISTERED,
     Sample,
     after,
     birth,
+    capacity,
     correction,
     death,
     deregistered,
+    eid,
+    guardianship,
     marriage,
     pin_issued,
     registered,
@@ -44,6 +50,15 @@ _data: st.SearchStrategy[tuple[Any, dict[str, Any]]] = st.one_of(
     st.builds(lambda p, c: (PIN_ISSUED, pin_issued(p, card=c)), _pins, st.booleans()),
     st.builds(lambda p, n: (REGISTERED, registered(p, line=n)), _pins, _names),
     st.builds(lambda p: (DEREGISTERED, deregistered(p)), _pins),
+    st.builds(
+        lambda c, kind: (GUARDIANSHIP, guardianship(*c, kind=kind)),
+        _couples,
+        st.sampled_from(["began", "ended"]),
+    ),
+    st.builds(
+        lambda p, said: (CAPACITY, capacity(p, said)), _pins, st.sampled_from(["full", "lost"])
+    ),
+    st.builds(lambda p, level: (EID, eid(p, level)), _pins, st.integers(0, 2)),
 )
 # Few times, so that many events have the same one and only their ids decide.
 _samples = st.builds(

@@ -105,7 +105,7 @@ def test_missing_fields_are_named_when_a_datum_is_too_small() -> None:
 
 
 def test_every_contract_has_its_class_when_the_module_is_imported() -> None:
-    assert len(EVENT_CLASSES) == 15
+    assert len(EVENT_CLASSES) == 18
     assert all(cls.event_type == name for name, cls in EVENT_CLASSES.items())
 
 

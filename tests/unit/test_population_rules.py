@@ -13,11 +13,14 @@ from civicbus_schemas.ids import EventType
 
 from tests.fakes.population import (
     BIRTH,
+    CAPACITY,
     CHILD,
     CORRECTION,
     DEATH,
     DEREGISTERED,
+    EID,
     FATHER,
+    GUARDIANSHIP,
     MARRIAGE,
     MOTHER,
     PIN_ISSUED,
@@ -26,9 +29,12 @@ from tests.fakes.population import (
     Sample,
     after,
     birth,
+    capacity,
     correction,
     death,
     deregistered,
+    eid,
+    guardianship,
     marriage,
     pin_issued,
     registered,
@@ -86,6 +92,32 @@ def test_each_is_the_others_spouse_when_a_marriage_is_registered() -> None:
 def test_day_of_death_is_said_when_a_death_is_registered() -> None:
     persons = folded(Sample(type=DEATH, datum=death()))
     assert values(persons, FATHER) == {"deceased_on": date(2026, 5, 4)}
+
+
+def test_guardian_is_named_until_the_guardianship_ends() -> None:
+    began = Sample(type=GUARDIANSHIP, datum=guardianship())
+    assert values(folded(began)) == {"guardian_pin": FATHER}
+    ended = Sample(type=GUARDIANSHIP, datum=guardianship(kind="ended"), time=after(1))
+    assert values(folded(ended, began)) == {"guardian_pin": None}
+
+
+def test_capacity_and_eid_level_are_said_when_they_change() -> None:
+    persons = folded(Sample(type=CAPACITY, datum=capacity()), Sample(type=EID, datum=eid()))
+    assert values(persons, FATHER) == {"legal_capacity": "lost", "eid_level": 2}
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        Sample(type=GUARDIANSHIP, datum=guardianship(kind="perhaps")),
+        Sample(type=GUARDIANSHIP, datum=guardianship(guardian="somebody")),
+        Sample(type=CAPACITY, datum=capacity(said="some")),
+        Sample(type=EID, datum=eid(level=3)),
+    ],
+)
+def test_nothing_is_said_when_a_word_or_number_is_unknown(sample: Sample) -> None:
+    with pytest.raises(InvalidEvent):
+        folded(sample)
 
 
 def test_residence_is_cleared_when_it_ends() -> None:
@@ -182,6 +214,9 @@ def test_derived_data_rest_on_their_owners_data_alone_when_they_are_computed() -
 
 
 _SAMPLES = {
+    GUARDIANSHIP: guardianship(),
+    CAPACITY: capacity(),
+    EID: eid(),
     BIRTH: birth(),
     CORRECTION: correction(sex="male"),
     DEATH: death(),

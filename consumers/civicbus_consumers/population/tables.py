@@ -37,6 +37,8 @@ STORED: Final = tuple(path for path in CONTRACT.fields if path not in DERIVED)
 
 metadata = MetaData()
 
+_TYPES: Final = {"string": Text, "int": Integer}  # a day has a logical type, which is no name
+
 
 def version_column(datum: str) -> str:
     """The column that holds the version of a datum; empty while nothing was said."""
@@ -44,9 +46,8 @@ def version_column(datum: str) -> str:
 
 
 def _datum_columns(field: Field) -> list[Column[Any]]:
-    type_ = Text() if field.type == "string" else Date()
     return [
-        Column(field.path, type_),
+        Column(field.path, _TYPES[field.type] if isinstance(field.type, str) else Date),
         Column(version_column(field.path), LargeBinary, nullable=False),
     ]
 

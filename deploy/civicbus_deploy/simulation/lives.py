@@ -73,6 +73,7 @@ class Lives:
         happenings = {
             self._visit: 40, self._vaccination: 16, self._birth: 10, self._move: 8,
             self._request: 8, self._consent: 8, self._marriage: 4, self._death: 3, self._rename: 2,
+            self._eid: 6, self._guardianship: 2,
         }  # fmt: skip
         self._happenings, self._weights = list(happenings), list(happenings.values())
 
@@ -219,6 +220,21 @@ class Lives:
             family = person.full_name.split()[0]
             person.full_name = draw_full_name(self._rng, family=family, sex=person.sex)
             yield _by(MOJ, self._papers.name_corrected(person, self._now))
+
+    def _eid(self) -> Iterator[Emission]:
+        """An electronic identity is opened or raised, and now and then locked."""
+        if person := self._draw(lambda p: p.age(self._today) >= CARD_AGE):
+            level = self._rng.choice((0, 1, 2, 2, 2, 2))
+            yield _by(IDENTITY, self._papers.eid_changed(person, self._now, level=level))
+
+    def _guardianship(self) -> Iterator[Emission]:
+        """Somebody old loses legal capacity, and one of the household becomes the guardian."""
+        ward = self._draw(lambda p: p.age(self._today) >= 60)
+        guardian = ward and self._draw_declarant(ward, ward.household.members)
+        if ward and guardian:
+            yield _by(MOJ, self._papers.capacity_changed(ward, self._now, capacity="lost"))
+            paper = self._papers.guardianship_registered(ward, self._now, guardian=guardian)
+            yield _by(MOJ, paper)
 
     def _request(self) -> Iterator[Emission]:
         """A request now, the answer within its ten days, if the applicant still lives."""

@@ -7,8 +7,11 @@ from typing import Any
 
 from civicbus_schemas.vietnam.events import (
     BirthRegistered,
+    CapacityChanged,
     CivilStatusCorrected,
     DeathRegistered,
+    EidChanged,
+    GuardianshipRegistered,
     MarriageRegistered,
     PermanentDeregistered,
     PermanentRegistered,
@@ -87,6 +90,34 @@ class Papers:
             registration_kind=kind,
             registration_number=self.number("birth", at),
             registry_commune_code=person.birth_commune.code,
+            registered_at=at,
+        )
+
+    def eid_changed(self, person: Person, at: datetime, *, level: int) -> EidChanged:
+        """An electronic identity that has this level from now on."""
+        return EidChanged(
+            holder=EidChanged.Holder(pin=person.pin.number), level=level, changed_at=at
+        )
+
+    def guardianship_registered(
+        self, ward: Person, at: datetime, *, guardian: Person
+    ) -> GuardianshipRegistered:
+        """The beginning of a guardianship."""
+        return GuardianshipRegistered(
+            ward=GuardianshipRegistered.Ward(pin=ward.pin.number),
+            guardian=GuardianshipRegistered.Guardian(pin=guardian.pin.number),
+            kind="began",
+            legal_ground="SYN: decision of the commune's People's Committee",
+            registration_number=self.number("guardianship", at),
+            registered_at=at,
+        )
+
+    def capacity_changed(self, person: Person, at: datetime, *, capacity: str) -> CapacityChanged:
+        """A court's decision on a person's legal capacity."""
+        return CapacityChanged(
+            person=CapacityChanged.Person(pin=person.pin.number),
+            capacity=capacity,
+            judgment_number=self.number("judgment", at),
             registered_at=at,
         )
 
