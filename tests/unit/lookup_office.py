@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from civicbus_consumers.consent.uses import NoneLeft, Reservations
 from civicbus_consumers.explain.service import ExplainService, LawBook
 from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.replies import Bench
@@ -42,6 +43,7 @@ class Office:
     pages: FakePages = field(default_factory=FakePages)
     leases: FakeLeases = field(default_factory=FakeLeases)
     health: Health = field(default_factory=Health)
+    reservations: Reservations = field(default_factory=NoneLeft)
     answer_timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
@@ -50,6 +52,7 @@ class Office:
             view=self.view,
             topic_key=samples.TOPIC_KEY,
             ledger_key=samples.LEDGER_KEY,
+            reservations=self.reservations,
         )
         self.worker = Worker(
             bench,

@@ -6,9 +6,11 @@ rules, conditions, consent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
-from civicbus_schemas.agreement import AgeUnder, Condition, local_day
+from civicbus_schemas.agreement import AgeUnder, Agreement, Condition, local_day
 from civicbus_schemas.consent import Consent, SubjectConsents
 from civicbus_schemas.decision import Decision, Deny, Facts, Permit
 from civicbus_schemas.ids import AgencyId
@@ -21,15 +23,32 @@ MAJORITY_YEARS = 18
 """Who is younger is a minor (Vietnam: Civil Code 91/2015, Article 21)."""
 
 
+HasUse = Callable[[Agreement, Consent], bool]
+"""Whether a use of this counted consent is reserved for a decision under this agreement."""
+
+
+def none_is_reserved(agreement: Agreement, consent: Consent) -> bool:
+    """Of a counted consent no use is left where nobody reserved one (deny by default)."""
+    del agreement, consent
+    return False
+
+
 def decide(
-    facts: Facts, plan: Plan, consents: SubjectConsents, at: datetime
+    facts: Facts,
+    plan: Plan,
+    consents: SubjectConsents,
+    at: datetime,
+    *,
+    has_use: HasUse = none_is_reserved,
 ) -> tuple[Decision, ...]:
     """One decision for every agreement that names the event's type, in the plan's order."""
     planned = plan.find(facts.provider, facts.event_type)
     if planned is None:
         return ()
     minor = is_minor(facts, planned.born, at)
-    return tuple(judge(r, facts, consents, minor=minor, at=at) for r in planned.releases)
+    return tuple(
+        judge(r, facts, consents, minor=minor, at=at, has_use=has_use) for r in planned.releases
+    )
 
 
 def judge(
@@ -39,6 +58,7 @@ def judge(
     *,
     minor: bool | None,
     at: datetime,
+    has_use: HasUse = none_is_reserved,
 ) -> Decision:
     """The decision under one agreement about a person who is a minor, or not, or of unknown age."""
     agreement = planned.agreement
@@ -60,6 +80,7 @@ def judge(
         purpose=agreement.purpose,
         needed=planned.needed,
         at=at,
+        has_use=partial(has_use, agreement),
     )
     if refusal is not None:
         return Deny(agreement=agreement.ref, reason=refusal, consent=consent)
@@ -92,19 +113,21 @@ def covering_consent(
     purpose: str,
     needed: frozenset[str],
     at: datetime,
+    has_use: Callable[[Consent], bool],
 ) -> tuple[Consent | None, Reason | None]:
     """A consent that covers all that is needed, or the newest one and why it does not.
 
-    Of a counted consent no use is left: nobody counts uses yet (deny by default).
+    One whose uses are not counted comes first, so that none is spent without need.
     """
+    counted: Consent | None = None
     newest: Consent | None = None
     refusal: Reason | None = Reason.NO_CONSENT
     for consent in consents.find(recipient, purpose):
         lapse = consent.lapse(needed, at)
-        if lapse is None and consent.uses is not None:
-            lapse = Reason.CONSENT_USED_UP
-        if lapse is None:
+        if lapse is None and consent.uses is None:
             return consent, None
-        if newest is None:
-            newest, refusal = consent, lapse
-    return newest, refusal
+        if lapse is None and has_use(consent):
+            counted = counted or consent
+        elif newest is None:
+            newest, refusal = consent, lapse or Reason.CONSENT_USED_UP
+    return (newest, refusal) if counted is None else (counted, None)

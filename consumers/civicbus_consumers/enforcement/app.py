@@ -29,6 +29,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
 from civicbus_consumers.access.plan import Plan, compile_plan
+from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.enforcement.broker import Releases, Sources, find_note
 from civicbus_consumers.enforcement.handler import Bench, OnStep, nothing
 from civicbus_consumers.enforcement.note import Note
@@ -135,6 +136,7 @@ def _bench(
             pairwise_of=pairwise_of,
         ),
         type_of=_type_of(registry),
+        reservations=RegistryUses(settings.uses_dsn_file),
     )
 
 

@@ -16,6 +16,7 @@ from civicbus_schemas.record import Positions, Source
 from civicbus_schemas.topics import MAX_PAGE_BYTES, STATE_CONSENT, SourceTopic
 from civicbus_schemas.vocabulary import Reason
 
+from civicbus_consumers.consent.uses import NoneLeft, Reservations, Use, is_counted
 from civicbus_consumers.enforcement.broker import Outgoing, Releases
 from civicbus_consumers.enforcement.clock import (
     DECIDING_S,
@@ -38,6 +39,7 @@ from civicbus_consumers.enforcement.rules import (
 )
 from civicbus_consumers.enforcement.states import ReadyPlan, States, offset_of
 from civicbus_consumers.enforcement.tracing import BatchTrace
+from civicbus_consumers.enforcement.uses import reserve_for, reserved_for
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.recorder import Recorder
 
@@ -70,6 +72,7 @@ class Bench:
     releases: Releases
     keys: Keys
     type_of: TypeOf
+    reservations: Reservations = field(default_factory=NoneLeft)
     clock: Clock = SYSTEM_CLOCK
     committed: tuple[Position, ...] = ()
 
@@ -91,6 +94,7 @@ class _Batch:
 
     page: PageBuilder
     decided: Moment
+    granted: frozenset[Use]
     deliveries: list[tuple[Event, Delivery]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -115,7 +119,8 @@ def release_batch(
     """
     # 2. The batch is taken. Death: nothing has happened.
     on_step(Step.TAKEN)
-    # 3. Catch up with the state topics, fix one time, decide for every agreement.
+    # 3. Catch up with the state topics, fix one time, reserve uses, decide for every agreement.
+    #    Death: uses stay reserved for these events, which come again and find them.
     positions = bench.states.catch_up()
     trace = BatchTrace()
     batch, rest = _decide(taken, bench, positions, condemned=condemned, trace=trace)
@@ -219,7 +224,9 @@ def _decide(
 ) -> tuple[_Batch, Sequence[Taken]]:
     """Decide message by message until the page is full, or it takes too long; and what is left."""
     decided = bench.clock.moment()
-    batch = _Batch(page=bench.recorder.open_page(decided.at), decided=decided)
+    granted = _reserve([m for m in taken if m.at != condemned], bench, decided)
+    page = bench.recorder.open_page(decided.at)
+    batch = _Batch(page=page, decided=decided, granted=granted)
     size_bytes, leaves = 0, 0
     for index, message in enumerate(taken):
         if size_bytes > MAX_PAGE_BYTES or (index and decided.elapsed_s() > DECIDING_S):
@@ -236,6 +243,18 @@ def _decide(
         size_bytes += batch.page.size_of(leaves)
         leaves = len(batch.page.leaves)
     return batch, ()
+
+
+def _reserve(taken: Sequence[Taken], bench: Bench, decided: Moment) -> frozenset[Use]:
+    """Reserve the uses that decisions will rest on; nobody is asked where nothing is counted."""
+    plan, counted = bench.states.ready.plan, []
+    for message in taken:
+        consents = bench.states.consents_of(message.key or b"")
+        if is_counted(consents):
+            event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
+            if isinstance(event, Event):
+                counted.append((event, consents))
+    return reserve_for(counted, plan, decided.at, reservations=bench.reservations)
 
 
 def _judge(
@@ -257,6 +276,7 @@ def _judge(
         positions=Positions(consent=offset_of(positions, STATE_CONSENT, message.at.partition)),
         keys=bench.keys,
         page=batch.page,
+        has_use=reserved_for(event.source, batch.granted, batch.decided.at),
     )
     if isinstance(judged, list):
         trace.begin_event(event, judged)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from civicbus_schemas.agreement import Agreement, local_day
 from civicbus_schemas.codec import AvroType, unframe
@@ -30,11 +30,11 @@ from civicbus_schemas.record import Actor, Positions, Source
 from civicbus_schemas.topics import MAX_EVENT_BYTES, SourceTopic
 from civicbus_schemas.vocabulary import ConsentRule, Reason
 
-from civicbus_consumers.access.decide import decide
+from civicbus_consumers.access.decide import HasUse, decide, none_is_reserved
 from civicbus_consumers.access.plan import Plan, PlannedRelease, PlannedType
 from civicbus_consumers.access.project import Opened, open_event, project
 from civicbus_consumers.enforcement.note import Coordinates
-from civicbus_consumers.recording.facts import facts_secret
+from civicbus_consumers.recording.facts import facts_secret, with_use
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.records import Ground, record_dead_letter, record_decision
 
@@ -190,6 +190,7 @@ def release_event(
     positions: Positions,
     keys: Keys,
     page: PageBuilder,
+    has_use: HasUse = none_is_reserved,
 ) -> list[Delivery] | DeadLetter:
     """Decide for every agreement, cut, and record on the page; the deliveries to be produced.
 
@@ -205,14 +206,16 @@ def release_event(
         pin: ledger_pseudonym(keys.ledger, pin) for pins in event.people.values() for pin in pins
     }
     try:
-        decisions = decide(facts, plan, consents, page.at)
+        decisions = decide(facts, plan, consents, page.at, has_use=has_use)
         for planned, decision in zip(event.planned.releases, decisions, strict=True):
             body = None
             if isinstance(decision, Permit):
                 body = project(event.opened, planned.cut, on=local_day(page.at))
             secret, ids = shared, []
             if planned.agreement.consent is ConsentRule.REQUIRED:
-                secret = facts_secret(facts, _read_under(planned.agreement, consents))
+                read = _read_under(planned.agreement, consents)
+                reserved = with_use(read, partial(has_use, planned.agreement))
+                secret = facts_secret(facts, read, reserved=reserved)
             for pin, fields in _people(event, planned):
                 stamp = page.stamp()
                 record = record_decision(

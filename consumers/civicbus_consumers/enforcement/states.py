@@ -36,11 +36,13 @@ class States:
     def __init__(self, tail: StateTail, *, prepare: Callable[[PolicySet], ReadyPlan]) -> None:
         self._tail, self._prepare = tail, prepare
         self._consents: dict[bytes, bytes] = {}
+        self._read: dict[bytes, SubjectConsents] = {}  # since the last `catch_up`
         self._announced: bytes | None = None
         self._ready: ReadyPlan | None = None
 
     def catch_up(self) -> tuple[Position, ...]:
         """Know every state committed before this call; raises `Stopped` without a policy."""
+        self._read.clear()
         positions = self._tail.catch_up(self._apply)
         if self._announced is not None:
             self._ready = self._prepare(parse_policy_set(self._announced))
@@ -59,7 +61,11 @@ class States:
     def consents_of(self, key: bytes) -> SubjectConsents:
         """All consents of the subject with this topic pseudonym."""
         body = self._consents.get(key)
-        return NO_CONSENTS if body is None else SubjectConsents.decode(body)
+        if body is None:
+            return NO_CONSENTS
+        if key not in self._read:
+            self._read[key] = SubjectConsents.decode(body)
+        return self._read[key]
 
     def _apply(self, message: Message) -> None:
         topic, key, value = message.topic(), message.key(), message.value()

@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 
 from civicbus_consumers.consent.registry import database as consent_registry
+from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.explain.service import ExplainService, LawBook
 from civicbus_consumers.lookup.database import PopulationView, make_engine, migrate
 from civicbus_consumers.lookup.door import Door, compose
@@ -124,6 +125,7 @@ def build_worker(
         view=PopulationView(settings.postgres_dsn_file),
         topic_key=read_key(settings.topic_key_file),
         ledger_key=read_key(settings.ledger_key_file),
+        reservations=RegistryUses(settings.consent_dsn_file),
     )
     return Worker(
         bench,

@@ -46,6 +46,7 @@ class Code(StrEnum):
     CANNOT_RECORD = "cannot-record"
     CANNOT_DECIDE = "cannot-decide"
     VIEW_UNAVAILABLE = "view-unavailable"
+    USES_UNAVAILABLE = "uses-unavailable"
     NO_LEASE = "no-lease"
     NOT_YOURSELF = "not-yourself"
 
@@ -212,6 +213,11 @@ _TEXTS: Mapping[Code | Reason, tuple[HTTPStatus, str, str]] = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Cơ sở dữ liệu dân cư không trả lời",
         "The population view does not answer",
+    ),
+    Code.USES_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Không đếm được số lần sử dụng sự đồng ý: Không có dữ liệu nào được trả; hãy thử lại.",
+        "Uses of consents cannot be counted now: No data was given; try again.",
     ),
     Code.NO_LEASE: (
         HTTPStatus.SERVICE_UNAVAILABLE,

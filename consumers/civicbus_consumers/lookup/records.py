@@ -51,13 +51,14 @@ def ground_of(
     *,
     person: Person | None,
     consents: SubjectConsents,
+    reserved: frozenset[str] = frozenset(),
     policy: PolicyVersion,
     positions: Positions,
     trace: str | None,
     ledger_key: bytes,
 ) -> Ground:
     """The ground of a look-up; the officer's and the case's names are keyed with `ledger_key`."""
-    read = consents_document(consents.about(token.agency, request.purpose))
+    read = consents_document(consents.about(token.agency, request.purpose), reserved=reserved)
     asker = {"officer": request.officer, "case": request.case}
     officer = officer_pseudonym(ledger_key, token.agency, request.officer)
     return Ground(

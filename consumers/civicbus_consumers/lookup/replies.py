@@ -5,8 +5,8 @@ Nothing here leaves the process: `handler.answer_batch` lets a reply out after t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +21,13 @@ from civicbus_schemas.record import Positions
 from civicbus_schemas.vocabulary import Reason
 from opentelemetry.trace import SpanContext
 
+from civicbus_consumers.consent.uses import (
+    NoneLeft,
+    Reservations,
+    Use,
+    is_counted,
+    reserve_all,
+)
 from civicbus_consumers.lookup.database import View
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.lookup.records import Ground, ground_of, record_verdict
@@ -37,6 +44,7 @@ from civicbus_consumers.lookup.rules import (
 )
 from civicbus_consumers.lookup.states import offset_of
 from civicbus_consumers.lookup.token import Token
+from civicbus_consumers.lookup.uses import reserved_by, wanted_uses
 from civicbus_consumers.population.reading import Snapshot
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.runtime.partitioning import partition_of
@@ -108,6 +116,30 @@ class Bench:
     view: View
     topic_key: bytes
     ledger_key: bytes
+    reservations: Reservations = field(default_factory=NoneLeft)
+
+
+def reserve_uses(lookups: Sequence[Lookup], bench: Bench, at: datetime) -> frozenset[Use]:
+    """Reserve the uses that verdicts will rest on; nobody is asked where nothing is counted."""
+    counted = []
+    for lookup in lookups:
+        key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
+        consents = bench.states.consents_of(key)
+        if is_counted(consents):
+            counted.append((lookup, consents))
+
+    def wanted(refused: frozenset[Use]) -> Iterator[Use]:
+        for one, consents in counted:
+            yield from wanted_uses(
+                one.token,
+                one.request,
+                bench.states.plan,
+                consents=consents,
+                at=at,
+                refused=refused,
+            )
+
+    return reserve_all(wanted, bench.reservations)
 
 
 def make_reply(
@@ -117,16 +149,18 @@ def make_reply(
     *,
     seen: Snapshot,
     at: tuple[Position, ...],
+    granted: frozenset[Use] = frozenset(),
 ) -> Reply:
     """Decide one look-up, cut its answer and add its records to the page; nothing leaves yet.
 
     `seen` is what the view knew of all persons of the batch, `at` are the state positions that the
-    consents were read at.
+    consents were read at, `granted` the uses of counted consents that are reserved.
     """
     key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
     plan, request = bench.states.plan, lookup.request
     person = seen.persons.get(request.pin)
     consents = bench.states.consents_of(key)
+    reserved = reserved_by(lookup.token, granted)
     verdict = judge(
         request,
         plan,
@@ -134,6 +168,7 @@ def make_reply(
         consents=consents,
         person=person,
         at=page.at,
+        has_use=lambda _, consent: consent.id in reserved,
     )
     result = _result(request, verdict, person)
     ground = ground_of(
@@ -141,6 +176,7 @@ def make_reply(
         request,
         person=person,
         consents=consents,
+        reserved=reserved,
         policy=plan.policy,
         positions=Positions(consent=offset_of(at, partition_of(key)), view=seen.watermark),
         trace=lookup.trace_id,

@@ -9,6 +9,8 @@ Rules are judged in this order, and a refusal names the first that refused:
 5. person     the PIN is known, and full name and date of birth are that person's
 6. rules      no national rule forbids a field about a person of this age
 
+Of a counted consent a use must have been reserved for this look-up; a mistyped name spends it.
+
 Consent comes before the person: whoever lacks it must not learn from the kind of refusal whether a
 name, a date and a number belong together, or whether the number exists. Rules come last, since they
 may tell a minor from others; what they forbid about everybody is refused with the policy set. For
@@ -24,6 +26,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -35,7 +38,12 @@ from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.vocabulary import ConsentRule, Reason
 
 from civicbus_consumers.access.answers import age_on
-from civicbus_consumers.access.decide import MAJORITY_YEARS, covering_consent
+from civicbus_consumers.access.decide import (
+    MAJORITY_YEARS,
+    HasUse,
+    covering_consent,
+    none_is_reserved,
+)
 from civicbus_consumers.access.rules import READ, VERIFY, Authority, Bans
 from civicbus_consumers.lookup.request import LookupRequest, Mode
 
@@ -167,10 +175,13 @@ def judge(
     consents: SubjectConsents,
     person: Person | None,
     at: datetime,
+    has_use: HasUse = none_is_reserved,
 ) -> Verdict:
     """The verdict on one request about one person."""
     same = identifies(request, person)  # always, so that it takes equally long
-    verdict = under_agreements(request, plan, recipient=recipient, consents=consents, at=at)
+    verdict = under_agreements(
+        request, plan, recipient=recipient, consents=consents, at=at, has_use=has_use
+    )
     if isinstance(verdict, Refusal):  # 1 to 4
         return verdict
     if person is None or not same:  # 5
@@ -187,6 +198,7 @@ def under_agreements(
     recipient: AgencyId,
     consents: SubjectConsents,
     at: datetime,
+    has_use: HasUse = none_is_reserved,
 ) -> Verdict:
     """The verdict as far as it needs no person; of several agreements one that grants is enough.
 
@@ -198,7 +210,7 @@ def under_agreements(
         return Refusal(reason=Reason.PURPOSE_MISMATCH if other else Reason.NO_AGREEMENT)
     refusals = []
     for agreement in agreements:
-        verdict = _under(agreement, wanted, plan, consents=consents, at=at)
+        verdict = _under(agreement, wanted, plan, consents=consents, at=at, has_use=has_use)
         if isinstance(verdict, Grant):
             return verdict
         refusals.append(verdict)
@@ -227,6 +239,7 @@ def _under(
     *,
     consents: SubjectConsents,
     at: datetime,
+    has_use: HasUse,
 ) -> Verdict:
     if not agreement.in_force(at):  # 2
         early = local_day(at) < agreement.valid_from
@@ -249,6 +262,7 @@ def _under(
         purpose=agreement.purpose,
         needed=frozenset(f"{VIEW}:{path}" for path in wanted.fields),
         at=at,
+        has_use=partial(has_use, agreement),
     )
     if refusal is not None:
         return Refusal(reason=refusal, agreement=agreement, consent=consent)

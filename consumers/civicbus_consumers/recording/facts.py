@@ -1,19 +1,20 @@
 """What a decision read, as it is sealed beside its record, and read again for a replay. Pure.
 
 Consents are sealed along, because the state topic keeps only the newest: those for the recipient
-and purpose, which are all that a decision reads, and only where the agreement needs consent.
+and purpose, which are all that a decision reads, and only where the agreement needs consent. Of
+counted ones it is sealed which had a use reserved, since the state does not tell.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from civicbus_schemas.codec import canonical_json
-from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
+from civicbus_schemas.consent import NO_CONSENTS, Consent, SubjectConsents
 from civicbus_schemas.contract import Contract
 from civicbus_schemas.decision import Facts
 from civicbus_schemas.errors import InvalidBytes
@@ -25,11 +26,18 @@ class Sealed:
 
     facts: Mapping[str, Any] | None
     consents: SubjectConsents
+    reserved: frozenset[str] = frozenset()
 
 
-def facts_secret(facts: Facts, consents: SubjectConsents = NO_CONSENTS) -> bytes:
+def facts_secret(
+    facts: Facts,
+    consents: SubjectConsents = NO_CONSENTS,
+    *,
+    reserved: frozenset[str] = frozenset(),
+) -> bytes:
     """The facts of one decision, and the consents it read, for the sealed part."""
-    return canonical_json({"facts": facts_document(facts), **consents_document(consents)})
+    read = consents_document(consents, reserved=reserved)
+    return canonical_json({"facts": facts_document(facts), **read})
 
 
 def facts_document(facts: Facts) -> dict[str, Any]:
@@ -42,9 +50,17 @@ def facts_document(facts: Facts) -> dict[str, Any]:
     }
 
 
-def consents_document(consents: SubjectConsents) -> dict[str, Any]:
-    """The member that holds consents; no member where there are none."""
-    return {"consents": consents.to_json()} if consents.consents else {}
+def consents_document(
+    consents: SubjectConsents, *, reserved: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The members that hold consents, and the ids of those with a use; where there are any."""
+    document: dict[str, Any] = {"consents": consents.to_json()} if consents.consents else {}
+    return document | ({"reserved": sorted(reserved)} if reserved else {})
+
+
+def with_use(consents: SubjectConsents, has_use: Callable[[Consent], bool]) -> frozenset[str]:
+    """The ids of those counted consents of which a use is reserved."""
+    return frozenset(c.id for c in consents.consents if c.uses is not None and has_use(c))
 
 
 def open_secret(secret: bytes) -> Sealed:
@@ -54,8 +70,9 @@ def open_secret(secret: bytes) -> Sealed:
         return Sealed(
             facts=document.get("facts"),
             consents=SubjectConsents.from_json(document.get("consents", [])),
+            reserved=frozenset(document.get("reserved", ())),
         )
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         raise InvalidBytes("a sealed part does not hold what this version seals") from None
 
 

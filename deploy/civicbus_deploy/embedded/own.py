@@ -141,7 +141,12 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
     dsn = {"postgres_dsn_file": str(postgres.dsn_file(folder, room))}
     match room:
         case "enforcement":
-            return {"group": ENFORCEMENT.index(name), "groups": GROUPS, **recording}
+            return {
+                "group": ENFORCEMENT.index(name),
+                "groups": GROUPS,
+                "uses_dsn_file": dsn["postgres_dsn_file"],
+                **recording,
+            }
         case "consent":
             return {"group": CONSENT.index(name), "groups": GROUPS, **topic_key}
         case "sealing":

@@ -29,6 +29,8 @@ ADMIN = "postgres"
 DATABASES = {"civicbus": "bus", "registry": "registry"}
 # The rooms that keep tables in `civicbus`, each as a role that owns its schemas and no other's.
 ROOMS = ("sealing", "population", "lookup", "consent")
+# Who keeps no tables, and may do in others' what a role may.
+GUESTS = {"enforcement": USES_ROLE}
 ELSEWHERE = Path("/var/lib/civicbus")
 
 _SETTINGS = {
@@ -175,8 +177,12 @@ class Postgres:
                 _grant(connection, room, to="bus")  # the operator may look into every room
             for room in ("lookup", "consent"):
                 _grant(connection, READER_ROLE, to=room)
+            for guest, role in GUESTS.items():
+                make_role(connection, guest, password=self._password(guest))
+                _grant(connection, "connect on database civicbus", to=guest)
+                _grant(connection, role, to=guest)
         folder = self._ground.folder
-        for role in ("bus", *ROOMS):
+        for role in ("bus", *ROOMS, *GUESTS):
             dsn = f"postgresql://{role}:{self._password(role)}@{HOST}:{self._port}/civicbus\n"
             write_file(dsn_file(folder, role), dsn.encode())
 
