@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks` (`make bench`): rows 1, 11 and 16 of the targets, measured.
+"""`python -m tests.benchmarks` (`make bench`): rows 1, 11 and 16 of the targets, and fences.
 
 Reports, and never fails on a figure; fails where an answer was wrong. The raw numbers are kept as
 JSON in `bench-results/`.
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from tests.benchmarks import machine, pure, workload
 from tests.benchmarks.checks import WrongAnswer
+from tests.benchmarks.fences import FenceBench
 from tests.benchmarks.lookups import LookupBench
 from tests.benchmarks.memory import stack_memory
 from tests.benchmarks.release import ReleaseBench
@@ -24,8 +25,8 @@ from tests.benchmarks.report import table
 from tests.bus import Bus
 from tests.stack import Stack
 
-SIZES = {"full": {"rounds": 5, "events": 4000, "lookups": 400},
-         "quick": {"rounds": 2, "events": 500, "lookups": 50}}  # fmt: skip
+SIZES = {"full": {"rounds": 5, "events": 4000, "lookups": 400, "withdrawals": 300},
+         "quick": {"rounds": 2, "events": 500, "lookups": 50, "withdrawals": 20}}  # fmt: skip
 APART = 300_000  # the nations' samples are other people
 
 
@@ -58,6 +59,10 @@ def _on_the_broker(results: dict[str, Any], folders: dict[str, Path], *, console
         console.log("look-ups")
         bench = LookupBench(bus)
         results["lookups"] = bench.run(rounds=size["rounds"], lookups=size["lookups"])
+        console.log("withdrawals while births flow")
+        results["fences"] = FenceBench(bus).run(
+            events=size["events"], withdrawals=size["withdrawals"]
+        )
         for place, (name, folder) in enumerate(folders.items()):
             console.log(f"enforcement beside a bare copy, {name} nation")
             released = ReleaseBench(bus, folder, name, first=place * APART)

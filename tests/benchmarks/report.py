@@ -20,7 +20,7 @@ def table(results: dict[str, Any]) -> Iterator[Table | Text]:
     shown = Table(title="ratios of one run; each side: best | median of the rounds")
     for column in ("row", "what", "ours", "bare", "ratio of bests", "of medians", "target"):
         shown.add_column(column)
-    for line in [*_release(results), *_lookups(results), *_memory(results)]:
+    for line in [*_release(results), *_lookups(results), *_fences(results), *_memory(results)]:
         shown.add_row(*line)
     yield shown
 
@@ -74,6 +74,16 @@ def _lookups(results: dict[str, Any]) -> Iterator[Sequence[str]]:
             what = f"look-up p{percent}, {way}"
             sides = (f"{ours:.0f} µs", f"{bare:.0f} µs")
             yield ("11", what, *sides, "", f"{ours / bare:.2f}", "≤ 1.2")
+
+
+def _fences(results: dict[str, Any]) -> Iterator[Sequence[str]]:
+    if "fences" not in results:
+        return
+    fences = results["fences"]
+    for percent, target in ((50, ""), (99, "< 1 s")):
+        what = f"withdrawal to fence p{percent}, at {fences['rate']:,.0f} births a second"
+        took = f"{1e3 * percentile(fences['seconds'], percent):.0f} ms"
+        yield ("", what, took, "", "", "", target)
 
 
 def _memory(results: dict[str, Any]) -> Iterator[Sequence[str]]:
