@@ -24,7 +24,10 @@ from civicbus_deploy.embedded.state import StateFolder
 
 # each member owns its commands; here is only where to find them, and one line for our help
 MOUNTED = {
-    "agreement": ("civicbus_deploy.agreements.cli", "Review agreements: lint, list, diff."),
+    "agreement": (
+        "civicbus_deploy.agreements.cli",
+        "Agreements: review, approve, stop.",
+    ),
     "audit": ("civicbus_audit.cli", "Find, prove and verify what the ledger tells."),
     "demo": ("civicbus_deploy.demo.cli", "Tell the main job as one story, then check it."),
     "explain": ("civicbus_deploy.agreements.explaining", "May an agency have a field, and why."),

@@ -21,7 +21,8 @@ from civicbus_schemas import ids
 from civicbus_schemas.errors import InvalidAgreement, InvalidIdentifier
 from civicbus_schemas.form import AS_IS, Form, parse_form
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventType
-from civicbus_schemas.vocabulary import ConsentRule
+from civicbus_schemas.statement import Party, Role, Standing
+from civicbus_schemas.vocabulary import ConsentRule, Reason
 
 NATION_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 MAX_FIELDS = 500
@@ -76,8 +77,25 @@ class Reads:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one agreement may release; None is no limit. A second's worth is the largest burst.
+
+    Streams and look-ups each have the whole of it.
+    """
+
+    per_second: int | None = None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """One version of an agreement between a provider and a recipient. Days are the nation's."""
+    """One version of an agreement between a provider and a recipient. Days are the nation's.
+
+    `terms` is the SHA-256 of its document in a policy set, which its parties sign; `standing` is
+    what they have signed. Both are the set's to say: a document alone is a draft.
+    """
 
     ref: AgreementRef
     provider: AgencyId
@@ -90,11 +108,23 @@ class Agreement:
     valid_from: date
     valid_until: date
     retention: str
-    approved_by: tuple[tuple[AgencyId, str], ...]
+    approved_by: tuple[Party, ...]
+    limits: Limits = NO_LIMITS
+    terms: str = ""
+    standing: Standing = Standing.DRAFT
 
-    def in_force(self, at: datetime) -> bool:
-        """Whether the agreement binds on the day of `at`; both its days are included."""
-        return self.valid_from <= local_day(at) <= self.valid_until
+    def lapse(self, at: datetime) -> Reason | None:
+        """Why it does not bind on the day of `at`; both its days are included. None if it does.
+
+        A draft is no reason here: no announcement that holds one is ever opened.
+        """
+        if self.standing is Standing.REVOKED:
+            return Reason.AGREEMENT_REVOKED
+        if self.standing is Standing.SUSPENDED:
+            return Reason.AGREEMENT_SUSPENDED
+        if local_day(at) < self.valid_from:
+            return Reason.NOT_YET_IN_FORCE
+        return Reason.EXPIRED if local_day(at) > self.valid_until else None
 
 
 @lru_cache(maxsize=64)
@@ -113,10 +143,6 @@ def parse_agreement(document: Mapping[str, Any], *, source: str) -> Agreement:
 
 def _parse(document: Mapping[str, Any], source: str) -> Agreement:
     _keys(_mapping(document, where=source), required=_REQUIRED, optional=_OPTIONAL, where=source)
-    if document.get("limits") not in (None, {}):
-        raise InvalidAgreement(
-            f"{source}: limits are not enforced yet", next_step="leave `limits` out"
-        )
     valid = _mapping(document["valid"], where=f"{source}: valid")
     _keys(valid, required={"from", "until"}, optional=set(), where=f"{source}: valid")
     start, end = _day(valid["from"], source), _day(valid["until"], source)
@@ -137,7 +163,8 @@ def _parse(document: Mapping[str, Any], source: str) -> Agreement:
         valid_from=start,
         valid_until=end,
         retention=_retention(document, source),
-        approved_by=_approvals(document["approved_by"], source),
+        approved_by=_parties(document["approved_by"], source),
+        limits=_limits(document.get("limits", {}), source),
     )
     if not agreement.releases and not agreement.reads:
         raise InvalidAgreement(f"{source}: nothing is released", expected="releases or reads")
@@ -196,17 +223,30 @@ def _paths(items: Any, where: str) -> frozenset[str]:
     return frozenset(paths)
 
 
-def _approvals(items: Any, source: str) -> tuple[tuple[AgencyId, str], ...]:
+def _parties(items: Any, source: str) -> tuple[Party, ...]:
     where = f"{source}: approved_by"
-    approvals = []
+    parties = []
     for item in _sequence(items, where=where):
-        approval = _mapping(item, where=where)
-        _keys(approval, required={"agency", "role"}, optional=set(), where=where)
-        agency = ids.agency_id(_text(approval, "agency", where))
-        approvals.append((agency, _text(approval, "role", where)))
-    if len({agency for agency, _ in approvals}) < 2:
-        raise InvalidAgreement(where, got=len(approvals), expected="two different agencies")
-    return tuple(approvals)
+        party = _mapping(item, where=where)
+        _keys(party, required={"agency", "role"}, optional=set(), where=where)
+        agency, role = ids.agency_id(_text(party, "agency", where)), party["role"]
+        if role not in list(Role):
+            raise InvalidAgreement(f"{where}: unknown role", expected=[*Role])
+        parties.append(Party(agency, Role(role)))
+    if sorted(party.role for party in parties) != sorted(Role):
+        raise InvalidAgreement(
+            where, got=[party.role.value for party in parties], expected=f"each of {[*Role]} once"
+        )
+    return tuple(parties)
+
+
+def _limits(body: Any, source: str) -> Limits:
+    where = f"{source}: limits"
+    limits = _mapping(body, where=where)
+    _keys(limits, required=set(), optional={"per_second"}, where=where)
+    if "per_second" not in limits:
+        return NO_LIMITS
+    return Limits(per_second=_positive(limits["per_second"], where=f"{where}: per_second"))
 
 
 def _consent_rule(value: Any, source: str) -> ConsentRule:

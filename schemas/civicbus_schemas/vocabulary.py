@@ -43,6 +43,7 @@ class RecordKind(StrEnum):
     ACCESS_DECISION = "access.decision"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
+    POLICY_SET = "policy.set"
 
 
 class Outcome(StrEnum):
@@ -60,6 +61,9 @@ class Reason(StrEnum):
     NO_AGREEMENT = "no-agreement"
     NOT_YET_IN_FORCE = "agreement-not-yet-in-force"
     EXPIRED = "agreement-expired"
+    AGREEMENT_SUSPENDED = "agreement-suspended"
+    AGREEMENT_REVOKED = "agreement-revoked"
+    LIMIT_EXCEEDED = "limit-exceeded"
     FORBIDDEN_BY_RULE = "forbidden-by-rule"
     CONDITION_NOT_MET = "condition-not-met"
     NO_CONSENT = "no-consent"

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -26,6 +27,7 @@ from civicbus_consumers.lookup.settings import LookupSettings
 from civicbus_consumers.lookup.states import STATE_PARTITIONS, States
 from civicbus_consumers.lookup.token import Token, make_token
 from civicbus_consumers.runtime.state import StateTail
+from civicbus_consumers.runtime.trust import open_policy
 from civicbus_producers.kafka import client_config, consumer_config, producer_config
 from civicbus_producers.settings import read_key
 from civicbus_schemas.ids import AgencyId
@@ -141,7 +143,9 @@ class LookupBench:
             STATE_PARTITIONS,
         )
         bench = Bench(
-            states=States(tail),
+            states=States(
+                tail, open_policy=partial(open_policy, trust_file=settings.policy_keys_file)
+            ),
             view=PopulationView(settings.postgres_dsn_file),
             topic_key=read_key(settings.topic_key_file),
             ledger_key=read_key(settings.ledger_key_file),

@@ -37,7 +37,7 @@ class InMemory:
         self.leases = FakeLeases()
 
     def position(self, partition: int) -> int:
-        return self.leases.position(partition)
+        return self.leases.position(STATE_CONSENT, partition)
 
     def pass_time(self, seconds: float) -> None:
         self.leases.now += seconds
@@ -54,7 +54,7 @@ class InPostgres:
         self.leases = Leases(self.engine, "lookup", monotonic=lambda: self._now)
 
     def position(self, partition: int) -> int:
-        return LeaseHolders(self.engine).position(partition)
+        return LeaseHolders(self.engine).position(STATE_CONSENT, partition)
 
     def pass_time(self, seconds: float) -> None:
         self._now += seconds

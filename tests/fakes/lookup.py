@@ -134,10 +134,10 @@ class FakeLeases:
         self.check()
         return self.released
 
-    def position(self, partition: int) -> int:
+    def position(self, topic: str, partition: int) -> int:
         """As a fence asks: lapsed leases are buried first."""
         self.held = [lease for lease in self.held if self.now < lease.until + MARGIN_S]
-        place = STATE_CONSENT, partition
+        place = topic, partition
         found = (
             {(p.topic, p.partition): p.offset for p in lease.positions}.get(place, 0)
             for lease in self.held

@@ -150,7 +150,7 @@ class LookupPlace:
         """Where the leases stand, as a fence asks."""
         engine = make_engine(self.bus.stack.dsn_file("lookup"))
         try:
-            return LeaseHolders(engine).position(partition)
+            return LeaseHolders(engine).position(STATE_CONSENT, partition)
         finally:
             engine.dispose()
 

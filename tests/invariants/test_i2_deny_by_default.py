@@ -153,7 +153,7 @@ def test_group_stops_when_its_positions_are_missing(bus: Bus) -> None:
         ("agreements/bank.customer-card.yaml", "consent: required", "consent: usually"),
         ("agreements/bank.customer-card.yaml", "consent.data-subject", "law.curiosity"),
         ("agreements/bank.customer-card.yaml", "identity.PinIssued", "identity.PinGuessed"),
-        ("agreements/bank.customer-card.yaml", "retention: P5Y", "limits: {per_second: 1}"),
+        ("agreements/bank.customer-card.yaml", "retention: P5Y", "limits: {per_week: 1}"),
         ("agreements/mps.birth-residence.yaml", "child.sex", "child.ethnicity"),
         ("rules/sensitive.cedar", "forbid (", "permit ("),
         ("rules/persons.cedar", "context.minor", "context.age"),

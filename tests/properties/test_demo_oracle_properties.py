@@ -60,7 +60,7 @@ def allowed(
         contract=planned.contract.fingerprint,
         values={path: tuple(values_at(datum, path)) for path in planned.decision_paths},
     )
-    return release.agreement.in_force(at) and all(
+    return release.agreement.lapse(at) is None and all(
         holds(condition, facts, at) for condition in release.release.only_if
     )
 

@@ -198,6 +198,7 @@ def policy() -> Document:
             "consent.person": _basis(needs_consent=True, kinds=["state", "bank"]),
         },
         "agreements": [agreement(), consented()],
+        "statements": [],
         "rules": {"persons": RULES},
         "contracts": {BIRTH: birth(), PERSON: person()},
     }

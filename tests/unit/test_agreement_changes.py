@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from civicbus_deploy.agreements.changes import Change, Kind, changes, sights
 from civicbus_deploy.agreements.cli import app
+from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.provisioning.documents import InvalidNation
-from civicbus_deploy.provisioning.nation import packaged_nation
+from civicbus_deploy.provisioning.nation import load_nation, packaged_nation
+from civicbus_deploy.provisioning.officers import appoint, approve_all, keep_statements
 from civicbus_schemas.policy import parse_policy_set
 from typer.testing import CliRunner
 
@@ -132,11 +134,17 @@ def test_lint_names_file_line_rule_and_law_when_an_agreement_breaks_one(folder: 
     assert all(word in said for word in ("no-origin-for-one-stop", "child.ethnicity", "Law 91"))
 
 
-def test_list_says_what_is_in_force_on_a_day() -> None:
+def test_list_says_what_is_in_force_on_a_day(tmp_path: Path) -> None:
     def states(day: str) -> dict[str, str]:
-        listed = json.loads(run("list", "--on", day, "--json"))["agreements"]
-        return {row["agreement"]: row["state"] for row in listed}
+        listed = json.loads(run("list", "--home", str(home.home), "--on", day, "--json"))
+        return {row["agreement"]: row["state"] for row in listed["agreements"]}
 
+    home = StateFolder.at(tmp_path / "home")
+    home.make()
+    assert set(states("2026-06-01").values()) == {"draft"}
+    agreements = load_nation().policy.agreements
+    appoint(home, (party for a in agreements for party in a.approved_by))
+    keep_statements(home, approve_all(home, agreements))
     assert states("2026-06-01")["bank.customer-card@1"] == "in force"
     assert states("2025-12-31")["bank.customer-card@1"] == "not yet in force"
     assert states("2028-01-01")["bank.customer-card@1"] == "expired"

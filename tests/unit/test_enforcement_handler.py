@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from civicbus_consumers.enforcement.handler import Step, release_batch
 from civicbus_consumers.enforcement.note import FRESH, Coordinates
 from civicbus_consumers.recording.seal import Seal
+from civicbus_schemas.agreement import Limits
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.envelope import parse_headers
 from civicbus_schemas.errors import Fatal, Unavailable
 from civicbus_schemas.page import HeaderLeaf
 from civicbus_schemas.record import Record, commitment
+from civicbus_schemas.statement import Standing
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
-from tests.fakes.enforcement import FakeStates, ready
+from tests.fakes.enforcement import FakeClock, FakeStates, ready
 from tests.unit import enforcement_samples as samples
 
 
@@ -169,3 +173,37 @@ def test_steps_come_in_the_order_of_the_design() -> None:
         Step.OFFSETS_SENT,
         Step.COMMITTED,
     ]
+
+
+def _first_agreement_with(**changes: Any) -> FakeStates:
+    policy = samples.policy()
+    first, *others = policy.agreements
+    return FakeStates(ready(replace(policy, agreements=(replace(first, **changes), *others))))
+
+
+def test_nothing_goes_out_and_the_record_says_why_when_an_agreement_is_suspended() -> None:
+    bench, _, log, releases = samples.bench(
+        states=_first_agreement_with(standing=Standing.SUSPENDED)
+    )
+    release_batch([samples.taken()], bench)
+    assert releases.produced == []
+    record = Record.decode(log.pages[0].records[0])
+    assert (record.decision, record.reason) == (Outcome.DENY, Reason.AGREEMENT_SUSPENDED)
+
+
+def test_a_stream_pauses_and_nothing_is_lost_when_a_limit_is_reached() -> None:
+    states = _first_agreement_with(limits=Limits(per_second=1))
+    bench, journal, log, releases = samples.bench(states=states)
+    time = FakeClock()
+    bench.clock = time.clock
+    events = [samples.taken(0), samples.taken(1), samples.taken(2)]
+
+    released = release_batch(events, bench)
+    assert (released.events, released.rest, released.page) == (0, tuple(events), None)
+    assert 0 < released.wait_s <= 1.0
+    assert journal.lines == []
+
+    time.pass_time(released.wait_s)
+    released = release_batch(events, bench)
+    assert (released.events, released.delivered, released.rest) == (1, 1, tuple(events[1:]))
+    assert len(log.pages) == len(releases.committed) == 1

@@ -172,13 +172,13 @@ def test_lease_stays_behind_when_an_answer_is_still_on_its_way() -> None:
     def look_at_the_lease(body: bytes, **options: Any) -> None:
         office.states.offset = 99  # a withdrawal is folded while the page is written
         append(body, **options)
-        seen.append(office.leases.position(3))
+        seen.append(office.leases.position(STATE_CONSENT, 3))
 
     office.pages.append = look_at_the_lease  # type: ignore[method-assign]
     with office.working():
         office.serve(post)
         deadline = time.monotonic() + 10
-        while office.leases.position(3) < 99:
+        while office.leases.position(STATE_CONSENT, 3) < 99:
             assert time.monotonic() < deadline
     assert seen[0] == 10
     [decided] = [h for h in office.headers if h.records]

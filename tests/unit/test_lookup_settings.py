@@ -16,7 +16,7 @@ def _read(folder: Path, **changes: Any) -> LookupSettings:
         f"{name}_file": str(folder / name)
         for name in (
             "password", "postgres_dsn", "agency_keys", "topic_key", "ledger_key", "pairwise_key",
-            "seal_key", "signing_key", "consent_dsn",
+            "seal_key", "signing_key", "consent_dsn", "policy_keys",
         )
     }  # fmt: skip
     document = files | {

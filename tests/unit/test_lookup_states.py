@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from civicbus_consumers.lookup.states import LOADING_S, PROMPT_S, States, offset_of
+from civicbus_consumers.runtime.trust import open_policy
 from civicbus_deploy.provisioning.nation import load_nation
 from civicbus_schemas.codec import frame
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import Stopped
 from civicbus_schemas.page import Position
+from civicbus_schemas.policy import parse_policy_set
 from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
 
 from tests.unit import lookup_samples as samples
+from tests.unit import statement_samples as signed
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,11 @@ class _Tail:
         return (Position(topic=STATE_CONSENT, partition=3, offset=10),)
 
 
-POLICY = _Message(STATE_POLICY, b"policy", load_nation().data)
+POLICY = _Message(STATE_POLICY, b"policy", rfc8785.dumps(load_nation().document))
 
 
 def _states(*rounds: Sequence[_Message]) -> States:
-    return States(_Tail(*rounds))  # type: ignore[arg-type]
+    return States(_Tail(*rounds), open_policy=parse_policy_set)  # type: ignore[arg-type]
 
 
 def _consent(value: bytes | None, key: bytes | None = b"subject") -> _Message:
@@ -82,7 +89,7 @@ def test_newest_state_of_a_subject_holds_when_there_are_several() -> None:
 
 def test_catching_up_is_prompt_when_the_states_were_loaded() -> None:
     tail = _Tail([POLICY])
-    states = States(tail)  # type: ignore[arg-type]
+    states = States(tail, open_policy=parse_policy_set)  # type: ignore[arg-type]
     states.catch_up()
     states.catch_up()
     assert tail.timeouts == [LOADING_S, PROMPT_S]
@@ -110,9 +117,15 @@ def test_process_stops_when_a_state_is_what_nobody_may_write(message: _Message) 
         _states([POLICY, message]).catch_up()
 
 
-def test_process_stops_and_keeps_nothing_when_a_policy_is_refused() -> None:
-    broken = _Message(STATE_POLICY, b"policy", b'{"agreements": []}')
-    states = _states([POLICY], [broken])
+def test_process_stops_and_keeps_nothing_when_a_policy_is_refused(tmp_path: Path) -> None:
+    trust_file = tmp_path / "policy.json"
+    trust_file.write_text(json.dumps(signed.trust_document()))
+    sound, forged = (
+        _Message(STATE_POLICY, b"policy", signed.announcement(signed.approved_document(), by=key))
+        for key in ("announcer", "somebody")
+    )
+    tail = _Tail([sound], [forged])
+    states = States(tail, open_policy=partial(open_policy, trust_file=trust_file))  # type: ignore[arg-type]
     states.catch_up()
     with pytest.raises(Stopped, match="refused"):
         states.catch_up()

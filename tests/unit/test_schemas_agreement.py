@@ -11,7 +11,7 @@ import pytest
 from civicbus_schemas.agreement import AgeUnder, FieldGrant, local_day, parse_agreement
 from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.form import PAIRWISE_PSEUDONYM
-from civicbus_schemas.vocabulary import ConsentRule
+from civicbus_schemas.vocabulary import ConsentRule, Reason
 
 from tests.unit import schemas_samples as samples
 from tests.unit.schemas_samples import BIRTH, PERSON, Document
@@ -60,7 +60,7 @@ def test_readings_are_read_when_an_agreement_has_them() -> None:
     [
         lambda d: d["valid"].update({"from": date(2026, 1, 1)}),
         lambda d: d.update(limits={}),
-        lambda d: d.update(limits=None),
+        lambda d: d.update(limits={"per_second": 200}),
         lambda d: d.update(note="As the decree says."),
         lambda d: release(d).pop("only_if"),
         lambda d: release(d)["fields"].append({"child.full_name": "as-is"}),
@@ -110,7 +110,9 @@ SPOILT: dict[str, Spoil] = {
     "reading named twice": reads({"read": ["full_name", "full_name"]}),
     "reading with a form": reads({"read": [{"pin": "pairwise-pseudonym"}]}),
     "reading that is a text": reads("full_name"),
-    "limits": lambda d: d.update(limits={"per_second": 200}),
+    "limits that are null": lambda d: d.update(limits=None),
+    "unknown limit": lambda d: d.update(limits={"per_week": 200}),
+    "limit of nothing": lambda d: d.update(limits={"per_second": 0}),
     "limits of zero": lambda d: d.update(limits=0),
     "limits of false": lambda d: d.update(limits=False),
     "version zero": lambda d: d.update(version=0),
@@ -134,7 +136,7 @@ SPOILT: dict[str, Spoil] = {
     "retention of nothing": lambda d: d.update(retention="P0Y"),
     "no approval": lambda d: d.update(approved_by=[]),
     "one approval": lambda d: d["approved_by"].pop(),
-    "one agency twice": lambda d: d["approved_by"][1].update(agency="moj"),
+    "one role twice": lambda d: d["approved_by"][1].update(role="provider"),
     "approval without a role": lambda d: d["approved_by"][0].pop("role"),
     "approval with an empty role": lambda d: d["approved_by"][0].update(role=""),
     **{
@@ -161,17 +163,17 @@ def test_an_agreement_is_refused_when_it_is_no_mapping(document: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "binds"),
+    ("at", "reason"),
     [
-        (datetime(2025, 12, 31, 23, 59, 59, tzinfo=HANOI), False),
-        (datetime(2026, 1, 1, tzinfo=HANOI), True),
-        (datetime(2025, 12, 31, 17, 0, tzinfo=UTC), True),
-        (datetime(2028, 12, 31, 23, 59, 59, tzinfo=HANOI), True),
-        (datetime(2028, 12, 31, 17, 0, tzinfo=UTC), False),
+        (datetime(2025, 12, 31, 23, 59, 59, tzinfo=HANOI), Reason.NOT_YET_IN_FORCE),
+        (datetime(2026, 1, 1, tzinfo=HANOI), None),
+        (datetime(2025, 12, 31, 17, 0, tzinfo=UTC), None),
+        (datetime(2028, 12, 31, 23, 59, 59, tzinfo=HANOI), None),
+        (datetime(2028, 12, 31, 17, 0, tzinfo=UTC), Reason.EXPIRED),
     ],
 )
-def test_days_are_the_nations_when_validity_is_judged(at: datetime, binds: bool) -> None:
-    assert parse_agreement(samples.agreement(), source="a.yaml").in_force(at) is binds
+def test_days_are_the_nations_when_validity_is_judged(at: datetime, reason: Reason | None) -> None:
+    assert parse_agreement(samples.agreement(), source="a.yaml").lapse(at) is reason
 
 
 def test_a_day_is_the_nations_when_utc_is_still_on_the_day_before() -> None:

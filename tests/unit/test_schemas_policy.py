@@ -17,6 +17,7 @@ from civicbus_schemas.topics import SourceTopic
 
 from tests.tidy.rules import ROOT
 from tests.unit import schemas_samples as samples
+from tests.unit import statement_samples as signed
 from tests.unit.schemas_samples import BIRTH, PERSON, Document
 
 Spoil = Callable[[Document], Any]
@@ -82,6 +83,21 @@ SPOILT: dict[str, Spoil] = {
     "agreement with an unknown key": lambda d: deal(d).update(priority=1),
     "unknown provider": lambda d: deal(d).update(provider="mof"),
     "unknown recipient": lambda d: deal(d).update(recipient="mof"),
+    "two agreements for one thing": lambda d: d["agreements"].append(
+        deal(d) | {"agreement": "vss.births"}
+    ),
+    "provider's role in another's hands": lambda d: deal(d).update(
+        approved_by=[
+            {"agency": "mps", "role": "provider"},
+            {"agency": "moj", "role": "data-protection"},
+        ]
+    ),
+    "statement on nothing": lambda d: d["statements"].append(
+        signed.statement("vss.other@1", terms="0" * 64).document()
+    ),
+    "statement on other terms": lambda d: d["statements"].append(
+        signed.statement(f"{deal(d)['agreement']}@3", terms="0" * 64).document()
+    ),
     "unknown approver": lambda d: deal(d)["approved_by"][1].update(agency="mof"),
     "unknown purpose": lambda d: deal(d).update(purpose="insurance.sell"),
     "unknown basis": lambda d: deal(d).update(basis="law.other"),
@@ -206,7 +222,7 @@ def test_the_whole_nation_parses_when_its_files_are_put_together_by_hand() -> No
     }
     rules = {file.stem: file.read_text("utf-8") for file in VIETNAM.glob("rules/*.cedar")}
     document = {"nation": "vietnam", "agreements": agreements, "contracts": contracts}
-    document["rules"] = rules
+    document |= {"rules": rules, "statements": []}
     policy = parse_policy_set(samples.policy_bytes(document | agencies | purposes))
     assert set(policy.contracts) == set(load_contracts())
     assert len(policy.agreements) >= 10

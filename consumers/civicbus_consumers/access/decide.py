@@ -1,7 +1,7 @@
 """The decision: who may have this event, judged from facts, plan, consents and one time.
 
-Checked in a fixed order, so that a denial always names the first that refused: validity, national
-rules, conditions, consent.
+Checked in a fixed order, so that a denial always names the first that refused: standing and
+validity of the agreement, national rules, conditions, consent.
 """
 
 from __future__ import annotations
@@ -62,11 +62,9 @@ def judge(
 ) -> Decision:
     """The decision under one agreement about a person who is a minor, or not, or of unknown age."""
     agreement = planned.agreement
-    if not agreement.in_force(at):
-        early = local_day(at) < agreement.valid_from
-        return Deny(
-            agreement=agreement.ref, reason=Reason.NOT_YET_IN_FORCE if early else Reason.EXPIRED
-        )
+    lapse = agreement.lapse(at)
+    if lapse is not None:
+        return Deny(agreement=agreement.ref, reason=lapse)
     rule = planned.bans.about(minor=minor)
     if rule is not None:
         return Deny(agreement=agreement.ref, reason=Reason.FORBIDDEN_BY_RULE, rule=rule)

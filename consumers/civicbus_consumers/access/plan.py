@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from civicbus_schemas.agreement import Agreement, Release
 from civicbus_schemas.contract import Contract
-from civicbus_schemas.ids import AgencyId, EventType, PolicyVersion
+from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, PolicyVersion
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.topics import delivery_topic
 
@@ -51,10 +51,14 @@ class PlannedType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is released of every event type of every provider, under one policy version."""
+    """What is released of every event type of every provider, under one policy version.
+
+    `per_second` holds the limits of those agreements that have one.
+    """
 
     policy: PolicyVersion
     types: Mapping[tuple[AgencyId, EventType], PlannedType]
+    per_second: Mapping[AgreementRef, int]
 
     def find(self, provider: AgencyId, event_type: EventType) -> PlannedType | None:
         """The planned type, or None where this provider has no such event type."""
@@ -86,7 +90,17 @@ def compile_plan(policy: PolicySet, *, pairwise_key_of: Callable[[AgencyId], byt
                     ],
                     contract,
                 )
-    return Plan(policy=policy.version, types=MappingProxyType(types))
+    return Plan(
+        policy=policy.version,
+        types=MappingProxyType(types),
+        per_second=limits_of(policy.agreements),
+    )
+
+
+def limits_of(agreements: Iterable[Agreement]) -> Mapping[AgreementRef, int]:
+    """The limits per second of those that have one."""
+    limits = ((agreement.ref, agreement.limits.per_second) for agreement in agreements)
+    return MappingProxyType({ref: limit for ref, limit in limits if limit is not None})
 
 
 def _planned_type(releases: Sequence[PlannedRelease], contract: Contract) -> PlannedType:

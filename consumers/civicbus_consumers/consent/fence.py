@@ -14,7 +14,13 @@ from typing import Protocol
 from civicbus_producers.kafka import BrokerAccess, client_config, kafka_errors_translated
 from civicbus_producers.positions import GroupPositions
 from civicbus_schemas.errors import Overdue, Retryable
-from civicbus_schemas.topics import GROUPS, STATE_CONSENT, consent_group, enforcement_group
+from civicbus_schemas.topics import (
+    GROUPS,
+    STATE_CONSENT,
+    STATE_POLICY,
+    consent_group,
+    enforcement_group,
+)
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
@@ -27,10 +33,10 @@ _PAUSE_S = 0.01
 
 
 class Holder(Protocol):
-    """Something else than enforcement that decides on consents: the leases of look-ups."""
+    """Something else than enforcement that decides on state: the leases of look-ups."""
 
-    def position(self, partition: int) -> int:
-        """The lowest state position there that a decision in flight may rest on.
+    def position(self, topic: str, partition: int) -> int:
+        """The lowest position there of a state topic that a decision in flight may rest on.
 
         Beyond any end when none is in flight.
         """
@@ -85,7 +91,7 @@ class Fence:
             waiting_for=f"{folder} to fold the event",
         )  # 1
         end = self._end(state, deadline)  # 2
-        lookups = [partial(holder.position, partition) for holder in self._holders]
+        lookups = [partial(holder.position, self._state, partition) for holder in self._holders]
         for name, position in (  # 3
             (
                 f"{enforcer} to reach {end} in {state.topic}",
@@ -95,6 +101,26 @@ class Fence:
         ):
             self._until(partial(_has_reached, position, end), deadline, waiting_for=name)
         return Passed(partition=partition, position=end, seconds=time.monotonic() - begun)
+
+    def wait_policy(self, offset: int, *, timeout_s: float) -> float:
+        """Return when the policy announced at this offset binds everywhere; the seconds it took.
+
+        Every enforcement group and every holder then decides on it, or on a newer one. Raises
+        `Overdue` as `wait` does.
+        """
+        begun = time.monotonic()
+        place = TopicPartition(STATE_POLICY, 0)
+        enforcers = [enforcement_group(group) for group in range(self._groups)]
+        for name, position in (
+            *((name, partial(self._position, name, place)) for name in enforcers),
+            *(("look-ups in flight", partial(h.position, STATE_POLICY, 0)) for h in self._holders),
+        ):
+            self._until(
+                partial(_has_reached, position, offset + 1),
+                begun + timeout_s,
+                waiting_for=f"{name} to go by policy {offset}",
+            )
+        return time.monotonic() - begun
 
     def close(self) -> None:
         """Close its connections."""

@@ -6,6 +6,7 @@ import gc
 import threading
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from civicbus_producers.kafka import client_config, consumer_config, producer_config
 from civicbus_producers.registry import NotRegistered, Registry
@@ -28,6 +29,7 @@ from civicbus_schemas.topics import (
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
+from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.access.plan import Plan, compile_plan
 from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.enforcement.broker import Releases, Sources, find_note
@@ -44,6 +46,7 @@ from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.state import StateTail
 from civicbus_consumers.runtime.tracing import configure_tracing
+from civicbus_consumers.runtime.trust import open_policy
 from civicbus_consumers.runtime.watchdog import Watchdog
 
 PAGE_BROKER_BYTES = 8 * 1024 * 1024
@@ -127,7 +130,7 @@ def _bench(
 ) -> Bench:
     pairwise_of = _pairwise_keys(read_key(settings.pairwise_key_file))
     return Bench(
-        states=States(tail, prepare=_preparing(registry, pairwise_of)),
+        states=States(tail, prepare=_preparing(registry, pairwise_of, settings.policy_keys_file)),
         recorder=_recorder(settings, registry, note),
         releases=releases,
         keys=Keys(
@@ -137,6 +140,7 @@ def _bench(
         ),
         type_of=_type_of(registry),
         reservations=RegistryUses(settings.uses_dsn_file),
+        allowances=Allowances(shares=settings.groups),
     )
 
 
@@ -159,12 +163,13 @@ def _recorder(settings: EnforcementSettings, registry: Registry, note: Note) -> 
 
 
 def _preparing(
-    registry: Registry, pairwise_of: Callable[[AgencyId], bytes]
-) -> Callable[[PolicySet], ReadyPlan]:
-    """How a policy set is made ready. A set with other source topics needs a new start."""
+    registry: Registry, pairwise_of: Callable[[AgencyId], bytes], trust_file: Path
+) -> Callable[[bytes], ReadyPlan]:
+    """How an announcement is made ready. A set with other source topics needs a new start."""
     known: list[tuple[SourceTopic, ...]] = []
 
-    def prepare(policy: PolicySet) -> ReadyPlan:
+    def prepare(announced: bytes) -> ReadyPlan:
+        policy = open_policy(announced, trust_file)
         known.append(policy.source_topics())
         if known[0] != known[-1]:
             raise Unavailable("the policy set has other source topics", next_step="start again")

@@ -16,6 +16,7 @@ from civicbus_schemas.record import Positions, Source
 from civicbus_schemas.topics import MAX_PAGE_BYTES, STATE_CONSENT, SourceTopic
 from civicbus_schemas.vocabulary import Reason
 
+from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.consent.uses import NoneLeft, Reservations, Use, is_counted
 from civicbus_consumers.enforcement.broker import Outgoing, Releases
 from civicbus_consumers.enforcement.clock import (
@@ -74,18 +75,30 @@ class Bench:
     type_of: TypeOf
     reservations: Reservations = field(default_factory=NoneLeft)
     clock: Clock = SYSTEM_CLOCK
+    allowances: Allowances = field(default_factory=Allowances)
     committed: tuple[Position, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """What became of a batch: counts for metrics, and the messages that did not fit."""
+    """What became of a batch: counts for metrics, and the messages that did not fit.
+
+    Where `events` is 0 an agreement's limit let none through; the first may in `wait_s`.
+    """
 
     page: Page | None
     events: int
     delivered: int
     dead_letters: int
     rest: tuple[Taken, ...] = ()
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Paused:
+    """An event that an agreement's limit does not let through yet; nothing of it was kept."""
+
+    wait_s: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,6 +112,7 @@ class _Batch:
     letters: list[DeadLetter] = field(default_factory=list)
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     events: int = 0
+    wait_s: float = 0.0
     written: PageRef | None = None
 
 
@@ -125,6 +139,11 @@ def release_batch(
     trace = BatchTrace()
     batch, rest = _decide(taken, bench, positions, condemned=condemned, trace=trace)
     on_step(Step.DECIDED)
+    if not batch.events:
+        trace.end()
+        return Released(
+            page=None, events=0, delivered=0, dead_letters=0, rest=tuple(rest), wait_s=batch.wait_s
+        )
     # 4. One page holds the records; wait until it is durable. Death before the acknowledgement:
     #    a page without release may be there; nothing has been produced.
     page = _write_page(batch, bench, positions, trace=trace, on_step=on_step)
@@ -222,7 +241,7 @@ def _decide(
     condemned: Coordinates | None,
     trace: BatchTrace,
 ) -> tuple[_Batch, Sequence[Taken]]:
-    """Decide message by message until the page is full, or it takes too long; and what is left."""
+    """Decide until the page is full, time is up, or a limit is reached; and what is left."""
     decided = bench.clock.moment()
     granted = _reserve([m for m in taken if m.at != condemned], bench, decided)
     page = bench.recorder.open_page(decided.at)
@@ -232,9 +251,12 @@ def _decide(
         if size_bytes > MAX_PAGE_BYTES or (index and decided.elapsed_s() > DECIDING_S):
             return batch, taken[index:]
         if message.at == condemned:
-            judged: list[Delivery] | DeadLetter = _condemn(message)
+            judged: list[Delivery] | DeadLetter | _Paused = _condemn(message)
         else:
             judged = _judge(message, bench, positions, batch=batch, trace=trace)
+        if isinstance(judged, _Paused):
+            batch.wait_s = judged.wait_s
+            return batch, taken[index:]
         if isinstance(judged, DeadLetter):
             record_letter(judged, bench.states.ready.plan, page=batch.page)
             batch.letters.append(judged)
@@ -264,8 +286,8 @@ def _judge(
     *,
     batch: _Batch,
     trace: BatchTrace,
-) -> list[Delivery] | DeadLetter:
-    plan = bench.states.ready.plan
+) -> list[Delivery] | DeadLetter | _Paused:
+    plan, before = bench.states.ready.plan, len(batch.page.leaves)
     event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
     if isinstance(event, DeadLetter):
         return event
@@ -279,6 +301,11 @@ def _judge(
         has_use=reserved_for(event.source, batch.granted, batch.decided.at),
     )
     if isinstance(judged, list):
+        released = (delivery.agreement for delivery in judged)
+        wait_s = bench.allowances.take(released, plan.per_second, batch.page.at)
+        if wait_s:
+            batch.page.forget_after(before)
+            return _Paused(wait_s)
         trace.begin_event(event, judged)
         batch.deliveries += [(event, delivery) for delivery in judged]
     return judged

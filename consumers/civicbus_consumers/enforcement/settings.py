@@ -24,6 +24,7 @@ class EnforcementSettings(ProcessSettings):
     seal_key_file: Path
     signing_key_file: Path
     uses_dsn_file: Path
+    policy_keys_file: Path
     batch_events: int = 1000
     batch_wait_s: float = 0.1
     transaction_timeout_s: float = 15.0

@@ -10,7 +10,7 @@ from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import InvalidBytes, Stopped
 from civicbus_schemas.ids import AgreementRef, EventType
 from civicbus_schemas.page import Position
-from civicbus_schemas.policy import PolicySet, parse_policy_set
+from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
 from confluent_kafka import Message
 
@@ -28,12 +28,12 @@ class ReadyPlan:
 
 
 class States:
-    """Follows the state topics; `prepare` makes the newest policy set ready for use.
+    """Follows the state topics; `prepare` makes the newest announcement ready for use.
 
     The plan changes only inside `catch_up`, that is between batches.
     """
 
-    def __init__(self, tail: StateTail, *, prepare: Callable[[PolicySet], ReadyPlan]) -> None:
+    def __init__(self, tail: StateTail, *, prepare: Callable[[bytes], ReadyPlan]) -> None:
         self._tail, self._prepare = tail, prepare
         self._consents: dict[bytes, bytes] = {}
         self._read: dict[bytes, SubjectConsents] = {}  # since the last `catch_up`
@@ -45,7 +45,7 @@ class States:
         self._read.clear()
         positions = self._tail.catch_up(self._apply)
         if self._announced is not None:
-            self._ready = self._prepare(parse_policy_set(self._announced))
+            self._ready = self._prepare(self._announced)
             self._announced = None
         if self._ready is None:
             raise Stopped("no policy set is announced", next_step="run `civicbus provision`")

@@ -31,6 +31,8 @@ from civicbus_consumers.runtime.health import Health
 
 HEARTBEAT_AFTER_S = 1.0
 ATTEMPTS = 16  # in a row: enough to halve a batch to one event, and to try that some more
+MAX_PAUSE_S = 1.0
+"""How long a limit may keep a worker from letting fences pass."""
 
 
 class Worker:
@@ -61,6 +63,7 @@ class Worker:
         self._careful_left = batch_events if note.careful else 0
         self._told = bench.recorder.chain.released
         self._idle_since = time.monotonic()
+        self._pause_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until asked to stop; raises what stops the group."""
@@ -72,8 +75,9 @@ class Worker:
             if taken:
                 self._work(taken)
                 self._idle_since = time.monotonic()
-            else:
+            if not taken or self._pause_s:
                 self._rest()
+                stop.wait(min(self._pause_s, MAX_PAUSE_S))
         if self._standing != self._settled:
             commit_positions(self._bench, self._bench.committed, note=self._settled)
 
@@ -95,6 +99,10 @@ class Worker:
             # The outside failed, not an event: this life shall not count against the events.
             commit_positions(self._bench, self._bench.committed, note=self._settled)
             raise
+        self._pause_s = released.wait_s if not released.events else 0.0
+        if not released.events:
+            self._sources.put_back(released.rest)
+            return
         self._settle(taken, released)
         metrics.observe(released, seconds=time.monotonic() - started)
 

@@ -43,6 +43,12 @@ WHY = {
     Reason.EXPIRED: Title(
         vi="thỏa thuận {agreement} đã hết hiệu lực", en="agreement {agreement} has expired"
     ),
+    Reason.AGREEMENT_SUSPENDED: Title(
+        vi="thỏa thuận {agreement} đang tạm đình chỉ", en="agreement {agreement} is suspended"
+    ),
+    Reason.AGREEMENT_REVOKED: Title(
+        vi="thỏa thuận {agreement} đã bị hủy bỏ", en="agreement {agreement} was revoked"
+    ),
     Reason.FIELD_NOT_IN_AGREEMENT: Title(
         vi="thỏa thuận {agreement} không nêu {outside}",
         en="agreement {agreement} does not name {outside}",
@@ -72,6 +78,14 @@ NEEDED = {
         en="an agreement for this purpose; there is one for: {purposes}",
     ),
     Reason.NOT_YET_IN_FORCE: Title(vi="chờ đến ngày {begin}", en="waiting until {begin}"),
+    Reason.AGREEMENT_SUSPENDED: Title(
+        vi="bên đã đình chỉ cho tiếp tục thực hiện thỏa thuận",
+        en="that the party which suspended the agreement resumes it",
+    ),
+    Reason.AGREEMENT_REVOKED: Title(
+        vi="một phiên bản mới của thỏa thuận, được cả hai bên phê duyệt",
+        en="a new version of the agreement, approved by both parties",
+    ),
     Reason.EXPIRED: Title(
         vi="một phiên bản mới của thỏa thuận; bản này hết hạn ngày {end}",
         en="a new version of the agreement; this one ended on {end}",

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import uvicorn
 from civicbus_producers.kafka import client_config, consumer_config, producer_config
@@ -41,6 +42,7 @@ from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.state import StateTail
 from civicbus_consumers.runtime.tracing import configure_tracing
+from civicbus_consumers.runtime.trust import open_policy
 
 PAGE_BROKER_BYTES = 8 * 1024 * 1024
 
@@ -113,7 +115,7 @@ def build_states(settings: LookupSettings) -> States:
         AdminClient(client_config(settings, client_id=f"{client_id}-ends")),
         STATE_PARTITIONS,
     )
-    return States(tail)
+    return States(tail, open_policy=partial(open_policy, trust_file=settings.policy_keys_file))
 
 
 def build_worker(

@@ -20,7 +20,6 @@ from datetime import timedelta
 from civicbus_schemas.errors import Retryable
 from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import PageRef, Position
-from civicbus_schemas.topics import STATE_CONSENT
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -137,9 +136,9 @@ class LeaseHolders:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def position(self, partition: int) -> int:
-        """The lowest consent position that an answer may rest on; raises `Unavailable`."""
-        place = STATE_CONSENT, partition
+    def position(self, topic: str, partition: int) -> int:
+        """The lowest position there that an answer may rest on; raises `Unavailable`."""
+        place = topic, partition
         with errors_translated("reading the leases"), self._engine.begin() as connection:
             held = lease_positions(connection)
         return min((positions.get(place, 0) for positions in held), default=sys.maxsize)

@@ -249,6 +249,21 @@ _TEXTS: Mapping[Code | Reason, tuple[HTTPStatus, str, str]] = {
         "Thỏa thuận đã hết hiệu lực",
         "The agreement has expired",
     ),
+    Reason.AGREEMENT_SUSPENDED: (
+        HTTPStatus.FORBIDDEN,
+        "Thỏa thuận đang tạm đình chỉ: Hỏi bên cung cấp hoặc bộ phận bảo vệ dữ liệu.",
+        "The agreement is suspended: Ask its provider or data protection.",
+    ),
+    Reason.AGREEMENT_REVOKED: (
+        HTTPStatus.FORBIDDEN,
+        "Thỏa thuận đã bị hủy bỏ",
+        "The agreement was revoked",
+    ),
+    Reason.LIMIT_EXCEEDED: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Vượt quá giới hạn tra cứu của thỏa thuận: Hãy thử lại sau một giây.",
+        "The agreement's limit of look-ups is exceeded: Try again after a second.",
+    ),
     Reason.FIELD_NOT_IN_AGREEMENT: (
         HTTPStatus.FORBIDDEN,
         "Có trường không thuộc thỏa thuận: Bỏ các trường nêu trong «fields».",

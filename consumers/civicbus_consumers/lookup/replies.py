@@ -21,6 +21,7 @@ from civicbus_schemas.record import Positions
 from civicbus_schemas.vocabulary import Reason
 from opentelemetry.trace import SpanContext
 
+from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.consent.uses import (
     NoneLeft,
     Reservations,
@@ -117,6 +118,7 @@ class Bench:
     topic_key: bytes
     ledger_key: bytes
     reservations: Reservations = field(default_factory=NoneLeft)
+    allowances: Allowances = field(default_factory=Allowances)
 
 
 def reserve_uses(lookups: Sequence[Lookup], bench: Bench, at: datetime) -> frozenset[Use]:
@@ -170,6 +172,7 @@ def make_reply(
         at=page.at,
         has_use=lambda _, consent: consent.id in reserved,
     )
+    verdict = _within_limits(verdict, bench, page.at)
     result = _result(request, verdict, person)
     ground = ground_of(
         lookup.token,
@@ -192,6 +195,18 @@ def make_reply(
         page.forget_after(before)
         return Reply(verdict=verdict, code=Code.TOO_LARGE, result=None, receipt=None)
     return Reply(verdict=verdict, code=outward(verdict), result=result, receipt=receipt)
+
+
+def _within_limits(verdict: Verdict, bench: Bench, at: datetime) -> Verdict:
+    """The verdict, or a refusal where its agreement has answered enough for this second."""
+    if isinstance(verdict, Refusal):
+        return verdict
+    ref = verdict.agreement.ref
+    if not bench.allowances.take([ref], bench.states.plan.per_second, at):
+        return verdict
+    return Refusal(
+        reason=Reason.LIMIT_EXCEEDED, agreement=verdict.agreement, consent=verdict.consent
+    )
 
 
 def _result(request: LookupRequest, verdict: Verdict, person: Person | None) -> bytes | None:

@@ -3,7 +3,7 @@
 Rules are judged in this order, and a refusal names the first that refused:
 
 1. agreement  the recipient has one on this view, and one for this purpose
-2. validity   it is in force on this day
+2. validity   it is in force on this day, neither suspended nor revoked
 3. fields     it names every field asked for, in this mode; all or nothing
 4. consent    where the agreement needs one, it covers every field (I3)
 5. person     the PIN is known, and full name and date of birth are that person's
@@ -44,6 +44,7 @@ from civicbus_consumers.access.decide import (
     covering_consent,
     none_is_reserved,
 )
+from civicbus_consumers.access.plan import limits_of
 from civicbus_consumers.access.rules import READ, VERIFY, Authority, Bans
 from civicbus_consumers.lookup.request import LookupRequest, Mode
 
@@ -54,6 +55,8 @@ REFUSALS = (
     Reason.PURPOSE_MISMATCH,
     Reason.NOT_YET_IN_FORCE,
     Reason.EXPIRED,
+    Reason.AGREEMENT_REVOKED,
+    Reason.AGREEMENT_SUSPENDED,
     Reason.FIELD_NOT_IN_AGREEMENT,
     Reason.NO_CONSENT,
     Reason.CONSENT_TOO_NARROW,
@@ -64,6 +67,7 @@ REFUSALS = (
     Reason.SUBJECT_NOT_FOUND,
     Reason.IDENTITY_MISMATCH,
     Reason.FORBIDDEN_BY_RULE,
+    Reason.LIMIT_EXCEEDED,
 )
 """Every reason of a refusal; of two agreements the one whose reason comes later came further."""
 
@@ -105,6 +109,7 @@ class ReadPlan:
     agreements: Mapping[tuple[AgencyId, str], tuple[Agreement, ...]]
     bans: Mapping[tuple[AgreementRef, Mode], Mapping[str, Bans]]
     recipients: frozenset[AgencyId]
+    per_second: Mapping[AgreementRef, int]
 
     def known_fields(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the paths that are fields of the view."""
@@ -152,6 +157,7 @@ def compile_reads(policy: PolicySet) -> ReadPlan:
         agreements=MappingProxyType({key: tuple(found) for key, found in named.items()}),
         bans=MappingProxyType(dict(_bans(policy, authority))),
         recipients=frozenset(recipient for recipient, _ in named),
+        per_second=limits_of(policy.agreements),
     )
 
 
@@ -241,10 +247,9 @@ def _under(
     at: datetime,
     has_use: HasUse,
 ) -> Verdict:
-    if not agreement.in_force(at):  # 2
-        early = local_day(at) < agreement.valid_from
-        reason = Reason.NOT_YET_IN_FORCE if early else Reason.EXPIRED
-        return Refusal(reason=reason, agreement=agreement)
+    lapse = agreement.lapse(at)
+    if lapse is not None:  # 2
+        return Refusal(reason=lapse, agreement=agreement)
     reads = agreement.reads[VIEW]
     allowed = reads.read if wanted.mode is Mode.READ else reads.verify
     outside = tuple(path for path in wanted.fields if path not in allowed)

@@ -33,6 +33,7 @@ class LookupSettings(ProcessSettings):
     pairwise_key_file: Path
     seal_key_file: Path
     signing_key_file: Path
+    policy_keys_file: Path
     answer_timeout_s: float = 4.0
     body_timeout_s: float = 3.0
     max_connections: int = 512

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import Refused, Stopped
 from civicbus_schemas.page import Position
-from civicbus_schemas.policy import PolicySet, parse_policy_set
+from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT, STATE_POLICY
 from confluent_kafka import Message
 
@@ -20,10 +22,13 @@ PROMPT_S = 3.0
 
 
 class States:
-    """Follows `STATE_PARTITIONS`; the plan changes only inside `catch_up`, between batches."""
+    """Follows `STATE_PARTITIONS`; `open_policy` opens announcements that can be trusted.
 
-    def __init__(self, tail: StateTail) -> None:
-        self._tail = tail
+    The plan changes only inside `catch_up`, between batches.
+    """
+
+    def __init__(self, tail: StateTail, *, open_policy: Callable[[bytes], PolicySet]) -> None:
+        self._tail, self._open_policy = tail, open_policy
         self._consents: dict[bytes, bytes] = {}
         self._announced: bytes | None = None
         self._policy: PolicySet | None = None
@@ -38,7 +43,8 @@ class States:
         timeout_s = LOADING_S if self._plan is None else PROMPT_S
         positions = self._tail.catch_up(self._apply, timeout_s=timeout_s)
         if self._announced is not None:
-            self._policy, self._plan = _compiled(self._announced)
+            self._policy = self._open_policy(self._announced)
+            self._plan = _compiled(self._policy)
             self._announced = None
         if self._plan is None:
             raise Stopped("no policy set is announced", next_step="run `civicbus provision`")
@@ -80,10 +86,9 @@ class States:
             ) from None
 
 
-def _compiled(announced: bytes) -> tuple[PolicySet, ReadPlan]:
+def _compiled(policy: PolicySet) -> ReadPlan:
     try:
-        policy = parse_policy_set(announced)
-        return policy, compile_reads(policy)
+        return compile_reads(policy)
     except Refused as error:
         raise Stopped(f"the announced policy set is refused: {error.what}") from None
 

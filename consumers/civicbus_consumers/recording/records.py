@@ -7,7 +7,7 @@ from typing import assert_never
 
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.decision import Decision, Deny, Permit
-from civicbus_schemas.ids import EventType, PolicyVersion
+from civicbus_schemas.ids import AgencyId, EventType, PolicyVersion
 from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import Actor, Positions, Record, Source, commitment
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
@@ -94,4 +94,23 @@ def record_dead_letter(
         reason=reason,
         policy=policy,
         sealed=commitment(stamp.salt, secret),
+    )
+
+
+OPERATOR = AgencyId("operator")
+"""Who runs the bus: the actor where no agency is."""
+
+
+def record_policy_set(version: PolicyVersion, *, size_bytes: int, stamp: Stamp) -> Record:
+    """The record that a policy set of this hash and size was announced to bind from then on."""
+    return Record(
+        id=stamp.id,
+        nonce=stamp.nonce,
+        kind=RecordKind.POLICY_SET,
+        at=stamp.at,
+        actor=Actor(agency=OPERATOR, system="provisioning"),
+        decision=Outcome.PERMIT,
+        policy=version,
+        size_bytes=size_bytes,
+        sealed=commitment(stamp.salt, b""),
     )

@@ -1,138 +1,18 @@
-"""`civicbus agreement`: lint, list, diff. Only `diff` without `--from` asks the bus."""
+"""`civicbus agreement`: what reviewers ask of agreements, and what officers do to them."""
 
 from __future__ import annotations
 
-import json
-import sys
-from dataclasses import asdict
-from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Annotated
-
 import typer
-from civicbus_schemas.agreement import Agreement, local_day
-from rich.table import Column, Table
 
-from civicbus_deploy.agreements.changes import Change, changes, sights
-from civicbus_deploy.agreements.sets import announced
-from civicbus_deploy.embedded.screen import paper
-from civicbus_deploy.provisioning.nation import load_nation
+from civicbus_deploy.agreements import reviewing, verbs
 
 app = typer.Typer(
-    help="Review agreements before they bind.",
+    help="Review agreements before they bind; approve, suspend and revoke them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Nation = Annotated[
-    str | None,
-    typer.Option(help="A nation's folder, or the name of a packaged one.", metavar="DIR"),
-]
-_LISTED = ("agreement", "provider", "recipient", "purpose", "basis", "until", "state")
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-
-
-@app.command()
-def lint(nation: Nation = None, as_json: AsJson = False) -> None:
-    """Say whether a nation's files are sound: agreements, rules, vocabularies, contracts."""
-    policy = load_nation(nation).policy
-    counts = {
-        "policy": policy.version,
-        "agreements": len(policy.agreements),
-        "rules": len(policy.rules),
-        "contracts": len(policy.contracts),
-    }
-    if as_json:
-        _print_json(counts)
-    else:
-        typer.echo(
-            f"sound: {counts['agreements']} agreements under {counts['rules']} files of rules,"
-            f" {counts['contracts']} contracts; policy {policy.version}"
-        )
-
-
-@app.command("list")
-def list_agreements(
-    nation: Nation = None,
-    on: Annotated[
-        datetime | None, typer.Option(help="A day; today by default.", formats=["%Y-%m-%d"])
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Every agreement, and whether it is in force on a day."""
-    policy = load_nation(nation).policy
-    day = local_day(datetime.now(UTC)) if on is None else on.date()
-    rows = [
-        {
-            "agreement": str(agreement.ref),
-            "provider": agreement.provider,
-            "recipient": agreement.recipient,
-            "purpose": agreement.purpose,
-            "basis": agreement.basis,
-            "from": str(agreement.valid_from),
-            "until": str(agreement.valid_until),
-            "state": _state(agreement, day),
-        }
-        for agreement in sorted(policy.agreements, key=lambda a: (a.recipient, a.ref.id))
-    ]
-    if as_json:
-        _print_json({"on": str(day), "agreements": rows})
-        return
-    table = Table(*map(_folded, _LISTED), title=f"on {day}", box=None, title_justify="left")
-    for row in rows:
-        table.add_row(*(row[name] for name in _LISTED))
-    paper().print(table)
-
-
-@app.command()
-def diff(
-    nation: Nation = None,
-    former: Annotated[
-        str | None,
-        typer.Option("--from", help="The former nation's folder, else what is announced."),
-    ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Who newly sees which field about whom, who no longer does, and whose terms change."""
-    after = load_nation(nation).policy
-    before = announced(home) if former is None else load_nation(former).policy
-    found = changes(sights(before), sights(after))
-    if as_json:
-        entries = [{"kind": c.kind, **asdict(c.sight), **_terms(c)} for c in found]
-        _print_json({"from": before.version, "to": after.version, "changes": entries})
-        return
-    if not found:
-        typer.echo("nobody sees anything else than before")
-        return
-    table = Table(*map(_folded, ("", "recipient", "way", "field", "about", "terms")), box=None)
-    for change in found:
-        sight, terms = change.sight, _terms(change)
-        told = " → ".join(filter(None, [terms["before"], terms["after"]]))
-        field = f"{sight.dataset}:{sight.path}"
-        whole = f"{sight.purpose}: {told}"
-        table.add_row(change.kind, sight.recipient, sight.way, field, sight.about, whole)
-    paper().print(table)
-
-
-def _folded(heading: str) -> Column:
-    """A column that breaks its words where room is scarce, but for what one searches by."""
-    return Column(heading, overflow="fold", no_wrap=heading in {"agreement", "until", "state"})
-
-
-def _state(agreement: Agreement, day: date) -> str:
-    if day < agreement.valid_from:
-        return "not yet in force"
-    return "in force" if day <= agreement.valid_until else "expired"
-
-
-def _terms(change: Change) -> dict[str, str]:
-    sides = {"before": change.before, "after": change.after}
-    return {side: "; ".join(map(str, terms)) for side, terms in sides.items()}
-
-
-def _print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+app.command()(reviewing.lint)
+app.command("list")(reviewing.list_agreements)
+app.command()(reviewing.diff)
+verbs.mount(app)

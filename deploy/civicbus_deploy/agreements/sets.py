@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from civicbus_schemas.errors import Refused
-from civicbus_schemas.policy import PolicySet, parse_policy_set
+from civicbus_schemas.policy import PolicySet
 
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.provisioning.app import Site
@@ -19,7 +19,7 @@ def chosen(nation: str | None, home: Path | None) -> PolicySet:
 
 def announced(home: Path | None) -> PolicySet:
     """The newest set on the running stack; raises `Refused` where there is none."""
-    data = Site.open(StateFolder.at(home).home).broker.read_policy()
-    if data is None:
+    policy = Site.open(StateFolder.at(home).home).announced()
+    if policy is None:
         raise Refused("no policy set is announced", next_step="name a nation's folder")
-    return parse_policy_set(data)
+    return policy

@@ -35,7 +35,7 @@ ROOMS = {
     "lookup": "lookup",
 }
 PORTS = ("lookup", *(f"{name}_health" for name in ROOMS))
-RECORDERS = (*ENFORCEMENT, "lookup")
+RECORDERS = (*ENFORCEMENT, "lookup", "provisioning")
 PRINCIPALS = {
     "enforcement": "bus-enforce",
     "consent": "bus-consent",
@@ -73,6 +73,11 @@ def recorder_keys_file(folder: StateFolder) -> Path:
 def agency_keys_file(folder: StateFolder) -> Path:
     """Agency → public key of its look-up tokens, in hex."""
     return folder.keys / "agencies.json"
+
+
+def policy_keys_file(folder: StateFolder) -> Path:
+    """Who may announce a policy set, and whose signatures on agreements count."""
+    return folder.keys / "policy.json"
 
 
 def ledger_vkey_file(folder: StateFolder) -> Path:
@@ -132,6 +137,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
     topic_key = {"topic_key_file": str(folder.secrets / "topic-key")}
     recording = {
         **topic_key,
+        "policy_keys_file": str(policy_keys_file(folder)),
         "ledger_key_file": str(folder.secrets / "ledger-key"),
         "pairwise_key_file": str(folder.secrets / "pairwise-key"),
         "seal_key_file": str(folder.secrets / "seal-key"),

@@ -6,22 +6,34 @@ A second run changes nothing and says so. What is wrong is refused before anythi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from civicbus_schemas.announcement import open_announcement, read_announced
 from civicbus_schemas.ids import PolicyVersion
+from civicbus_schemas.policy import PolicySet
+from civicbus_schemas.statement import Statement
 
-from civicbus_deploy.embedded import secrets
+from civicbus_deploy.embedded import own, secrets
 from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.provisioning import steps
+from civicbus_deploy.provisioning.announcing import PolicyTopic
+from civicbus_deploy.provisioning.binding import bind, missing
 from civicbus_deploy.provisioning.connections import Addresses, AgencyFile, agency_file
 from civicbus_deploy.provisioning.desired import Desired, desired_state
 from civicbus_deploy.provisioning.kafka import AdminAccess, Broker
 from civicbus_deploy.provisioning.nation import Nation, load_nation
+from civicbus_deploy.provisioning.officers import (
+    appoint,
+    approve_all,
+    keep_statements,
+    read_statements,
+    trust_of,
+)
 from civicbus_deploy.provisioning.registry import SchemaStore
 from civicbus_deploy.provisioning.steps import Actual, Step, plan
 
@@ -30,18 +42,26 @@ S = TypeVar("S", bound=Step)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisioningReport:
-    """What provisioning did, or with `applied` false what it would do."""
+    """What provisioning did, or with `applied` false what it would do.
+
+    `drafts` says of each agreement that was left out who has not approved it.
+    """
 
     policy: PolicyVersion
     steps: tuple[Step, ...]
     applied: bool
+    drafts: Mapping[str, Sequence[str]]
 
     def lines(self) -> list[str]:
-        """The report for people: one line a step, and a line that sums up."""
+        """The report for people: drafts, one line a step, and a line that sums up."""
+        drafts = [
+            f"left out: {ref} is a draft until {' and '.join(who)} approve it"
+            for ref, who in self.drafts.items()
+        ]
         if not self.steps:
-            return [f"nothing to change: policy {self.policy[:16]}… is in force"]
+            return [*drafts, f"nothing to change: policy {self.policy[:16]}… is in force"]
         verb = "done" if self.applied else "planned, nothing changed"
-        return [*map(str, self.steps), f"{len(self.steps)} steps {verb}"]
+        return [*drafts, *map(str, self.steps), f"{len(self.steps)} steps {verb}"]
 
 
 def provision(
@@ -55,11 +75,16 @@ def provision(
     loaded = load_nation(nation)
     site = Site.open(home)
     with closing(site.registry):
-        desired = site.desired(loaded)
+        statements = site.statements(loaded, keep=not plan_only)
+        bound = bind(loaded, statements)
+        desired = site.desired(bound.policy)
         todo = plan(desired, site.actual(desired))
         if not plan_only:
-            site.apply(todo, loaded)
-    return ProvisioningReport(policy=loaded.policy.version, steps=todo, applied=not plan_only)
+            site.apply(todo, bound.data)
+    drafts = {str(draft.ref): missing(draft, statements) for draft in bound.drafts}
+    return ProvisioningReport(
+        policy=bound.policy.version, steps=todo, applied=not plan_only, drafts=drafts
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +95,7 @@ class Site:
     addresses: Addresses
     broker: Broker
     registry: SchemaStore
+    policies: PolicyTopic
 
     @classmethod
     def open(cls, home: Path) -> Site:
@@ -86,17 +112,39 @@ class Site:
             registry_url=env["registry_url"],
             lookup_url=env["lookup_url"],
         )
-        return cls(folder, addresses, Broker(access), SchemaStore(env["registry_url"]))
+        policies = PolicyTopic(access, secrets=folder.secrets, registry_url=env["registry_url"])
+        return cls(folder, addresses, Broker(access), SchemaStore(env["registry_url"]), policies)
 
-    def desired(self, nation: Nation) -> Desired:
-        """What the nation asks of this stack."""
-        agencies = nation.policy.agencies.values()
+    def announced(self) -> PolicySet | None:
+        """The policy set in force, as the bus trusts it; None before the first."""
+        announced = self.policies.read()
+        return None if announced is None else open_announcement(announced, trust_of(self.folder))
+
+    def statements(self, nation: Nation, *, keep: bool) -> list[Statement]:
+        """All that officers have signed: what is announced, and what is in the register.
+
+        A stack that has announced nothing yet is founded: its own officers approve what it starts
+        with, as a stack for development must. Whatever comes later waits for them.
+        """
+        announced = self.announced()
+        if announced is not None:
+            return [*announced.statements, *read_statements(self.folder)]
+        agreements = nation.policy.agreements
+        appoint(self.folder, (party for a in agreements for party in a.approved_by))
+        signed = read_statements(self.folder)
+        founding = approve_all(self.folder, (a for a in agreements if missing(a, signed)))
+        if keep:
+            keep_statements(self.folder, founding)
+        return [*signed, *founding]
+
+    def desired(self, policy: PolicySet) -> Desired:
+        """What the policy set asks of this stack."""
         return desired_state(
-            nation.policy,
+            policy,
             brokers=self.broker.count_brokers(),
             connections=tuple(
                 agency_file(agency, self.addresses, secrets=self.folder.secrets)
-                for agency in agencies
+                for agency in policy.agencies.values()
             ),
         )
 
@@ -105,7 +153,7 @@ class Site:
         topics = self.broker.read_topics(topic.name for topic in desired.topics)
         started = self.broker.read_starts(desired.starts)
         unstarted = [s for s in desired.starts if s not in started and s.topic in topics]
-        policy = self.broker.read_policy()
+        policy = self.policies.read()
         return Actual(
             topics=topics,
             passwords=frozenset(filter(self._holds_password, self.broker.read_users())),
@@ -114,7 +162,7 @@ class Site:
             occupied=self.broker.read_occupied({(s.topic, s.partition) for s in unstarted}),
             schemas=self.registry.read_versions(desired.subjects),
             connections=frozenset(filter(self._is_written, desired.connections)),
-            policy=None if policy is None else _version(policy),
+            policy=None if policy is None else _version(read_announced(policy)),
         )
 
     def _holds_password(self, user: str) -> bool:
@@ -129,8 +177,9 @@ class Site:
             and all(Path(key).exists() for key in keys if key)
         )
 
-    def apply(self, todo: Sequence[Step], nation: Nation) -> None:
+    def apply(self, todo: Sequence[Step], policy: bytes) -> None:
         """Take the steps in the order of `steps`; taking them twice does no harm."""
+        own.make_keys(self.folder)
         # 1 topics
         if created := _of(steps.CreateTopic, todo):
             self.broker.create_topics([step.topic for step in created])
@@ -155,7 +204,7 @@ class Site:
             self._write_connection(written.connection)
         # 6 the policy, which sets the bus going
         if _of(steps.Announce, todo):
-            self.broker.announce_policy(nation.data)
+            self.policies.announce(policy)
 
     def _password(self, principal: str) -> str:
         secrets.get_or_create(self.folder.home, f"kafka-{principal}")
@@ -173,5 +222,5 @@ def _of(kind: type[S], todo: Sequence[Step]) -> list[S]:
     return [step for step in todo if isinstance(step, kind)]
 
 
-def _version(announced: bytes) -> PolicyVersion:
-    return PolicyVersion(hashlib.sha256(announced).hexdigest())
+def _version(policy: bytes) -> PolicyVersion:
+    return PolicyVersion(hashlib.sha256(policy).hexdigest())

@@ -13,15 +13,11 @@ from typing import Any, TypeVar
 from civicbus_producers.kafka import (
     ConnectionErrors,
     client_config,
-    consumer_config,
     kafka_errors_translated,
-    producer_config,
-    translate,
 )
 from civicbus_producers.positions import GroupPositions
 from civicbus_schemas.errors import Overdue, Retryable
-from civicbus_schemas.topics import STATE_POLICY
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import (
     AclBinding,
@@ -42,7 +38,6 @@ from confluent_kafka.cimpl import NewTopic
 
 from civicbus_deploy.provisioning.desired import Grant, Operation, Resource, Start, Topic
 
-POLICY_KEY = b"policy"
 _TIMEOUT_S = 30.0
 _SCRAM_ITERATIONS = 8192
 _RESOURCES = {
@@ -73,7 +68,7 @@ class Broker:
     """One cluster, with the administrator's rights. Errors are ours; every call has a time-out."""
 
     def __init__(self, access: AdminAccess) -> None:
-        self._access = access
+        self.access = self._access = access
         self._errors = ConnectionErrors("provisioning")
         with self._translated("making an admin client"):
             self._admin = AdminClient(
@@ -151,33 +146,6 @@ class Broker:
         futures = self._admin.list_offsets(wanted, request_timeout=_TIMEOUT_S)
         ends = zip(futures, self._all(futures, doing="reading ends"), strict=True)
         return frozenset((tp.topic, tp.partition) for tp, end in ends if end.offset > 0)
-
-    def read_policy(self) -> bytes | None:
-        """The newest policy set that was announced; None before the first."""
-        with self._translated("reading the policy"):
-            if STATE_POLICY not in self._admin.list_topics(timeout=_TIMEOUT_S).topics:
-                return None
-            consumer = Consumer(
-                consumer_config(self._access, client_id="provisioning", group="provisioning")
-            )
-            try:
-                return self._last_policy(consumer)
-            finally:
-                consumer.close()
-
-    def _last_policy(self, consumer: Consumer) -> bytes | None:
-        partition = TopicPartition(STATE_POLICY, 0)
-        low, high = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)
-        if high <= low:
-            return None
-        consumer.assign([TopicPartition(STATE_POLICY, 0, high - 1)])
-        message = consumer.poll(_TIMEOUT_S)
-        if message is None:
-            raise Overdue("the newest policy set could not be read")
-        error = message.error()
-        if error is not None:
-            raise translate(error, doing="reading the policy")
-        return message.value()
 
     # what should be
 
@@ -261,23 +229,6 @@ class Broker:
             if time.monotonic() > deadline:
                 raise Overdue("the broker has not heard of new users and grants")
             time.sleep(0.1)
-
-    def announce_policy(self, data: bytes) -> None:
-        """Announce a policy set and wait for the acknowledgement."""
-        with self._translated("announcing the policy"):
-            producer = Producer(
-                producer_config(self._access, client_id="provisioning", errors=self._errors)
-            )
-            failures = []
-            producer.produce(
-                STATE_POLICY, key=POLICY_KEY, value=data,
-                on_delivery=lambda error, _message: failures.append(error),
-            )  # fmt: skip
-            producer.flush(_TIMEOUT_S)
-        if not failures:
-            raise Overdue("the announcement of the policy was not acknowledged")
-        if failures[0] is not None:
-            raise translate(failures[0], doing="announcing the policy")
 
 
 def _patiently(ask: Callable[[], T]) -> T:

@@ -39,10 +39,10 @@ MAX_POLICY_BYTES = 1_000_000  # one message on state.policy.v1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nation:
-    """A reviewed nation: the policy set, and the bytes whose hash is its version."""
+    """A reviewed nation, in which every agreement is a draft: as a set, and as plain JSON."""
 
     policy: PolicySet
-    data: bytes
+    document: Mapping[str, Any]
 
 
 def packaged_nation(name: str = DEFAULT_NATION) -> Path:
@@ -77,16 +77,16 @@ def load_nation(chosen: Path | str | None = None) -> Nation:
     rules = {path.stem: read_text(path, root=root) for path in sorted(root.glob("rules/*.cedar"))}
     named = {"agencies.yaml": agencies, "purposes.yaml": purposes} | contracts | agreements
     named |= {document.file: document for document in rules.values()}
-    data = rfc8785.dumps(
-        {
-            "nation": root.name,
-            **shaped(agencies, Agencies),
-            **shaped(purposes, Purposes),
-            "contracts": {name: document.content for name, document in contracts.items()},
-            "agreements": [_plain(document.content) for document in agreements.values()],
-            "rules": {name: document.text for name, document in rules.items()},
-        }
-    )
+    plain = {
+        "nation": root.name,
+        **shaped(agencies, Agencies),
+        **shaped(purposes, Purposes),
+        "contracts": {name: document.content for name, document in contracts.items()},
+        "agreements": [_plain(document.content) for document in agreements.values()],
+        "statements": [],
+        "rules": {name: document.text for name, document in rules.items()},
+    }
+    data = rfc8785.dumps(plain)
     with _placed(named):
         policy = parse_policy_set(data)
         review(policy)
@@ -96,7 +96,7 @@ def load_nation(chosen: Path | str | None = None) -> Nation:
             got=f"{len(data)} bytes",
             expected=f"at most {MAX_POLICY_BYTES}",
         )
-    return Nation(policy=policy, data=data)
+    return Nation(policy=policy, document=plain)
 
 
 def _contracts(root: Path) -> Iterator[tuple[str, Document]]:

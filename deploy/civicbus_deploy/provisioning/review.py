@@ -50,13 +50,6 @@ def _review_categories(policy: PolicySet) -> None:
 
 
 def _review_agreement(agreement: Agreement) -> None:
-    """The provider signs; nobody agrees with himself."""
-    signers = {agency for agency, _ in agreement.approved_by}
-    if agreement.provider not in signers:
-        raise InvalidAgreement(
-            f"{agreement.ref}: approved_by",
-            got=sorted(signers),
-            expected=f"the provider, {agreement.provider}, among them",
-        )
+    """Nobody agrees with himself."""
     if agreement.provider == agreement.recipient:
         raise InvalidAgreement(f"{agreement.ref}: provider and recipient are the same")

@@ -1,0 +1,133 @@
+"""The policy topic: reading what is in force, and announcing what shall be.
+
+An announcement is recorded before it is sent, and its record is a leaf of the ledger: nobody can
+bring a policy into force, or take one back, without a trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+from civicbus_consumers.recording.chain import Chain
+from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
+from civicbus_consumers.recording.records import record_policy_set
+from civicbus_consumers.recording.signing import read_signing_key
+from civicbus_producers.kafka import (
+    BrokerAccess,
+    ConnectionErrors,
+    consumer_config,
+    kafka_errors_translated,
+    producer_config,
+    translate,
+)
+from civicbus_producers.registry import Registry
+from civicbus_producers.settings import read_key
+from civicbus_schemas.announcement import seal_announcement
+from civicbus_schemas.errors import Overdue
+from civicbus_schemas.ids import PolicyVersion, new_recorder_id
+from civicbus_schemas.page import PAGE
+from civicbus_schemas.topics import AUDIT_PAGE, STATE_POLICY
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+POLICY_KEY = b"policy"
+PROCESS = "provisioning"
+"""The recorder's name in its pages; `sign-provisioning.pem` is its key."""
+
+_TIMEOUT_S = 30.0
+_PAGE_BROKER_BYTES = 8 * 1024 * 1024
+
+
+class PolicyTopic:
+    """`state.policy.v1`, with the administrator's rights; `secrets` is the folder of the keys."""
+
+    def __init__(self, access: BrokerAccess, *, secrets: Path, registry_url: str) -> None:
+        self._access, self._secrets, self._registry_url = access, secrets, registry_url
+        self._errors = ConnectionErrors(PROCESS)
+
+    def read(self) -> bytes | None:
+        """The newest announcement; None before the first, or without the topic."""
+        with kafka_errors_translated("reading the policy", errors=self._errors):
+            consumer = Consumer(consumer_config(self._access, client_id=PROCESS, group=PROCESS))
+            try:
+                if STATE_POLICY not in consumer.list_topics(timeout=_TIMEOUT_S).topics:
+                    return None
+                return self._last(consumer)
+            finally:
+                consumer.close()
+
+    def _last(self, consumer: Consumer) -> bytes | None:
+        partition = TopicPartition(STATE_POLICY, 0)
+        low, high = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)
+        if high <= low:
+            return None
+        consumer.assign([TopicPartition(STATE_POLICY, 0, high - 1)])
+        message = consumer.poll(_TIMEOUT_S)
+        if message is None:
+            raise Overdue("the newest policy set could not be read")
+        error = message.error()
+        if error is not None:
+            raise translate(error, doing="reading the policy")
+        return message.value()
+
+    def announce(self, policy: bytes) -> int:
+        """Bring a policy set's bytes into force; its offset.
+
+        1. its record is durable, 2. it is announced, 3. the next page says so. Death after 1 leaves
+        a record of a set that bound nobody; death after 2 one of a set that may have.
+        """
+        announcer, key = read_signing_key(self._secrets / "announcer.pem")
+        announcement = seal_announcement(policy, key=key, sign=announcer.sign)
+        version = PolicyVersion(hashlib.sha256(policy).hexdigest())
+        recorder = self._recorder()
+        page = recorder.open_page(datetime.now(UTC))
+        stamp = page.stamp()
+        record = record_policy_set(version, size_bytes=len(policy), stamp=stamp)
+        page.add(record, stamp=stamp, secret=b"")
+        written = recorder.write(page, policy=version, positions=())  # 1
+        offset = self._send(announcement)  # 2
+        recorder.mark_released(written)
+        recorder.write(recorder.open_page(datetime.now(UTC)), policy=version, positions=())  # 3
+        return offset
+
+    def _recorder(self) -> Recorder:
+        """Each announcement is a recorder of its own: nothing is in flight between two."""
+        signer, key = read_signing_key(self._secrets / f"sign-{PROCESS}.pem")
+        producer = self._producer(max_message_bytes=_PAGE_BROKER_BYTES)
+        registry = Registry(self._registry_url)
+        return Recorder(
+            KafkaPageLog(producer, schema_id=registry.get_id(AUDIT_PAGE, PAGE.document)),
+            chain=Chain(process=PROCESS, recorder=new_recorder_id()),
+            signer=signer,
+            key=key,
+            seal_key=read_key(self._secrets / "seal-key"),
+        )
+
+    def _producer(self, *, max_message_bytes: int = 1_048_576) -> Producer:
+        return Producer(
+            producer_config(
+                self._access,
+                client_id=PROCESS,
+                errors=self._errors,
+                max_message_bytes=max_message_bytes,
+            )
+        )
+
+    def _send(self, announcement: bytes) -> int:
+        outcomes: list[tuple[KafkaError | None, int | None]] = []
+        with kafka_errors_translated("announcing the policy", errors=self._errors):
+            producer = self._producer()
+            producer.produce(
+                STATE_POLICY,
+                key=POLICY_KEY,
+                value=announcement,
+                on_delivery=lambda error, message: outcomes.append((error, message.offset())),
+            )
+            producer.flush(_TIMEOUT_S)
+        if not outcomes:
+            raise Overdue("the announcement of the policy was not acknowledged")
+        [(error, offset)] = outcomes
+        if error is not None or offset is None:
+            raise translate(error, doing="announcing the policy") if error else Overdue("no offset")
+        return offset
