@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from civicbus_consumers.runtime.trust import open_policy
 from civicbus_deploy.agreements import cli as agreements
+from civicbus_deploy.embedded.own import policy_keys_file
 from civicbus_deploy.provisioning import ProvisioningReport, cli, provision
 from civicbus_deploy.provisioning.compatibility import Incompatible
 from civicbus_deploy.provisioning.documents import InvalidNation
@@ -29,7 +31,6 @@ from civicbus_deploy.provisioning.steps import (
 )
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import Connection
-from civicbus_schemas.policy import parse_policy_set
 from civicbus_schemas.topics import AUDIT_PAGE, STATE_CONSENT, STATE_POLICY
 from civicbus_schemas.vietnam.events import BirthRegistered
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -172,7 +173,7 @@ def test_the_command_says_what_it_would_do_when_it_is_asked_for_a_plan(breakable
 def test_the_policy_in_force_is_read_when_a_process_asks(provisioned: Stack) -> None:
     [message] = read(provisioned, "bus-enforce", STATE_POLICY, group="enforce-0")
     assert message.key() == b"policy"
-    policy = parse_policy_set(message.value())
+    policy = open_policy(message.value(), policy_keys_file(provisioned.folder))
     assert policy.version == provision(provisioned.home).policy
 
 
@@ -247,6 +248,15 @@ def test_a_new_version_is_registered_and_announced_when_an_agreement_changes(
     target = folder / "agreements/mps.death-residence.yaml"
     text = target.read_text().replace("version: 1", "version: 2")
     target.write_text(text.replace("deceased.full_name, ", ""))
+    [(draft, waiting)] = provision(breakable.home, folder, plan_only=True).drafts.items()
+    assert (draft, waiting) == (
+        "mps.death-residence@2", ["moj (provider)", "mps (data-protection)"],
+    )  # fmt: skip
+    for role in ("provider", "data-protection"):
+        asked = ["approve", draft, "--as", role, "--nation", str(folder)]
+        told = CliRunner().invoke(agreements.app, [*asked, "--home", str(breakable.home)])
+        assert told.exit_code == 0, told.output
+    assert "approved by mps (data-protection): by both now" in told.stdout
     changed = provision(breakable.home, folder)
     assert [type(step) for step in changed.steps] == [Register, Announce]
     assert "mps_death_residence_v2.DeathRegistered" in str(changed.steps[0])

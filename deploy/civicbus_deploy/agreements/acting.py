@@ -15,7 +15,7 @@ from pathlib import Path
 
 import rfc8785
 from civicbus_consumers.consent.fence import Fence
-from civicbus_consumers.lookup.database import make_engine
+from civicbus_consumers.lookup.database import make_engine, migrate
 from civicbus_consumers.lookup.leases import LeaseHolders
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.announcement import open_announcement, read_announced
@@ -78,9 +78,9 @@ def act(
     role: Role,
     key: Path | None = None,
     reason: str | None = None,
-    wait: bool = True,
+    wait_s: float | None = FENCE_S,
 ) -> Acted:
-    """Suspend, resume or revoke an agreement of the set in force, and wait for the fence.
+    """Suspend, resume or revoke an agreement of the set in force, and wait for the fence, if asked.
 
     Raises `Refused` where the word is out of turn; `Overdue` where the fence has not passed in
     time: the announcement holds nevertheless.
@@ -96,7 +96,7 @@ def act(
         policy = _with(read_announced(announced), statement)
         keep_statements(site.folder, [statement])
         offset = site.policies.announce(policy)
-    fence_s = _wait(site, offset) if wait else None
+    fence_s = None if wait_s is None else _wait(site, offset, wait_s)
     after = find(parse_policy_set(policy), str(agreement.ref))
     return Acted(statement=statement, standing=after.standing, offset=offset, fence_s=fence_s)
 
@@ -156,11 +156,12 @@ def _with(policy: bytes, statement: Statement) -> bytes:
     return rfc8785.dumps(document)
 
 
-def _wait(site: Site, offset: int) -> float:
+def _wait(site: Site, offset: int, timeout_s: float) -> float:
     engine = make_engine(postgres.dsn_file(site.folder, "lookup"))
     try:
+        migrate(engine)  # a stack whose look-ups never ran has no leases yet
         with closing(Fence(site.broker.access, holders=[LeaseHolders(engine)])) as fence:
-            return fence.wait_policy(offset, timeout_s=FENCE_S)
+            return fence.wait_policy(offset, timeout_s=timeout_s)
     finally:
         engine.dispose()
 

@@ -63,12 +63,12 @@ def act_on(
     reason: str,
     key: Path | None,
     home: Path | None,
-    wait: bool,
+    wait_s: float | None,
     as_json: bool,
 ) -> None:
     """Say one word about an agreement in force, and tell what it came to."""
     site = Site.open(StateFolder.at(home).home)
-    acted = acting.act(site, agreement, word, role=role, key=key, reason=reason, wait=wait)
+    acted = acting.act(site, agreement, word, role=role, key=key, reason=reason, wait_s=wait_s)
     ref = acted.statement.agreement
     if as_json:
         fence = {"offset": acted.offset, "fence_s": acted.fence_s}
@@ -95,8 +95,12 @@ def _verb(word: Word) -> Callable[..., None]:
         key: Key = None,
         home: Home = None,
         wait: Annotated[bool, typer.Option(help="Wait until it binds everywhere.")] = True,
+        timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = acting.FENCE_S,
         as_json: AsJson = False,
     ) -> None:
-        act_on(word, agreement, role, reason=reason, key=key, home=home, wait=wait, as_json=as_json)
+        wait_s = timeout if wait else None
+        act_on(
+            word, agreement, role, reason=reason, key=key, home=home, wait_s=wait_s, as_json=as_json
+        )
 
     return command

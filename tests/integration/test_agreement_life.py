@@ -1,0 +1,142 @@
+"""The life of an agreement on the real broker: what two signed binds, what one stops is stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from civicbus_consumers.runtime.process import EXIT_STOPPED
+from civicbus_deploy.agreements import cli
+from civicbus_deploy.provisioning import provision
+from civicbus_deploy.provisioning.announcing import POLICY_KEY
+from civicbus_schemas.announcement import read_announced, seal_announcement
+from civicbus_schemas.codec import unframe
+from civicbus_schemas.errors import Overdue, Refused
+from civicbus_schemas.page import Page, key_id
+from civicbus_schemas.record import Record
+from civicbus_schemas.topics import AUDIT_PAGE, STATE_POLICY
+from civicbus_schemas.vocabulary import Reason, RecordKind
+from confluent_kafka import Producer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typer.testing import CliRunner
+
+from tests.bus import Bus
+from tests.lives import birth, child_pin
+from tests.reconciliation import read_books
+from tests.stack import Stack
+
+pytestmark = pytest.mark.broker
+
+BIRTHS = "src.moj.civil-status.v1"
+INSURANCE = "vss.child-health-insurance"
+AT_VSS = "dlv.vss.civil-status.v1"
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[Bus]:
+    """A bus of this module's own: its agreements are stopped and revoked."""
+    stack = Stack()
+    try:
+        yield Bus(stack.start())
+    finally:
+        stack.close()
+
+
+def say(bus: Bus, word: str, *options: str, role: str = "provider") -> dict[str, Any]:
+    """An officer's word about the agreement, as its command."""
+    asked = [word, INSURANCE, "--as", role, "--reason", "kiểm tra", "--home", str(bus.stack.home)]
+    told = CliRunner().invoke(cli.app, [*asked, "--json", *options], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    answer: dict[str, Any] = json.loads(told.stdout)
+    return answer
+
+
+def publish(bus: Bus, n: int) -> str:
+    """Publish a birth; the event's id."""
+    with bus.publisher("moj") as moj:
+        return moj.publish(birth(n), subject=child_pin(n)).wait(20).event_id
+
+
+def reason_of(bus: Bus, event_id: str) -> Reason | None:
+    """Why the insurance did not get this birth; None where it was permitted and delivered."""
+    bus.wait(lambda: bus.is_drained(BIRTHS), "enforcement")
+    books = read_books(bus, [AT_VSS])
+    assert books.unrecorded() == []
+    [record] = [
+        r
+        for r in books.records.values()
+        if r.event and r.event.id == event_id and r.agreement and r.agreement.id == INSURANCE
+    ]
+    assert (record.reason is None) == any(d.record == record.id for d in books.delivered)
+    return record.reason
+
+
+def test_an_agreement_is_stopped_and_resumed_behind_a_fence_when_its_party_says_so(
+    bus: Bus,
+) -> None:
+    with bus.running("enforce-0"), bus.running("enforce-1"):
+        assert reason_of(bus, publish(bus, 1)) is None
+        stopped = say(bus, "suspend")
+        assert (stopped["standing"], stopped["fence_s"] >= 0) == ("suspended", True)
+        assert reason_of(bus, publish(bus, 2)) is Reason.AGREEMENT_SUSPENDED
+        with pytest.raises(Refused, match="cannot be told to resume by mps"):
+            say(bus, "resume", role="data-protection")
+        assert say(bus, "resume")["standing"] == "approved"
+        assert reason_of(bus, publish(bus, 3)) is None
+
+
+def test_the_fence_waits_when_one_group_is_dead(bus: Bus) -> None:
+    with bus.running("enforce-0"):
+        with pytest.raises(Overdue, match="enforce-1 to go by policy"):
+            say(bus, "suspend", "--timeout", "3", role="data-protection")
+        with bus.running("enforce-1"):
+            assert say(bus, "resume", role="data-protection")["standing"] == "approved"
+            assert reason_of(bus, publish(bus, 4)) is None
+
+
+def test_provisioning_takes_nothing_back_when_it_runs_again(bus: Bus) -> None:
+    say(bus, "suspend", "--no-wait")
+    assert provision(bus.stack.home).steps == ()
+    say(bus, "resume", "--no-wait")
+
+
+def test_an_agreement_is_over_for_good_when_it_is_revoked(bus: Bus) -> None:
+    with bus.running("enforce-0"), bus.running("enforce-1"):
+        assert say(bus, "revoke", role="data-protection")["standing"] == "revoked"
+        assert reason_of(bus, publish(bus, 5)) is Reason.AGREEMENT_REVOKED
+    with pytest.raises(Refused, match="cannot be told to resume"):
+        say(bus, "resume", "--no-wait", role="data-protection")
+
+
+def test_every_announcement_is_a_leaf_when_it_was_made(bus: Bus) -> None:
+    """The record of a set is in the page topic before the set is in force, under its own hash."""
+    recorded = [
+        record.policy
+        for message in bus.read_all(AUDIT_PAGE)
+        for record in map(Record.decode, Page.decode(unframe(message.value())[1]).records)
+        if record.kind is RecordKind.POLICY_SET
+    ]
+    announced = [
+        hashlib.sha256(read_announced(message.value() or b"")).hexdigest()
+        for message in bus.read_all(STATE_POLICY)
+    ]
+    assert recorded == announced
+    assert len(announced) > 5
+
+
+def test_every_group_stops_when_a_set_is_announced_by_somebody_else(bus: Bus) -> None:
+    """Even the broker's administrator cannot bring a policy into force without the key."""
+    [*_, newest] = bus.read_all(STATE_POLICY)
+    policy, forger = read_announced(newest.value() or b""), Ed25519PrivateKey.generate()
+    key = key_id(forger.public_key().public_bytes_raw())
+    producer = Producer(bus.stack.client_config())
+    forged = seal_announcement(policy, key=key, sign=forger.sign)
+    producer.produce(STATE_POLICY, key=POLICY_KEY, value=forged)
+    assert producer.flush(20) == 0
+    for name in ("enforce-0", "enforce-1"):
+        with bus.running(name) as worker:
+            assert worker.wait() == EXIT_STOPPED, worker.log.read_text()[-2000:]
+            assert "not signed by who may announce it" in worker.log.read_text()
