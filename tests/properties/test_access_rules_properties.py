@@ -14,26 +14,38 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 from civicbus_consumers.access.decide import is_minor, judge
+from civicbus_consumers.access.permits import READ, RELEASE, VERIFY, whole_day
 from civicbus_consumers.access.plan import PlannedRelease, PlannedType, compile_plan
-from civicbus_consumers.access.rules import (
-    READ,
-    RELEASE,
-    VERIFY,
-    Asked,
-    Authority,
-    whole_day,
-)
+from civicbus_consumers.access.rules import Asked, Authority
 from civicbus_consumers.lookup import rules as lookup
 from civicbus_consumers.lookup.request import Mode
 from civicbus_schemas.agreement import NATION_ZONE, Agreement
 from civicbus_schemas.consent import Consent, SubjectConsents, Uses
 from civicbus_schemas.decision import Facts, Permit
+from civicbus_schemas.policy import PolicySet
+from civicbus_schemas.statement import Standing
 from civicbus_schemas.vocabulary import ConsentRule, ConsentStatus
 
 from tests.unit import lookup_samples as samples
 
 STREAM, LOOKUPS, AT_ONCE = 10_000, 10_000, 2_000
-POLICY = samples.policy()
+STOPPED = {
+    "vss.child-health-insurance": Standing.SUSPENDED,
+    "bank.customer-details": Standing.REVOKED,
+}
+
+
+def with_stopped(policy: PolicySet) -> PolicySet:
+    """The nation with one agreement on a stream suspended, and one on look-ups revoked."""
+    agreements = tuple(
+        replace(agreement, standing=STOPPED.get(agreement.ref.id, Standing.APPROVED))
+        for agreement in policy.agreements
+    )
+    return replace(policy, agreements=agreements)
+
+
+POLICY = with_stopped(samples.policy())
+READS = lookup.compile_reads(POLICY)
 
 
 @cache
@@ -178,7 +190,7 @@ def look_ups() -> Iterator[tuple[bool, list[list[Asked]]]]:
             consents, covered = some_consent(draw, named[0], needed, at)
         verdict = lookup.judge(
             request,
-            samples.plan(),
+            READS,
             recipient=recipient,
             consents=consents,
             person=samples.person(date_of_birth=born),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from civicbus_consumers.access.decide import decide
+from civicbus_consumers.access.permits import RELEASE
 from civicbus_consumers.access.plan import Plan, compile_plan
-from civicbus_consumers.access.rules import MAX_RULE_BYTES, RELEASE, Authority, Bans
+from civicbus_consumers.access.rule_files import MAX_RULE_BYTES
+from civicbus_consumers.access.rules import Authority, Bans
 from civicbus_schemas.consent import NO_CONSENTS
 from civicbus_schemas.decision import Deny, Facts, Permit
 from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.policy import PolicySet, parse_policy_set
+from civicbus_schemas.statement import Standing
 from civicbus_schemas.vocabulary import Reason
 
 from tests.unit import schemas_samples as samples
@@ -178,3 +182,21 @@ def test_bans_about_a_person_of_unknown_age_are_all_of_them() -> None:
     assert Bans().about(minor=None) is None
     assert Bans(grown="a").about(minor=None) == "a"
     assert (Bans(minor="a").about(minor=True), Bans(minor="a").about(minor=False)) == ("a", None)
+
+
+def test_whole_set_agrees_with_the_plan_when_it_is_sound() -> None:
+    Authority(policy()).check_whole()
+
+
+def test_a_set_is_blocked_when_cedar_over_the_whole_of_it_says_otherwise() -> None:
+    authority = Authority(policy())
+    forbids_all = authority._whole.with_added_str(NOTES + "forbid (principal, action, resource);")
+    authority.__dict__["_whole"] = forbids_all
+    with pytest.raises(InvalidAgreement, match="plan and Cedar differ"):
+        authority.check_whole()
+
+
+def test_a_suspended_agreement_permits_nothing_when_cedar_is_asked_over_the_whole_set() -> None:
+    of = policy()
+    stopped = tuple(replace(a, standing=Standing.SUSPENDED) for a in of.agreements)
+    Authority(replace(of, agreements=stopped)).check_whole()

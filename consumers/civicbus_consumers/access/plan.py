@@ -12,8 +12,9 @@ from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, PolicyVersio
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.topics import delivery_topic
 
+from civicbus_consumers.access.permits import RELEASE
 from civicbus_consumers.access.project import Cut, compile_cut
-from civicbus_consumers.access.rules import RELEASE, Authority, Bans
+from civicbus_consumers.access.rules import Authority, Bans
 
 BIRTH_DATE = "pd:BirthDate"
 

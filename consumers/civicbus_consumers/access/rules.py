@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -24,39 +23,15 @@ from typing import Any
 import cedarpy
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.contract import Contract, Field
-from civicbus_schemas.errors import InvalidAgreement, InvalidIdentifier
-from civicbus_schemas.ids import AgencyId, EventType, word_id
+from civicbus_schemas.errors import InvalidAgreement
+from civicbus_schemas.ids import AgencyId, EventType
 from civicbus_schemas.policy import PolicySet
-from civicbus_schemas.vocabulary import ConsentRule
+from civicbus_schemas.statement import Standing
 
-RELEASE, READ, VERIFY = "release", "read", "verify"
-MAX_RULES, MAX_RULE_BYTES = 200, 64 * 1024
+from civicbus_consumers.access.permits import grants_of, permits, whole_day
+from civicbus_consumers.access.rule_files import SCHEMA, check_rules
 
-# What rules may read does not change while a set is in force, but for `minor`; permits read more.
-_SCHEMA = """
-entity Agency = { kind: String };
-entity Purpose in [Purpose];
-entity Basis = { needs_consent: Bool, sensitive: Bool };
-entity Field = {
-  dataset: String,
-  path: String,
-  owner: Agency,
-  sensitivity: String,
-  category: String,
-  of_key_subject: Bool,
-};
-action release, read, verify appliesTo {
-  principal: Agency,
-  resource: Field,
-  context: {
-    purpose: Purpose,
-    basis: Basis,
-    minor: Bool,%s
-  },
-};
-"""
-SCHEMA_OF_RULES = _SCHEMA % ""
-SCHEMA = _SCHEMA % "agreement: String, day: Long, conditions: Bool, consent: Bool,"
+_STOPPED = {Standing.SUSPENDED, Standing.REVOKED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +87,7 @@ class Authority:
     def __init__(self, policy: PolicySet) -> None:
         self._policy = policy
         self._schema = cedarpy.Schema.from_str(SCHEMA)
-        self._ids = dict(_checked(policy.rules))
+        self._ids = dict(check_rules(policy.rules))
         self._forbids = cedarpy.PolicySet.from_str("\n".join(policy.rules.values()))
         entities = json.dumps(list(_entities(policy)))
         self._entities = cedarpy.Entities.from_json_str(entities, self._schema)
@@ -153,9 +128,40 @@ class Authority:
         """Cedar's answers over the whole set, slowly: all agreements and all rules at once."""
         return self._ask(questions, self._whole)
 
+    def check_whole(self) -> None:
+        """Ask again, over the whole set, all that a plan keeps; raises `InvalidAgreement`.
+
+        `bans` asks each agreement beside the rules alone, which keeps loading linear; that no other
+        agreement changes an answer is checked here before a set is announced.
+        """
+        for agreement in self._policy.agreements:
+            for action, dataset, paths in grants_of(agreement):
+                bans = self.bans(agreement, action, dataset=dataset, paths=list(paths))
+                self._compare(agreement, action, dataset=dataset, bans=bans)
+
+    def _compare(
+        self, agreement: Agreement, action: str, *, dataset: EventType, bans: Mapping[str, Bans]
+    ) -> None:
+        kept = [
+            (_asked(agreement, action, dataset=dataset, path=path, minor=minor),
+             ban.about(minor=minor))
+            for path, ban in bans.items()
+            for minor in (False, True)
+        ]  # fmt: skip
+        for (asked, rule), answer in zip(kept, self.ask([a for a, _ in kept]), strict=True):
+            allowed = rule is None and agreement.standing not in _STOPPED
+            if answer.allowed is not allowed or (rule is not None and rule not in answer.rules):
+                raise InvalidAgreement(
+                    f"{agreement.ref}: plan and Cedar differ on {asked.path}",
+                    got=f"{answer}",
+                    expected="allowed" if allowed else f"forbidden by {rule or 'its standing'}",
+                    next_step="report this set: it must not be announced",
+                )
+
     @cached_property
     def _whole(self) -> cedarpy.PolicySet:
-        return self._forbids.with_added_str("\n".join(map(permits, self._policy.agreements)))
+        binding = [a for a in self._policy.agreements if a.standing not in _STOPPED]
+        return self._forbids.with_added_str("\n".join(map(permits, binding)))
 
     def _ask(self, questions: Sequence[Asked], policies: cedarpy.PolicySet) -> list[Answer]:
         requests = [_request(question) for question in questions]
@@ -169,49 +175,6 @@ class Authority:
             raise InvalidAgreement("Cedar cannot decide", got="; ".join(said.errors)[:300])
         named = {said.id_annotations_by_reason[reason] for reason in said.reasons}
         return Answer(allowed=result.allowed, rules=tuple(sorted(named & self._ids.keys())))
-
-
-def permits(agreement: Agreement) -> str:
-    """An agreement as Cedar: one `permit` for each dataset and action."""
-    return "\n".join(
-        _permit(agreement, action, dataset=dataset, paths=paths)
-        for action, dataset, paths in _grants(agreement)
-        if paths
-    )
-
-
-def whole_day(day: date) -> int:
-    """A day as a number that Cedar can compare: 20261231."""
-    return day.year * 10_000 + day.month * 100 + day.day
-
-
-def _grants(agreement: Agreement) -> Iterator[tuple[str, EventType, Iterable[str]]]:
-    for event_type, release in agreement.releases.items():
-        yield RELEASE, event_type, release.paths
-    for view, reads in agreement.reads.items():
-        yield READ, view, sorted(reads.read)
-        yield VERIFY, view, sorted(reads.verify)
-
-
-def _permit(agreement: Agreement, action: str, *, dataset: EventType, paths: Iterable[str]) -> str:
-    """Ids and paths hold letters, digits and `-_.[]@:` only, so that nothing needs an escape."""
-    fields = ", ".join(f'Field::"{dataset}:{path}"' for path in paths)
-    conditional = action == RELEASE and agreement.releases[dataset].only_if
-    when = [
-        f"[{fields}].contains(resource)",
-        f'context.agreement == "{agreement.ref}"',
-        f'context.purpose == Purpose::"{agreement.purpose}"',
-        f'context.basis == Basis::"{agreement.basis}"',
-        f"context.day >= {whole_day(agreement.valid_from)}",
-        f"context.day <= {whole_day(agreement.valid_until)}",
-        *(["context.conditions"] if conditional else []),
-        *(["context.consent"] if agreement.consent is ConsentRule.REQUIRED else []),
-    ]
-    return (
-        f'@id("{agreement.ref}")\n'
-        f'permit (principal == Agency::"{agreement.recipient}", action == Action::"{action}",'
-        f" resource)\nwhen {{ {' && '.join(when)} }};"
-    )
 
 
 def _asked(
@@ -253,51 +216,6 @@ def _ban(answer: Answer) -> str | None:
     if not answer.rules:
         raise InvalidAgreement("an agreement does not permit what it names", got="no rule forbids")
     return answer.rules[0]
-
-
-def _checked(rules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Every rule's id and its ground in law; raises `InvalidAgreement`, which names the file."""
-    seen: set[str] = set()
-    for name, text in rules.items():
-        where = f"rules/{name}.cedar"
-        if len(text.encode()) > MAX_RULE_BYTES:
-            raise InvalidAgreement(f"{where}: too large", expected=f"{MAX_RULE_BYTES} bytes")
-        for rule, ground in _policies(text, where):
-            if rule in seen or len(seen) == MAX_RULES:
-                raise InvalidAgreement(
-                    f"{where}: rule {rule!a}", expected=f"ids of its own, at most {MAX_RULES}"
-                )
-            seen.add(rule)
-            yield rule, ground
-
-
-def _policies(text: str, where: str) -> Iterator[tuple[str, str]]:
-    try:
-        document = json.loads(cedarpy.policies_to_json_str(text))
-    except ValueError as error:
-        raise InvalidAgreement(f"{where}: not Cedar", got=str(error)[:200]) from None
-    if document["templates"]:
-        raise InvalidAgreement(f"{where}: templates", expected="forbid policies")
-    for policy in document["staticPolicies"].values():
-        notes = policy.get("annotations", {})
-        if policy["effect"] != "forbid":
-            raise InvalidAgreement(
-                f"{where}: a rule that permits",
-                got=notes.get("id"),
-                expected="forbid; only agreements permit",
-            )
-        if not (notes.get("id") and notes.get("legalbasis")):
-            raise InvalidAgreement(f"{where}: a rule without @id or @legalbasis", got=sorted(notes))
-        try:
-            rule = word_id(notes["id"], what="rule id")  # it will stand in records
-        except InvalidIdentifier as error:
-            raise InvalidAgreement(f"{where}: {error.what}", expected=error.expected) from None
-        yield rule, notes["legalbasis"]
-    validated = cedarpy.validate_policies(text, SCHEMA_OF_RULES)
-    if not validated.validation_passed:
-        raise InvalidAgreement(
-            f"{where}: a rule does not fit the schema", got=str(validated.errors[0].error)[:300]
-        )
 
 
 def _entities(policy: PolicySet) -> Iterator[dict[str, Any]]:

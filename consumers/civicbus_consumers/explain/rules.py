@@ -19,9 +19,10 @@ from civicbus_schemas.ids import AgencyId, EventType
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.vocabulary import ConsentStatus, Reason
 
-from civicbus_consumers.access import rules as cedar
+from civicbus_consumers.access import permits
 from civicbus_consumers.access.decide import MAJORITY_YEARS, is_minor, judge
 from civicbus_consumers.access.plan import Plan, PlannedRelease, PlannedType, compile_plan
+from civicbus_consumers.access.rules import Authority
 from civicbus_consumers.lookup import rules as lookup
 from civicbus_consumers.lookup.request import Mode
 
@@ -29,9 +30,9 @@ from civicbus_consumers.lookup.request import Mode
 class Action(StrEnum):
     """How a recipient gets a field."""
 
-    RELEASE = cedar.RELEASE
-    READ = cedar.READ
-    VERIFY = cedar.VERIFY
+    RELEASE = permits.RELEASE
+    READ = permits.READ
+    VERIFY = permits.VERIFY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ def compile_law(policy: PolicySet) -> Law:
         policy=policy,
         releases=compile_plan(policy, pairwise_key_of=lambda _: b""),
         reads=lookup.compile_reads(policy),
-        grounds=cedar.Authority(policy).grounds,
+        grounds=Authority(policy).grounds,
     )
 
 

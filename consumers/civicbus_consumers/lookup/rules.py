@@ -44,8 +44,9 @@ from civicbus_consumers.access.decide import (
     covering_consent,
     none_is_reserved,
 )
+from civicbus_consumers.access.permits import READ, VERIFY
 from civicbus_consumers.access.plan import limits_of
-from civicbus_consumers.access.rules import READ, VERIFY, Authority, Bans
+from civicbus_consumers.access.rules import Authority, Bans
 from civicbus_consumers.lookup.request import LookupRequest, Mode
 
 VIEW = EventType("population.Person")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from civicbus_consumers.access.rules import READ, RELEASE, VERIFY, Authority
+from civicbus_consumers.access.permits import READ, RELEASE, VERIFY
+from civicbus_consumers.access.rules import Authority
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.ids import AgencyId, EventType
 from civicbus_schemas.policy import PolicySet

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from civicbus_consumers.access.plan import compile_plan
+from civicbus_consumers.access.rules import Authority
 from civicbus_consumers.lookup.rules import compile_reads
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.errors import InvalidAgreement
@@ -15,6 +16,7 @@ _CATEGORY = re.compile(r"pd:[A-Z][A-Za-z]+")
 
 def review(policy: PolicySet) -> None:
     """Raise `InvalidAgreement` for the first objection, as the bus itself would."""
+    Authority(policy).check_whole()
     compile_plan(policy, pairwise_key_of=lambda _: b"")
     compile_reads(policy)
     _review_families(policy)
