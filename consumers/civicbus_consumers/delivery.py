@@ -33,7 +33,8 @@ class Delivery:
     """One event as released to this agency; a field that was cut raises `NotReleased`.
 
     `event_id` is the same whenever this delivery comes again: remember it to drop repetitions.
-    `subject` is this agency's own pseudonym of the person, `record_id` names the audit record.
+    `subject` is this agency's own pseudonym of the person, `record_id` names the audit record, and
+    `consent` the consent that it rests on, where it rests on one: what is to be erased with it.
     """
 
     event: Delivered
@@ -43,6 +44,7 @@ class Delivery:
     basis: str
     agreement: AgreementRef
     record_id: RecordId
+    consent: str | None = None
     time: datetime
     subject: PairwisePseudonym = field(repr=False)
     position: Position

@@ -86,6 +86,7 @@ class DeliveryReader:
                 basis=envelope.ground.basis,
                 agreement=envelope.ground.agreement,
                 record_id=envelope.ground.record_id,
+                consent=envelope.ground.consent,
                 time=envelope.time,
                 subject=PairwisePseudonym(subject),
                 position=position,

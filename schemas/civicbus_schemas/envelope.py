@@ -1,7 +1,7 @@
 """CloudEvents 1.0 in Kafka's binary mode: the headers of events and deliveries.
 
 Source: CloudEvents Kafka Protocol Binding 1.0.2 section 3.2; the extensions `purpose`,
-`legalbasis`, `agreement` and `recordid` on deliveries are ours.
+`legalbasis`, `agreement`, `recordid` and `consent` on deliveries are ours.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "cont
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _EVENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+_CONSENT = re.compile(r"[0-9A-Za-z-]{1,64}")
 _SOURCE = re.compile(r"/[0-9a-z][0-9a-z._/-]{0,127}")
 
 Headers = list[tuple[str, bytes]]
@@ -32,12 +33,17 @@ Pair = tuple[str, bytes | str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """Why a delivery was released; carried in the headers of each delivery."""
+    """Why a delivery was released; carried in the headers of each delivery.
+
+    `consent` is the id of the consent that it rests on, where it rests on one: a consent is given
+    to one recipient, so that no other has the same id.
+    """
 
     purpose: str
     basis: str
     agreement: AgreementRef
     record_id: RecordId
+    consent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,8 @@ class Envelope:
                 ("ce_agreement", str(self.ground.agreement)),
                 ("ce_recordid", self.ground.record_id),
             ]
+            if self.ground.consent is not None:
+                pairs.append(("ce_consent", self.ground.consent))
         return [(name, value.encode("ascii")) for name, value in pairs]
 
 
@@ -151,7 +159,7 @@ def _time(text: str) -> datetime:
 def _ground(known: dict[str, str]) -> Ground | None:
     names = ("ce_purpose", "ce_legalbasis", "ce_agreement", "ce_recordid")
     present = [name for name in names if name in known]
-    if not present:
+    if not present and "ce_consent" not in known:
         return None
     if len(present) < len(names):
         raise InvalidEnvelope("a delivery's ground is incomplete", expected=", ".join(names))
@@ -160,4 +168,5 @@ def _ground(known: dict[str, str]) -> Ground | None:
         basis=ids.dotted_id(known["ce_legalbasis"], what="legal basis"),
         agreement=AgreementRef.parse(known["ce_agreement"]),
         record_id=RecordId(ids.hex_id(known["ce_recordid"], what="record id")),
+        consent=_shaped(_CONSENT, known, "ce_consent") if "ce_consent" in known else None,
     )

@@ -119,6 +119,8 @@ def test_bank_gets_the_event_when_the_citizen_has_consented() -> None:
     ]
     bank = Record.decode(log.pages[0].records[-1])
     assert (bank.decision, bank.consent) == (Outcome.PERMIT, "c-1@1")
+    grounds = [parse_headers(m.headers).ground for m in releases.produced]
+    assert [ground and ground.consent for ground in grounds] == [None, "c-1"]
     assert bank.positions.consent == states.offset
 
 

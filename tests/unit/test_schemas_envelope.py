@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -88,6 +89,18 @@ def test_headers_are_refused_when_there_are_none(given: Headers | None) -> None:
         parse_headers(given)
 
 
+def test_consent_is_told_when_the_delivery_rests_on_one() -> None:
+    written = envelope(ground=replace(GROUND, consent="5c1e5f0e-0000-4000-8000-000000000001"))
+    assert written.headers()[-1] == ("ce_consent", b"5c1e5f0e-0000-4000-8000-000000000001")
+    assert parse_headers(written.headers()) == written
+
+
+def test_a_consent_is_refused_when_there_is_no_ground() -> None:
+    alone = [*envelope(ground=None).headers(), ("ce_consent", b"c-1")]
+    with pytest.raises(InvalidEnvelope, match="incomplete"):
+        parse_headers(alone)
+
+
 @pytest.mark.parametrize("name", ["ce_purpose", "ce_legalbasis", "ce_agreement", "ce_recordid"])
 def test_a_ground_is_refused_when_it_is_incomplete(name: str) -> None:
     with pytest.raises(InvalidEnvelope, match="incomplete"):
@@ -118,6 +131,7 @@ def test_a_ground_is_refused_when_it_is_incomplete(name: str) -> None:
         {"ce_purpose": "Insurance"},
         {"ce_agreement": "vss.child-insurance"},
         {"ce_recordid": "0F" * 16},
+        {"ce_consent": "c 1"},
         {"ce_id": None},
         {"ce_id": "é".encode()},
         {"ce_other": b"\xff"},

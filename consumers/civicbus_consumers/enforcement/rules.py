@@ -15,7 +15,7 @@ from civicbus_schemas.agreement import Agreement, local_day
 from civicbus_schemas.codec import AvroType, unframe
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.contract import values_at
-from civicbus_schemas.decision import Facts, Permit
+from civicbus_schemas.decision import Decision, Facts, Permit
 from civicbus_schemas.envelope import Envelope, Headers, parse_headers
 from civicbus_schemas.envelope import Ground as DeliveryGround
 from civicbus_schemas.errors import InvalidBytes, InvalidEnvelope, InvalidIdentifier, TooLarge
@@ -198,7 +198,7 @@ def release_event(
     """
     facts = facts_of(event)
     shared = facts_secret(facts)
-    ground = Ground(
+    judged_on = Ground(
         source=event.source, dataset=facts.event_type, policy=plan.policy, positions=positions
     )
     before, deliveries = len(page.leaves), []
@@ -219,7 +219,7 @@ def release_event(
             for pin, fields in _people(event, planned):
                 stamp = page.stamp()
                 record = record_decision(
-                    ground,
+                    judged_on,
                     planned.agreement,
                     decision,
                     subject=subjects[pin],
@@ -231,7 +231,8 @@ def release_event(
                 page.add(record, stamp=stamp, secret=secret)
                 ids.append(stamp.id)
             if body is not None:
-                deliveries.append(_delivery(event, planned, body, record_id=ids[0], keys=keys))
+                ground = _delivery_ground(planned.agreement, decision, record_id=ids[0])
+                deliveries.append(_delivery(event, planned, body, ground=ground, keys=keys))
     except TooLarge:
         page.forget_after(before)
         return DeadLetter(
@@ -256,7 +257,7 @@ def _people(event: Event, planned: PlannedRelease) -> Iterator[tuple[Pin, tuple[
 
 
 def _delivery(
-    event: Event, planned: PlannedRelease, body: bytes, *, record_id: RecordId, keys: Keys
+    event: Event, planned: PlannedRelease, body: bytes, *, ground: DeliveryGround, keys: Keys
 ) -> Delivery:
     agreement = planned.agreement
     pairwise = keys.pairwise_of(agreement.recipient)
@@ -273,13 +274,20 @@ def _delivery(
             source=event.envelope.source,
             type=event.envelope.type,
             time=event.envelope.time,
-            ground=DeliveryGround(
-                purpose=agreement.purpose,
-                basis=agreement.basis,
-                agreement=agreement.ref,
-                record_id=record_id,
-            ),
+            ground=ground,
         ),
+    )
+
+
+def _delivery_ground(
+    agreement: Agreement, decision: Decision, *, record_id: RecordId
+) -> DeliveryGround:
+    return DeliveryGround(
+        purpose=agreement.purpose,
+        basis=agreement.basis,
+        agreement=agreement.ref,
+        record_id=record_id,
+        consent=decision.consent.id if decision.consent else None,
     )
 
 
