@@ -36,6 +36,10 @@ _DEMO = (
     "tests/e2e/test_demo.py"
     "::test_every_check_holds_and_the_exit_code_says_so_when_the_demo_is_played"
 )
+_STOPPED = (
+    "tests/integration/test_agreement_life.py"
+    "::test_an_agreement_is_stopped_and_resumed_behind_a_fence_when_its_party_says_so"
+)
 _DRY = "tests/tidy/test_docs_commands.py::test_make_would_run_the_tool_when_the_verb_is_called"
 
 # command → the test that runs it, or the script of CI
@@ -57,6 +61,16 @@ RUN_BY = {
     "civicbus agreement list": f"{_REVIEW}::test_list_says_what_is_in_force_on_a_day",
     "civicbus agreement diff": (
         f"{_REVIEW}::test_diff_says_who_newly_sees_what_between_two_folders"
+    ),
+    "civicbus agreement approve": (
+        "tests/integration/test_provisioning_broker.py"
+        "::test_a_new_version_is_registered_and_announced_when_an_agreement_changes"
+    ),
+    "civicbus agreement suspend": _STOPPED,
+    "civicbus agreement resume": _STOPPED,
+    "civicbus agreement revoke": (
+        "tests/integration/test_agreement_life.py"
+        "::test_an_agreement_is_over_for_good_when_it_is_revoked"
     ),
     "civicbus explain": (
         "tests/unit/test_explain_command.py::test_officer_reads_why_when_it_is_asked"
