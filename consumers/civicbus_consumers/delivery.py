@@ -1,4 +1,4 @@
-"""A delivery: what one recipient was given, on what ground, and where it lies."""
+"""What a recipient is handed: deliveries, and notices that something was withheld from it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime
 from civicbus_schemas.event import Delivered
 from civicbus_schemas.ids import AgreementRef, EventId, EventType, RecordId
 from civicbus_schemas.pseudonym import PairwisePseudonym
+from civicbus_schemas.withheld import WithheldReason
 from opentelemetry import trace
 from opentelemetry.trace import Link
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -29,15 +30,14 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One event as released to this agency; a field that was cut raises `NotReleased`.
+class _Received:
+    """What deliveries and notices share: on what ground they came, and where they lie.
 
-    `event_id` is the same whenever this delivery comes again: remember it to drop repetitions.
+    `event_id` is the same whenever this message comes again: remember it to drop repetitions.
     `subject` is this agency's own pseudonym of the person, `record_id` names the audit record, and
     `consent` the consent that it rests on, where it rests on one: what is to be erased with it.
     """
 
-    event: Delivered
     event_id: EventId
     type: EventType
     purpose: str
@@ -52,17 +52,37 @@ class Delivery:
     acknowledgement: Callable[[], bool] = field(repr=False, compare=False)
 
     def acknowledge(self) -> bool:
-        """Say that this delivery is dealt with; it will not come again once that is committed.
+        """Say that this is dealt with; it will not come again once that is committed.
 
-        False when its partition has meanwhile moved to another member of the group, who gets the
-        delivery again.
+        False when its partition has meanwhile moved to another member of the group, who gets it
+        again.
         """
         return self.acknowledgement()
 
     @property
     def trace_link(self) -> Link | None:
-        """The delivery's trace, for a span of yours to link to."""
+        """Its trace, for a span of yours to link to."""
         if self.traceparent is None:
             return None
         context = _propagator.extract({"traceparent": self.traceparent})
         return Link(trace.get_current_span(context).get_span_context())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(_Received):
+    """One event as released to this agency; a field that was cut raises `NotReleased`."""
+
+    event: Delivered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld(_Received):
+    """An event of that type about this person was withheld from this agency, and why.
+
+    `type` is the event's, `time` that of the decision. Nothing of the event is known here.
+    """
+
+    reason: WithheldReason
+
+
+Received = Delivery | Withheld

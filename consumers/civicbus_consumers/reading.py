@@ -1,19 +1,20 @@
-"""From a message on a delivery topic to a typed delivery. Strict: what is odd is refused."""
+"""From a message on a delivery topic to a typed delivery or notice; what is odd is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from civicbus_schemas.codec import AvroType, SchemaDocument, unframe
+from civicbus_schemas.codec import AvroType, SchemaDocument, document_fingerprint, unframe
 from civicbus_schemas.envelope import parse_headers
 from civicbus_schemas.errors import InvalidBytes, InvalidEnvelope, Refused
 from civicbus_schemas.event import Delivered, delivered_class
 from civicbus_schemas.ids import EventType, family_of, hex_id
 from civicbus_schemas.pseudonym import PairwisePseudonym
+from civicbus_schemas.withheld import WITHHELD, Notice, is_notice
 
-from civicbus_consumers.delivery import Delivery, Position
+from civicbus_consumers.delivery import Delivery, Position, Received, Withheld
 
 MessageHeaders = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
 
@@ -53,6 +54,7 @@ class DeliveryReader:
     def __init__(self, schemas: SchemaDocuments) -> None:
         self._schemas = schemas
         self._types: dict[tuple[int, EventType], _DeliveredType] = {}
+        self._notices: set[int] = set()
 
     def read(
         self,
@@ -62,8 +64,8 @@ class DeliveryReader:
         headers: MessageHeaders | None,
         position: Position,
         acknowledgement: Callable[[], bool],
-    ) -> Delivery:
-        """The delivery in a message.
+    ) -> Received:
+        """The delivery or notice in a message.
 
         Raises `UndecodableDelivery`, or `Unavailable` when the registry does not answer.
         """
@@ -76,25 +78,35 @@ class DeliveryReader:
             if position.topic.split(".")[2:3] != [family_of(envelope.type)]:
                 raise InvalidEnvelope("the event type is of another family than the topic")
             schema_id, body = unframe(value)
-            type_ = self._type(schema_id, envelope.type)
             subject = hex_id((key or b"").decode("latin-1"), what="message key")
-            return Delivery(
-                event=type_.cls.from_datum(type_.avro.decode(body)),
-                event_id=envelope.id,
-                type=envelope.type,
-                purpose=envelope.ground.purpose,
-                basis=envelope.ground.basis,
-                agreement=envelope.ground.agreement,
-                record_id=envelope.ground.record_id,
-                consent=envelope.ground.consent,
-                time=envelope.time,
-                subject=PairwisePseudonym(subject),
-                position=position,
-                traceparent=envelope.traceparent,
-                acknowledgement=acknowledgement,
-            )
+            shared: dict[str, Any] = {
+                "event_id": envelope.id,
+                "purpose": envelope.ground.purpose,
+                "basis": envelope.ground.basis,
+                "agreement": envelope.ground.agreement,
+                "record_id": envelope.ground.record_id,
+                "consent": envelope.ground.consent,
+                "time": envelope.time,
+                "subject": PairwisePseudonym(subject),
+                "position": position,
+                "traceparent": envelope.traceparent,
+                "acknowledgement": acknowledgement,
+            }
+            if is_notice(envelope.type):
+                notice = self._notice(schema_id, body)
+                return Withheld(type=notice.event_type, reason=notice.reason, **shared)
+            type_ = self._type(schema_id, envelope.type)
+            event = type_.cls.from_datum(type_.avro.decode(body))
+            return Delivery(type=envelope.type, event=event, **shared)
         except Refused as reason:
             raise UndecodableDelivery(position, reason) from reason
+
+    def _notice(self, schema_id: int, body: bytes) -> Notice:
+        if schema_id not in self._notices:
+            if document_fingerprint(self._schemas.get_document(schema_id)) != WITHHELD.fingerprint:
+                raise InvalidBytes(f"schema {schema_id} is not that of notices")
+            self._notices.add(schema_id)
+        return Notice.decode(body)
 
     def _type(self, schema_id: int, event_type: EventType) -> _DeliveredType:
         known = self._types.get((schema_id, event_type))

@@ -34,7 +34,7 @@ from confluent_kafka import (
 )
 
 from civicbus_consumers.acknowledgements import Progress
-from civicbus_consumers.delivery import Delivery, Position
+from civicbus_consumers.delivery import Position, Received
 from civicbus_consumers.ports import DeliveryConsumer
 from civicbus_consumers.reading import DeliveryReader
 
@@ -122,8 +122,8 @@ class Subscription:
         reader = DeliveryReader(Registry(connection.registry_url))
         return cls(consumer=consumer, reader=reader, topics=topics)
 
-    def deliveries(self, *, idle_s: float | None = None) -> Iterator[Delivery]:
-        """Deliveries as they come, until `stop`, or until none came for `idle_s` seconds.
+    def deliveries(self, *, idle_s: float | None = None) -> Iterator[Received]:
+        """Deliveries and notices as they come, until `stop`, or none for `idle_s` seconds.
 
         Raises `UndecodableDelivery`, which comes again until it is passed over;
         `DeliveriesExpired`; `Forbidden`; and `Unavailable` when the registry, or at the end of
@@ -202,7 +202,7 @@ class Subscription:
             raise ours
         log.warning("receiving: %s", error.name())
 
-    def _read(self, message: Message) -> Delivery:
+    def _read(self, message: Message) -> Received:
         position = _position(message)
         with self._lock:
             progress = self._progress[position.topic, position.partition]

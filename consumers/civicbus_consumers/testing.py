@@ -1,19 +1,22 @@
 """Receiving in memory, for tests: the real `Subscription` over a log that is not durable.
 
-Put deliveries into the log with `UnsafeMemoryLog.append`, or with `deliver`. Assignments can be
-taken away, and commits can be made to fail, as a broker would. Never use it to receive anything.
+Put deliveries into the log with `UnsafeMemoryLog.append` or `deliver`, and notices with `withhold`.
+Assignments can be taken away, and commits can be made to fail, as a broker would. Never use it to
+receive anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from civicbus_producers.testing import StoredMessage, UnsafeMemoryLog
 from civicbus_schemas.codec import AvroType, SchemaDocument, frame
 from civicbus_schemas.envelope import Envelope
-from civicbus_schemas.ids import agency_id
+from civicbus_schemas.ids import agency_id, family_of
 from civicbus_schemas.topics import PARTITIONS, delivery_topic
+from civicbus_schemas.withheld import WITHHELD, Notice, notice_type
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
 from civicbus_consumers.reading import DeliveryReader
@@ -161,6 +164,26 @@ def deliver(
         key=subject.encode(),
         value=frame(log.registry.register(topic, schema), body),
         headers=envelope.headers(),
+        partition=partition,
+    )
+
+
+def withhold(
+    log: UnsafeMemoryLog,
+    topic: str,
+    *,
+    notice: Notice,
+    envelope: Envelope,
+    subject: str,
+    partition: int = 0,
+) -> StoredMessage:
+    """Put one notice into the log; its envelope's type becomes that of notices."""
+    family = family_of(notice.event_type)
+    return log.append(
+        topic,
+        key=subject.encode(),
+        value=frame(log.registry.register(topic, WITHHELD.document), notice.encode()),
+        headers=replace(envelope, type=notice_type(family)).headers(),
         partition=partition,
     )
 

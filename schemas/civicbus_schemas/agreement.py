@@ -1,8 +1,8 @@
 """Agreements: which fields of which events one agency may give another, why, and until when.
 
 This module reads a mapping that was loaded from YAML. Whatever it does not know refuses the whole
-document (invariant I2): nothing is parsed and then ignored. Whether fields, purposes and agencies
-exist is checked by `policy`, which sees the whole set.
+document (invariant I2): nothing is parsed and then ignored. Whether what is named exists is checked
+by `policy`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from civicbus_schemas import ids
@@ -22,7 +23,9 @@ from civicbus_schemas.errors import InvalidAgreement, InvalidIdentifier
 from civicbus_schemas.form import AS_IS, Form, parse_form
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventType
 from civicbus_schemas.statement import Party, Role, Standing
-from civicbus_schemas.vocabulary import ConsentRule, Reason
+from civicbus_schemas.vocabulary import ConsentRule, Reason, WhenWithheld
+
+W = TypeVar("W", bound=StrEnum)
 
 NATION_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 MAX_FIELDS = 500
@@ -32,7 +35,7 @@ _REQUIRED = {
     "agreement", "version", "provider", "recipient", "purpose", "basis", "consent", "valid",
     "retention", "approved_by",
 }  # fmt: skip
-_OPTIONAL = {"releases", "reads", "limits", "note"}
+_OPTIONAL = {"releases", "reads", "withheld", "limits", "note"}
 _DURATION = re.compile(r"P[1-9][0-9]{0,3}[YMWD]")
 
 
@@ -109,6 +112,7 @@ class Agreement:
     valid_until: date
     retention: str
     approved_by: tuple[Party, ...]
+    withheld: WhenWithheld = WhenWithheld.SILENT
     limits: Limits = NO_LIMITS
     terms: str = ""
     standing: Standing = Standing.DRAFT
@@ -157,17 +161,20 @@ def _parse(document: Mapping[str, Any], source: str) -> Agreement:
         recipient=ids.agency_id(_text(document, "recipient", source)),
         purpose=ids.dotted_id(_text(document, "purpose", source), what="purpose"),
         basis=ids.dotted_id(_text(document, "basis", source), what="legal basis"),
-        consent=_consent_rule(document["consent"], source),
+        consent=_one_of(ConsentRule, document["consent"], f"{source}: consent"),
         releases=MappingProxyType(dict(_releases(document.get("releases", {}), source))),
         reads=MappingProxyType(dict(_reads(document.get("reads", {}), source))),
         valid_from=start,
         valid_until=end,
         retention=_retention(document, source),
         approved_by=_parties(document["approved_by"], source),
+        withheld=_one_of(WhenWithheld, document.get("withheld", "silent"), f"{source}: withheld"),
         limits=_limits(document.get("limits", {}), source),
     )
     if not agreement.releases and not agreement.reads:
         raise InvalidAgreement(f"{source}: nothing is released", expected="releases or reads")
+    if agreement.withheld is WhenWithheld.NOTIFY and not agreement.releases:
+        raise InvalidAgreement(f"{source}: withheld", expected="releases that can be withheld")
     return agreement
 
 
@@ -249,10 +256,10 @@ def _limits(body: Any, source: str) -> Limits:
     return Limits(per_second=_positive(limits["per_second"], where=f"{where}: per_second"))
 
 
-def _consent_rule(value: Any, source: str) -> ConsentRule:
-    if value not in list(ConsentRule):
-        raise InvalidAgreement(f"{source}: consent", got=value, expected=list(ConsentRule))
-    return ConsentRule(value)
+def _one_of(words: type[W], value: Any, where: str) -> W:
+    if value not in list(words):
+        raise InvalidAgreement(where, got=value, expected=list(words))
+    return words(value)
 
 
 def _keys(

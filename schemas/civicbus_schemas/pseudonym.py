@@ -53,3 +53,8 @@ def pairwise_pseudonym(key: bytes, number: str) -> PairwisePseudonym:
 def delivery_id(key: bytes, source_id: EventId, agreement: AgreementRef) -> EventId:
     """The ce_id of a delivery: HMAC of source id and agreement under the recipient's key."""
     return EventId(_keyed(key, "delivery", f"{source_id}\x00{agreement}"))
+
+
+def notice_id(key: bytes, source_id: EventId, agreement: AgreementRef) -> EventId:
+    """The ce_id of a notice: no delivery of the same event, tried before or after, shares it."""
+    return EventId(_keyed(key, "withheld", f"{source_id}\x00{agreement}"))

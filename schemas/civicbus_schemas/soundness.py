@@ -15,7 +15,7 @@ from civicbus_schemas.delivered import delivered_words, derive_delivered
 from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.ids import AgencyId, EventType
 from civicbus_schemas.statement import Role
-from civicbus_schemas.vocabulary import ConsentRule
+from civicbus_schemas.vocabulary import ConsentRule, Sensitivity, WhenWithheld
 
 if TYPE_CHECKING:
     from civicbus_schemas.policy import PolicySet
@@ -42,6 +42,7 @@ def check_policy_set(policy: PolicySet) -> None:
             contract = _get_contract(policy, agreement, event_type, is_view=False)
             derive_delivered(contract, release, agreement=agreement.ref)
             _check_conditions(agreement, contract)
+            _check_notices(policy, agreement, contract)
             _check_consent_subject(agreement, contract, release.paths)
         for view, reads in agreement.reads.items():
             contract = _get_contract(policy, agreement, view, is_view=True)
@@ -177,6 +178,21 @@ def _check_conditions(agreement: Agreement, contract: Contract) -> None:
                 f"{agreement.ref}: age-under-years on {condition.path}",
                 expected="a date field of the contract",
             )
+
+
+def _check_notices(policy: PolicySet, agreement: Agreement, contract: Contract) -> None:
+    """That an event with sensitive data exists is itself sensitive; views are kept from events."""
+    if agreement.withheld is WhenWithheld.SILENT:
+        return
+    leaves = [contract.fields[path] for path in agreement.releases[contract.event_type].paths]
+    sensitive = sorted(leaf.path for leaf in leaves if leaf.sensitivity is Sensitivity.SENSITIVE)
+    if sensitive or policy.agencies[agreement.recipient].keeps:
+        raise InvalidAgreement(
+            f"{agreement.ref}: withheld: notify",
+            got=sensitive or f"{agreement.recipient} keeps a view",
+            expected="no sensitive field, and a recipient that reads notices",
+            next_step="leave `withheld` out",
+        )
 
 
 def _check_paths(agreement: Agreement, contract: Contract, paths: Iterable[str]) -> None:

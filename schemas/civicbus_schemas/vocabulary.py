@@ -19,6 +19,13 @@ class ConsentRule(StrEnum):
     NOT_REQUIRED = "not-required"
 
 
+class WhenWithheld(StrEnum):
+    """What a recipient is told when an event is withheld from it."""
+
+    SILENT = "silent"
+    NOTIFY = "notify"
+
+
 class ConsentStatus(StrEnum):
     """Where a consent stands that was given once."""
 

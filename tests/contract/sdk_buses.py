@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from civicbus_consumers.subscription import Subscription
-from civicbus_consumers.testing import UnsafeMemorySubscription, deliver
+from civicbus_consumers.testing import UnsafeMemorySubscription, deliver, withhold
 from civicbus_producers.publisher import Publisher
 from civicbus_producers.registry import schema_text, subject_name
 from civicbus_producers.settings import Connection
@@ -17,11 +17,13 @@ from civicbus_schemas.codec import AvroType, SchemaDocument, frame
 from civicbus_schemas.envelope import Envelope
 from civicbus_schemas.ids import agency_id
 from civicbus_schemas.topics import PARTITIONS, SourceTopic, delivery_topic
+from civicbus_schemas.withheld import WITHHELD, notice_type
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from tests.contract.sdk_samples import (
+    NOTICE,
     SUBJECT,
     BirthRegistered,
     delivered_datum,
@@ -43,6 +45,7 @@ class Bus(Protocol):
     def stored(self) -> list[StoredMessage]: ...
     def deliver(self, number: int, *, partition: int = 0, **changes: Any) -> None: ...
     def deliver_bytes(self, value: bytes, *, envelope: Envelope, partition: int = 0) -> None: ...
+    def withhold(self, number: int, *, body: bytes | None = None) -> None: ...
 
 
 class MemoryBus:
@@ -82,6 +85,17 @@ class MemoryBus:
             headers=envelope.headers(),
             partition=partition,
         )
+
+    def withhold(self, number: int, *, body: bytes | None = None) -> None:
+        if body is None:
+            withhold(
+                self.log, self.topic, notice=NOTICE, envelope=delivery_envelope(number),
+                subject=SUBJECT,
+            )  # fmt: skip
+        else:
+            schema_id = self.log.registry.register(self.topic, WITHHELD.document)
+            envelope = delivery_envelope(number, type=notice_type("civil-status"))
+            self.deliver_bytes(frame(schema_id, body), envelope=envelope)
 
 
 class KafkaBus:
@@ -151,6 +165,11 @@ class KafkaBus:
             self.topic, value, key=SUBJECT.encode(), headers=headers, partition=partition
         )
         assert self._feed.flush(20) == 0
+
+    def withhold(self, number: int, *, body: bytes | None = None) -> None:
+        schema_id = self.register(self.topic, WITHHELD.document)
+        envelope = delivery_envelope(number, type=notice_type("civil-status"))
+        self.deliver_bytes(frame(schema_id, body or NOTICE.encode()), envelope=envelope)
 
 
 def _read_all(stack: Stack, topic: str) -> Iterator[StoredMessage]:

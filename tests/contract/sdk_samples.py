@@ -13,6 +13,7 @@ from civicbus_schemas.event import Event
 from civicbus_schemas.form import AS_IS, PAIRWISE_PSEUDONYM
 from civicbus_schemas.ids import AgreementRef, EventId, EventType, Pin, RecordId
 from civicbus_schemas.vietnam.events import EVENT_CLASSES
+from civicbus_schemas.withheld import Notice, WithheldReason
 
 BirthRegistered: Any = EVENT_CLASSES[EventType("civil-status.BirthRegistered")]
 VaccinationRecorded: Any = EVENT_CLASSES[EventType("health.VaccinationRecorded")]
@@ -21,6 +22,9 @@ CHILD_PIN, MOTHER_PIN = Pin("001324012345"), Pin("001193054321")
 CHILD_NAME = "Nguyễn Minh An"
 SUBJECT = "5f" * 16
 AGREEMENT = AgreementRef("vss.child-health-insurance", 3)
+NOTICE = Notice(
+    event_type=EventType("civil-status.BirthRegistered"), reason=WithheldReason.CONSENT_CHANGED
+)
 PERSONAL_VALUES = (CHILD_PIN.number, MOTHER_PIN.number, CHILD_NAME, "Trần Thu Hà", "Bạch Mai")
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
-from civicbus_consumers.delivery import Delivery
+from civicbus_consumers.delivery import Delivery, Withheld
 from civicbus_consumers.reading import UndecodableDelivery
 from civicbus_consumers.subscription import Subscription
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import NotReleased, Refused
 from civicbus_schemas.event import Delivered
 from civicbus_schemas.ids import EventType
+from civicbus_schemas.withheld import WithheldReason, notice_type
 
 from tests.contract.sdk_buses import Bus, KafkaBus, MemoryBus
 from tests.contract.sdk_samples import (
     AGREEMENT,
     CHILD_PIN,
+    NOTICE,
     PERSONAL_VALUES,
     SUBJECT,
     delivery_envelope,
@@ -33,7 +36,10 @@ def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Bus:
 def take(subscription: Subscription, count: int) -> list[Delivery]:
     """The next deliveries, exactly that many."""
     iterator = subscription.deliveries(idle_s=20)
-    return [next(iterator) for _ in range(count)]
+    taken = [next(iterator) for _ in range(count)]
+    deliveries = [received for received in taken if isinstance(received, Delivery)]
+    assert len(deliveries) == count
+    return deliveries
 
 
 def drained(bus: Bus, subscription: Subscription) -> list[int]:
@@ -61,6 +67,41 @@ def test_delivery_is_typed_and_tells_its_ground_when_received(bus: Bus) -> None:
     assert delivery.trace_link is not None
     assert delivery.trace_link.context.trace_id == int("ab" * 16, 16)
     assert not [value for value in (*PERSONAL_VALUES, SUBJECT) if value in repr(delivery)]
+
+
+def test_notice_tells_type_and_reason_when_something_was_withheld(bus: Bus) -> None:
+    bus.deliver(1)
+    bus.withhold(2)
+    with bus.subscription() as subscription:
+        first, second = islice(subscription.deliveries(idle_s=20), 2)
+        match second:
+            case Withheld(type=type_, reason=reason):
+                assert (type_, reason) == (NOTICE.event_type, WithheldReason.CONSENT_CHANGED)
+            case _:
+                raise AssertionError(second)
+        assert (second.subject, second.agreement) == (SUBJECT, AGREEMENT)
+        assert second.record_id == f"{2:032x}"
+        assert not hasattr(second, "event")
+        assert SUBJECT not in repr(second)
+        assert first.acknowledge()
+        assert second.acknowledge()
+    with bus.subscription() as subscription:
+        assert drained(bus, subscription) == []
+
+
+@pytest.mark.parametrize("body", [b"\x02a\x02b", NOTICE.encode()[:-1], NOTICE.encode() + b"\x00"])
+def test_notice_raises_until_it_is_passed_over_when_it_says_something_else(
+    bus: Bus, body: bytes
+) -> None:
+    bus.withhold(1, body=body)
+    with bus.subscription() as subscription, pytest.raises(UndecodableDelivery):
+        next(subscription.deliveries(idle_s=20))
+
+
+def test_notice_is_undecodable_when_its_schema_is_a_deliverys(bus: Bus) -> None:
+    bus.deliver(1, type=notice_type("civil-status"))
+    with bus.subscription() as subscription, pytest.raises(UndecodableDelivery, match="notices"):
+        next(subscription.deliveries(idle_s=20))
 
 
 def test_cut_field_raises_not_released_when_read(bus: Bus) -> None:

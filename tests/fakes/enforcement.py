@@ -14,9 +14,11 @@ from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.states import ReadyPlan
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import Fatal, Unavailable
+from civicbus_schemas.ids import family_of
 from civicbus_schemas.page import Page, Position
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
+from civicbus_schemas.withheld import notice_type
 
 
 @dataclass
@@ -160,8 +162,9 @@ def ready(policy: PolicySet) -> ReadyPlan:
     """A policy set made ready; schema ids count from 100."""
     plan = compile_plan(policy, pairwise_key_of=lambda agency: agency.encode().ljust(32, b"\0"))
     names = [
-        (release.agreement.ref, event_type)
+        (release.agreement.ref, type_)
         for (_, event_type), planned in plan.types.items()
         for release in planned.releases
+        for type_ in (event_type, notice_type(family_of(event_type)))
     ]
     return ReadyPlan(policy=policy, plan=plan, schema_ids={n: 100 + i for i, n in enumerate(names)})

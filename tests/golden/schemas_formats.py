@@ -20,6 +20,7 @@ from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, EventType, Pin
 from civicbus_schemas.page import HEADER_LEAF, Page, key_id, sign_page
 from civicbus_schemas.record import RECORD
 from civicbus_schemas.vocabulary import ConsentStatus, UsePeriod
+from civicbus_schemas.withheld import WITHHELD, Notice, WithheldReason
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.unit import schemas_samples as samples
@@ -85,6 +86,11 @@ def page() -> Page:
     )
 
 
+def notice() -> Notice:
+    """What a recipient is told whose consent was withdrawn."""
+    return Notice(event_type=EventType("civil-status.Birth"), reason=WithheldReason.CONSENT_CHANGED)
+
+
 def formats() -> dict[str, bytes]:
     """What lies on topics and in the ledger, by name."""
     headers = b"\n".join(name.encode() + b": " + value for name, value in envelope().headers())
@@ -105,6 +111,7 @@ def formats() -> dict[str, bytes]:
         "page-header-leaf": page().header,
         "page": page().encode(),
         "state-consent": consents().encode(),
+        "withheld-notice": notice().encode(),
     }
 
 
@@ -136,6 +143,11 @@ def _tampered(whole: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     state = SUBJECT_CONSENTS.decode(whole["state-consent"])
     state["consents"][2]["uses"]["per"] = "century"
     yield "state-consent~unknown-period", SUBJECT_CONSENTS.encode(state)
+    yield (
+        "withheld-notice~unknown-reason",
+        WITHHELD.encode({"event_type": "civil-status.Birth", "reason": "because"}),
+    )
+    yield "withheld-notice~last-byte-cut", whole["withheld-notice"][:-1]
     yield "state-consent~last-byte-cut", whole["state-consent"][:-1]
 
 

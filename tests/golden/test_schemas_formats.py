@@ -15,6 +15,7 @@ from civicbus_schemas.envelope import parse_headers
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.page import HeaderLeaf, Page, PageHeader
 from civicbus_schemas.record import RECORD, Record
+from civicbus_schemas.withheld import Notice
 from cryptography.exceptions import InvalidSignature
 
 from tests.golden import schemas_formats as formats
@@ -26,6 +27,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "page-header-leaf": HeaderLeaf.decode,
     "page": Page.decode,
     "state-consent": SubjectConsents.decode,
+    "withheld-notice": Notice.decode,
 }
 FORGED = [name for name in TAMPERED if name.endswith(("-raised", "-zeroed"))]
 UNREADABLE = [name for name in TAMPERED if name not in FORGED]
@@ -47,6 +49,7 @@ def test_values_are_the_fixed_ones_when_committed_bytes_are_read() -> None:
     assert HeaderLeaf.decode(formats.golden("page-header-leaf")).header == samples.header()
     assert Page.decode(formats.golden("page")) == formats.page()
     assert SubjectConsents.decode(formats.golden("state-consent")) == formats.consents()
+    assert Notice.decode(formats.golden("withheld-notice")) == formats.notice()
     schema_id, body = unframe(formats.golden("event-in-frame"))
     assert schema_id == 258
     assert samples.birth_contract().avro.decode(body) == samples.birth_datum()

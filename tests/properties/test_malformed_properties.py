@@ -12,11 +12,11 @@ import pytest
 from avro.errors import AvroException
 from avro.io import BinaryDecoder, DatumReader
 from civicbus_consumers.access.plan import compile_plan
+from civicbus_consumers.enforcement.deliveries import Keys
 from civicbus_consumers.enforcement.note import Coordinates
 from civicbus_consumers.enforcement.rules import (
     DeadLetter,
     Event,
-    Keys,
     NoSuchSchema,
     Taken,
     read_event,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from civicbus_consumers.enforcement.deliveries import Keys
 from civicbus_consumers.enforcement.handler import Bench
 from civicbus_consumers.enforcement.note import Coordinates
-from civicbus_consumers.enforcement.rules import Keys, NoSuchSchema, Taken
+from civicbus_consumers.enforcement.rules import NoSuchSchema, Taken
 from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_schemas.codec import AvroType, frame
@@ -29,15 +30,16 @@ SCHEMA_ID = 7
 BANK_FIELDS = frozenset({f"{samples.BIRTH}:child.pin", f"{samples.BIRTH}:child.full_name"})
 
 
-def policy(**changes: Any) -> PolicySet:
-    """The sample nation with an agreement of the bank on births."""
+def policy(*, withheld: str = "silent", **changes: Any) -> PolicySet:
+    """The sample nation with an agreement of the bank on births; `withheld` is both agreements'."""
     document = samples.policy() | changes
     document["agencies"]["bank"]["receives"] = ["civil-status"]
     bank = samples.consented() | {
         "reads": {},
         "releases": {samples.BIRTH: {"fields": ["child.pin", "child.full_name"]}},
     }
-    document["agreements"] = [samples.agreement(), bank]
+    told = {"withheld": withheld}
+    document["agreements"] = [samples.agreement() | told, bank | told]
     return parse_policy_set(samples.policy_bytes(document))
 
 

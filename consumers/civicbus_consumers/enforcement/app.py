@@ -13,7 +13,7 @@ from civicbus_producers.registry import NotRegistered, Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas.codec import AvroType, parse_schema
 from civicbus_schemas.errors import InvalidContract, Unavailable
-from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, new_recorder_id
+from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, family_of, new_recorder_id
 from civicbus_schemas.page import PAGE
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.pseudonym import pairwise_key
@@ -26,6 +26,8 @@ from civicbus_schemas.topics import (
     enforcement_group,
     partitions_of,
 )
+from civicbus_schemas.vocabulary import WhenWithheld
+from civicbus_schemas.withheld import WITHHELD, notice_type
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
@@ -33,9 +35,10 @@ from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.access.plan import Plan, compile_plan
 from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.enforcement.broker import Releases, Sources, find_note
+from civicbus_consumers.enforcement.deliveries import Keys
 from civicbus_consumers.enforcement.handler import Bench, OnStep, nothing
 from civicbus_consumers.enforcement.note import Note
-from civicbus_consumers.enforcement.rules import Keys, NoSuchSchema, TypeOf
+from civicbus_consumers.enforcement.rules import NoSuchSchema, TypeOf
 from civicbus_consumers.enforcement.settings import EnforcementSettings
 from civicbus_consumers.enforcement.states import ReadyPlan, States
 from civicbus_consumers.enforcement.worker import Worker
@@ -180,13 +183,15 @@ def _preparing(
 
 
 def _schema_ids(registry: Registry, plan: Plan) -> dict[tuple[AgreementRef, EventType], int]:
-    return {
-        (release.agreement.ref, event_type): registry.get_id(
-            release.topic, release.cut.delivered.document
-        )
-        for (_, event_type), planned in plan.types.items()
-        for release in planned.releases
-    }
+    ids = {}
+    for (_, event_type), planned in plan.types.items():
+        for release in planned.releases:
+            ref, topic = release.agreement.ref, release.topic
+            ids[ref, event_type] = registry.get_id(topic, release.cut.delivered.document)
+            if release.agreement.withheld is WhenWithheld.NOTIFY:
+                notice = notice_type(family_of(event_type))
+                ids[ref, notice] = registry.get_id(topic, WITHHELD.document)
+    return ids
 
 
 def _pairwise_keys(master: bytes) -> Callable[[AgencyId], bytes]:

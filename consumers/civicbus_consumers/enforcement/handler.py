@@ -26,12 +26,11 @@ from civicbus_consumers.enforcement.clock import (
     Clock,
     Moment,
 )
+from civicbus_consumers.enforcement.deliveries import Delivery, Keys
 from civicbus_consumers.enforcement.note import FRESH, Coordinates, Note
 from civicbus_consumers.enforcement.rules import (
     DeadLetter,
-    Delivery,
     Event,
-    Keys,
     Taken,
     TypeOf,
     read_event,

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Histogram
 from civicbus_consumers.enforcement.handler import Released
 
 _EVENTS = Counter(telemetry.EVENTS_TOTAL, "Events taken from source topics and committed")
-_DELIVERIES = Counter(telemetry.DELIVERIES_TOTAL, "Deliveries released")
+_DELIVERIES = Counter(telemetry.DELIVERIES_TOTAL, "Deliveries and notices released")
 _DEAD_LETTERS = Counter(telemetry.DEAD_LETTERS_TOTAL, "Messages set aside")
 _PAGES = Counter(telemetry.PAGES_TOTAL, "Pages recorded before a release")
 _ABANDONED = Counter(telemetry.ABANDONED_TOTAL, "Batches too old to be released, taken again")

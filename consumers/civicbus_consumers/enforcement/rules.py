@@ -9,23 +9,18 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, partial
 
 from civicbus_schemas.agreement import Agreement, local_day
 from civicbus_schemas.codec import AvroType, unframe
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.contract import values_at
-from civicbus_schemas.decision import Decision, Facts, Permit
+from civicbus_schemas.decision import Decision, Deny, Facts, Permit
 from civicbus_schemas.envelope import Envelope, Headers, parse_headers
-from civicbus_schemas.envelope import Ground as DeliveryGround
 from civicbus_schemas.errors import InvalidBytes, InvalidEnvelope, InvalidIdentifier, TooLarge
-from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, Pin, RecordId
-from civicbus_schemas.pseudonym import (
-    delivery_id,
-    ledger_pseudonym,
-    pairwise_pseudonym,
-    topic_pseudonym,
-)
+from civicbus_schemas.ids import AgencyId, Pin, RecordId
+from civicbus_schemas.pseudonym import LedgerPseudonym, ledger_pseudonym, topic_pseudonym
 from civicbus_schemas.record import Actor, Positions, Source
 from civicbus_schemas.topics import MAX_EVENT_BYTES, SourceTopic
 from civicbus_schemas.vocabulary import ConsentRule, Reason
@@ -33,6 +28,8 @@ from civicbus_schemas.vocabulary import ConsentRule, Reason
 from civicbus_consumers.access.decide import HasUse, decide, none_is_reserved
 from civicbus_consumers.access.plan import Plan, PlannedRelease, PlannedType
 from civicbus_consumers.access.project import Opened, open_event, project
+from civicbus_consumers.access.withheld import reason_to_tell
+from civicbus_consumers.enforcement.deliveries import Delivery, Given, Keys, Occasion, hand_over
 from civicbus_consumers.enforcement.note import Coordinates
 from civicbus_consumers.recording.facts import facts_secret, with_use
 from civicbus_consumers.recording.pages import PageBuilder
@@ -88,28 +85,6 @@ class DeadLetter:
             ("dlq_offset", str(self.source.offset).encode()),
             ("dlq_reason", self.reason.encode()),
         ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One minimised event for one recipient, ready to be framed and produced."""
-
-    agreement: AgreementRef
-    event_type: EventType
-    topic: str
-    partition: int
-    key: bytes
-    body: bytes
-    envelope: Envelope
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """The keys of pseudonyms: of topics, of the ledger, and of each recipient."""
-
-    topic: bytes
-    ledger: bytes
-    pairwise_of: Callable[[AgencyId], bytes]
 
 
 _source_topic = cache(SourceTopic.parse)
@@ -202,37 +177,35 @@ def release_event(
         source=event.source, dataset=facts.event_type, policy=plan.policy, positions=positions
     )
     before, deliveries = len(page.leaves), []
+    occasion = Occasion(
+        envelope=event.envelope,
+        partition=event.source.partition,
+        subject=event.people[event.planned.contract.key_subject.name][0],
+        at=page.at,
+    )
     subjects = {
         pin: ledger_pseudonym(keys.ledger, pin) for pins in event.people.values() for pin in pins
     }
     try:
         decisions = decide(facts, plan, consents, page.at, has_use=has_use)
         for planned, decision in zip(event.planned.releases, decisions, strict=True):
-            body = None
-            if isinstance(decision, Permit):
-                body = project(event.opened, planned.cut, on=local_day(page.at))
-            secret, ids = shared, []
+            given = _given(event, planned, decision, consents=consents, at=page.at)
+            secret = shared
             if planned.agreement.consent is ConsentRule.REQUIRED:
                 read = _read_under(planned.agreement, consents)
                 reserved = with_use(read, partial(has_use, planned.agreement))
                 secret = facts_secret(facts, read, reserved=reserved)
-            for pin, fields in _people(event, planned):
-                stamp = page.stamp()
-                record = record_decision(
-                    judged_on,
-                    planned.agreement,
-                    decision,
-                    subject=subjects[pin],
-                    fields=fields,
-                    delivered=body,
-                    secret=secret,
-                    stamp=stamp,
-                )
-                page.add(record, stamp=stamp, secret=secret)
-                ids.append(stamp.id)
-            if body is not None:
-                ground = _delivery_ground(planned.agreement, decision, record_id=ids[0])
-                deliveries.append(_delivery(event, planned, body, ground=ground, keys=keys))
+            record_id = _record(
+                event,
+                given,
+                decision,
+                judged_on=judged_on,
+                subjects=subjects,
+                secret=secret,
+                page=page,
+            )
+            delivery = hand_over(given, occasion, record_id=record_id, keys=keys)
+            deliveries += [] if delivery is None else [delivery]
     except TooLarge:
         page.forget_after(before)
         return DeadLetter(
@@ -244,9 +217,57 @@ def release_event(
     return deliveries
 
 
+def _given(
+    event: Event,
+    planned: PlannedRelease,
+    decision: Decision,
+    *,
+    consents: SubjectConsents,
+    at: datetime,
+) -> Given:
+    """The delivery's body, or what the recipient is told instead."""
+    body = withheld = None
+    match decision:
+        case Permit(consent=consent):
+            body = project(event.opened, planned.cut, on=local_day(at))
+        case Deny(consent=consent):
+            withheld = reason_to_tell(planned, decision, consents, at=at)
+    return Given(planned=planned, consent=consent, body=body, withheld=withheld)
+
+
 def _read_under(agreement: Agreement, consents: SubjectConsents) -> SubjectConsents:
     """The consents that a decision under this agreement reads."""
     return consents.about(agreement.recipient, agreement.purpose)
+
+
+def _record(
+    event: Event,
+    given: Given,
+    decision: Decision,
+    *,
+    judged_on: Ground,
+    subjects: Mapping[Pin, LedgerPseudonym],
+    secret: bytes,
+    page: PageBuilder,
+) -> RecordId:
+    """Record the decision about every person it concerns; the id for the key's subject."""
+    ids: list[RecordId] = []
+    for pin, fields in _people(event, given.planned):
+        stamp = page.stamp()
+        record = record_decision(
+            judged_on,
+            given.planned.agreement,
+            decision,
+            subject=subjects[pin],
+            fields=fields,
+            delivered=given.body,
+            obligations=() if ids else given.obligations,  # a notice is about the first
+            secret=secret,
+            stamp=stamp,
+        )
+        page.add(record, stamp=stamp, secret=secret)
+        ids.append(stamp.id)
+    return ids[0]
 
 
 def _people(event: Event, planned: PlannedRelease) -> Iterator[tuple[Pin, tuple[str, ...]]]:
@@ -254,41 +275,6 @@ def _people(event: Event, planned: PlannedRelease) -> Iterator[tuple[Pin, tuple[
     for name, fields in planned.people:
         for pin in event.people[name]:
             yield pin, fields
-
-
-def _delivery(
-    event: Event, planned: PlannedRelease, body: bytes, *, ground: DeliveryGround, keys: Keys
-) -> Delivery:
-    agreement = planned.agreement
-    pairwise = keys.pairwise_of(agreement.recipient)
-    [key_pin] = event.people[event.planned.contract.key_subject.name]
-    return Delivery(
-        agreement=agreement.ref,
-        event_type=event.envelope.type,
-        topic=planned.topic,
-        partition=event.source.partition,
-        key=pairwise_pseudonym(pairwise, key_pin.number).encode(),
-        body=body,
-        envelope=Envelope(
-            id=delivery_id(pairwise, event.envelope.id, agreement.ref),
-            source=event.envelope.source,
-            type=event.envelope.type,
-            time=event.envelope.time,
-            ground=ground,
-        ),
-    )
-
-
-def _delivery_ground(
-    agreement: Agreement, decision: Decision, *, record_id: RecordId
-) -> DeliveryGround:
-    return DeliveryGround(
-        purpose=agreement.purpose,
-        basis=agreement.basis,
-        agreement=agreement.ref,
-        record_id=record_id,
-        consent=decision.consent.id if decision.consent else None,
-    )
 
 
 def record_letter(letter: DeadLetter, plan: Plan, *, page: PageBuilder) -> None:

@@ -12,7 +12,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind
 
-from civicbus_consumers.enforcement.rules import Delivery, Event
+from civicbus_consumers.enforcement.deliveries import Delivery
+from civicbus_consumers.enforcement.rules import Event
 from civicbus_consumers.runtime.tracing import links, sampled_context, tracer
 
 

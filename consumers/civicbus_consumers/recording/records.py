@@ -37,6 +37,7 @@ def record_decision(
     delivered: bytes | None,
     secret: bytes,
     stamp: Stamp,
+    obligations: tuple[str, ...] = (),
 ) -> Record:
     """The record of one decision about one person; `delivered` is the delivery's Avro body."""
     match decision:
@@ -66,6 +67,7 @@ def record_decision(
         reason=reason,
         rule=rule,
         policy=ground.policy,
+        obligations=obligations,
         rows=0 if delivered is None else 1,
         size_bytes=0 if delivered is None else len(delivered),
         payload_hash=None if delivered is None else commitment(stamp.salt, delivered),

@@ -13,6 +13,7 @@ from civicbus_consumers.access.rules import Authority
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.ids import AgencyId, EventType
 from civicbus_schemas.policy import PolicySet
+from civicbus_schemas.vocabulary import WhenWithheld
 
 
 class Kind(StrEnum):
@@ -51,6 +52,7 @@ class Terms:
     valid_until: date
     only_if: tuple[str, ...]
     forbidden: str
+    withheld: str = WhenWithheld.SILENT
 
     def __str__(self) -> str:
         told = [
@@ -59,6 +61,7 @@ class Terms:
             f"consent {self.consent}",
             f"{self.valid_from} to {self.valid_until}",
             *self.only_if,
+            *(["told when withheld"] if self.withheld == WhenWithheld.NOTIFY else []),
             *([f"not about minors ({self.forbidden})"] if self.forbidden else []),
         ]
         return ", ".join(told)
@@ -148,5 +151,6 @@ def _seen(
                 valid_until=agreement.valid_until,
                 only_if=only_if,
                 forbidden=bans[path].minor or "",
+                withheld=agreement.withheld.value if way == RELEASE else WhenWithheld.SILENT,
             ),
         )

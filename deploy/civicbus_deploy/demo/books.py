@@ -14,9 +14,11 @@ from typing import Any
 
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.errors import Overdue
+from civicbus_schemas.ids import EventType
 from civicbus_schemas.page import HeaderLeaf, Page, PageHeader
 from civicbus_schemas.record import Record
 from civicbus_schemas.topics import AUDIT_PAGE
+from civicbus_schemas.withheld import is_notice
 from confluent_kafka import Consumer, Message, TopicPartition
 
 READ_S = 60.0
@@ -44,7 +46,10 @@ class Line:
 
 @dataclass(slots=True, kw_only=True)
 class Books:
-    """Records and pages by id, deliveries as committed readers and as careless readers see them."""
+    """Records and pages by id, deliveries as committed readers and as careless readers see them.
+
+    Notices that something was withheld are no deliveries; careless readers see both.
+    """
 
     records: dict[str, Record] = field(default_factory=dict)
     leaves: dict[str, bytes] = field(default_factory=dict)
@@ -54,6 +59,7 @@ class Books:
     decided_at: dict[tuple[str, int, int], datetime] = field(default_factory=dict)
     repeated: int = 0
     delivered: list[Line] = field(default_factory=list)
+    notices: list[Line] = field(default_factory=list)
     exposed: list[Line] = field(default_factory=list)
 
     def add_page(self, line: Line) -> None:
@@ -113,7 +119,9 @@ def read_books(config: Mapping[str, Any], deliveries: Iterable[str]) -> Books:
     books = Books()
     for line in read_topics(config, [AUDIT_PAGE], committed=False):
         books.add_page(line)
-    books.delivered = list(read_topics(config, names))
+    for line in read_topics(config, names):
+        told = is_notice(EventType(line.headers["ce_type"]))
+        (books.notices if told else books.delivered).append(line)
     books.exposed = list(read_topics(config, names, committed=False))
     return books
 

@@ -18,6 +18,8 @@ from civicbus_schemas.delivered import derive_delivered
 from civicbus_schemas.ids import PolicyVersion
 from civicbus_schemas.page import PAGE
 from civicbus_schemas.policy import Agency, PolicySet
+from civicbus_schemas.vocabulary import WhenWithheld
+from civicbus_schemas.withheld import WITHHELD
 
 from civicbus_deploy.provisioning.connections import AgencyFile
 
@@ -229,12 +231,17 @@ def _subjects(policy: PolicySet) -> Iterator[Subject]:
     for source in policy.source_topics():
         for contract in _of_family(policy, source.family):
             yield _subject(source.name, contract.document)
+    notified: set[str] = set()
     for agreement in policy.agreements:
         for event_type, release in agreement.releases.items():
             contract = policy.contracts[event_type]
             name = topics.delivery_topic(agreement.recipient, contract.family)
             document = derive_delivered(contract, release, agreement=agreement.ref)
             yield _subject(name, document)
+            if agreement.withheld is WhenWithheld.NOTIFY:
+                notified.add(name)
+    for name in sorted(notified):
+        yield _subject(name, WITHHELD.document)
     yield _subject(topics.AUDIT_PAGE, PAGE.document)
     yield _subject(topics.STATE_CONSENT, SUBJECT_CONSENTS.document)
 
