@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks` (`make bench`): rows 1, 11 and 16 of the targets, and fences.
+"""`python -m tests.benchmarks` (`make bench`): rows 1, 5, 6, 11, 16 of the targets, and fences.
 
 Reports, and never fails on a figure; fails where an answer was wrong. The raw numbers are kept as
 JSON in `bench-results/`.
@@ -13,9 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from civicbus_deploy.provisioning.nation import packaged_nation
 from rich.console import Console
 
-from tests.benchmarks import machine, pure, workload
+from tests.benchmarks import machine, pure, scale, workload
 from tests.benchmarks.checks import WrongAnswer
 from tests.benchmarks.fences import FenceBench
 from tests.benchmarks.lookups import LookupBench
@@ -25,8 +26,12 @@ from tests.benchmarks.report import table
 from tests.bus import Bus
 from tests.stack import Stack
 
-SIZES = {"full": {"rounds": 5, "events": 4000, "lookups": 400, "withdrawals": 300},
-         "quick": {"rounds": 2, "events": 500, "lookups": 50, "withdrawals": 20}}  # fmt: skip
+SIZES: dict[str, dict[str, Any]] = {
+    "full": {"rounds": 5, "events": 4000, "lookups": 400, "withdrawals": 300,
+             "subjects": [1_000_000, 10_000_000]},
+    "quick": {"rounds": 2, "events": 500, "lookups": 50, "withdrawals": 20,
+              "subjects": [10_000, 100_000]},
+}  # fmt: skip
 APART = 300_000  # the nations' samples are other people
 
 
@@ -41,6 +46,13 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             console.log(f"release path alone, {name} nation")
             alone = pure.measure(folder, rounds=size["rounds"], events=size["events"])
             results["release"][name]["alone"] = alone.rounds
+        console.log("decisions beside many agreements and many consents")
+        results["scale"] = {
+            "agreements": scale.measure_agreements(
+                packaged_nation(), rounds=size["rounds"], events=size["events"]
+            ),
+            "consents": scale.measure_consents(size["subjects"], lookups=20_000),
+        }
         if not options.no_broker:
             _on_the_broker(results, folders, console=console)
     if options.home is not None:

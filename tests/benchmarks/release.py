@@ -34,7 +34,7 @@ from tests.benchmarks.checks import (
     require,
 )
 from tests.benchmarks.clocks import Series
-from tests.bus import ROOT, Bus
+from tests.bus import ROOT, Bus, approve_drafts
 from tests.reconciliation import record_of
 
 WORKER = "enforce-0"
@@ -52,6 +52,7 @@ class ReleaseBench:
     published: list[workload.Sample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        approve_drafts(self.bus.stack.folder, self.folder)
         provision(self.bus.stack.home, nation=self.folder)
         secrets = self.bus.stack.folder.secrets
         self._topic_key = read_key(secrets / "topic-key")

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from tests.benchmarks import scale
 from tests.benchmarks.clocks import Series, percentile, ratio
 
 MEMORY_TARGET_MIB = 3 * 1024
@@ -20,7 +21,13 @@ def table(results: dict[str, Any]) -> Iterator[Table | Text]:
     shown = Table(title="ratios of one run; each side: best | median of the rounds")
     for column in ("row", "what", "ours", "bare", "ratio of bests", "of medians", "target"):
         shown.add_column(column)
-    for line in [*_release(results), *_lookups(results), *_fences(results), *_memory(results)]:
+    for line in [
+        *_release(results),
+        *scale.lines(results["scale"]),
+        *_lookups(results),
+        *_fences(results),
+        *_memory(results),
+    ]:
         shown.add_row(*line)
     yield shown
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from civicbus_schemas.codec import unframe
-from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
+from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.errors import InvalidBytes, Stopped
 from civicbus_schemas.ids import AgreementRef, EventType
 from civicbus_schemas.page import Position
@@ -15,6 +14,7 @@ from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
 from confluent_kafka import Message
 
 from civicbus_consumers.access.plan import Plan
+from civicbus_consumers.runtime.consents import ConsentStore
 from civicbus_consumers.runtime.state import StateTail
 
 
@@ -35,7 +35,7 @@ class States:
 
     def __init__(self, tail: StateTail, *, prepare: Callable[[bytes], ReadyPlan]) -> None:
         self._tail, self._prepare = tail, prepare
-        self._consents: dict[bytes, bytes] = {}
+        self._consents = ConsentStore()
         self._read: dict[bytes, SubjectConsents] = {}  # since the last `catch_up`
         self._announced: bytes | None = None
         self._ready: ReadyPlan | None = None
@@ -60,11 +60,8 @@ class States:
 
     def consents_of(self, key: bytes) -> SubjectConsents:
         """All consents of the subject with this topic pseudonym."""
-        body = self._consents.get(key)
-        if body is None:
-            return NO_CONSENTS
         if key not in self._read:
-            self._read[key] = SubjectConsents.decode(body)
+            self._read[key] = self._consents.get(key)
         return self._read[key]
 
     def _apply(self, message: Message) -> None:
@@ -72,8 +69,7 @@ class States:
         if topic == STATE_POLICY:
             self._announced = value
         elif topic == STATE_CONSENT and isinstance(key, bytes) and value is not None:
-            _, body = unframe(value)
-            self._consents[key] = body
+            self._consents.put(key, value)
         else:
             raise InvalidBytes("a state message without key or value", got=topic)
 

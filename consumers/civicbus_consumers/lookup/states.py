@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from civicbus_schemas.codec import unframe
-from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
+from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.errors import Refused, Stopped
 from civicbus_schemas.page import Position
 from civicbus_schemas.policy import PolicySet
@@ -13,6 +12,7 @@ from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT, STATE_POLICY
 from confluent_kafka import Message
 
 from civicbus_consumers.lookup.rules import ReadPlan, compile_reads
+from civicbus_consumers.runtime.consents import ConsentStore
 from civicbus_consumers.runtime.state import StateTail
 
 STATE_PARTITIONS = ((STATE_POLICY, 0), *((STATE_CONSENT, p) for p in range(PARTITIONS)))
@@ -29,7 +29,7 @@ class States:
 
     def __init__(self, tail: StateTail, *, open_policy: Callable[[bytes], PolicySet]) -> None:
         self._tail, self._open_policy = tail, open_policy
-        self._consents: dict[bytes, bytes] = {}
+        self._consents = ConsentStore()
         self._announced: bytes | None = None
         self._policy: PolicySet | None = None
         self._plan: ReadPlan | None = None
@@ -66,8 +66,7 @@ class States:
 
     def consents_of(self, key: bytes) -> SubjectConsents:
         """All consents of the subject with this topic pseudonym."""
-        body = self._consents.get(key)
-        return NO_CONSENTS if body is None else SubjectConsents.decode(body)
+        return self._consents.get(key)
 
     def _apply(self, message: Message) -> None:
         key, value = message.key(), message.value()
@@ -75,7 +74,7 @@ class States:
             if message.topic() == STATE_POLICY and value is not None:
                 self._announced = value
             elif isinstance(key, bytes):
-                _, self._consents[key] = unframe(value)
+                self._consents.put(key, value)
             else:
                 raise Refused("a state without a key")
         except Refused as error:
