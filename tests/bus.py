@@ -16,7 +16,16 @@ from pathlib import Path
 from civicbus_deploy.embedded import own
 from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.own import ENFORCEMENT
+from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.provisioning import provision
+from civicbus_deploy.provisioning.binding import missing
+from civicbus_deploy.provisioning.nation import load_nation
+from civicbus_deploy.provisioning.officers import (
+    appoint,
+    approve_all,
+    keep_statements,
+    read_statements,
+)
 from civicbus_producers.publisher import Publisher
 from civicbus_producers.settings import Connection
 from civicbus_schemas.topics import GROUPS, enforcement_group, partitions_of
@@ -123,6 +132,14 @@ class Bus:
             )
             for group in range(GROUPS)
         ]
+
+
+def approve_drafts(home: StateFolder, nation: Path) -> None:
+    """Let the stack's officers approve what is new in a nation's folder."""
+    agreements = load_nation(nation).policy.agreements
+    appoint(home, (party for agreement in agreements for party in agreement.approved_by))
+    known = read_statements(home)
+    keep_statements(home, approve_all(home, (a for a in agreements if missing(a, known))))
 
 
 def _until(

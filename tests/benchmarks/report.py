@@ -21,14 +21,9 @@ def table(results: dict[str, Any]) -> Iterator[Table | Text]:
     shown = Table(title="ratios of one run; each side: best | median of the rounds")
     for column in ("row", "what", "ours", "bare", "ratio of bests", "of medians", "target"):
         shown.add_column(column)
-    for line in [
-        *_release(results),
-        *scale.lines(results["scale"]),
-        *_lookups(results),
-        *_fences(results),
-        *_memory(results),
-    ]:
-        shown.add_row(*line)
+    for part in (_release, _scale, _lookups, _fences, _memory):
+        for line in part(results):
+            shown.add_row(*line)
     yield shown
 
 
@@ -55,6 +50,10 @@ def _release(results: dict[str, Any]) -> Iterator[Sequence[str]]:
         yield _line("1", f"{what}: CPU, no broker", (alone, copy.cpu_us()), unit=_us, target="")
         rates = ours.rates(), copy.rates()
         yield _line("16", f"{what}: rate", rates, unit=_rate, target="≥ 0.6", best=max)
+
+
+def _scale(results: dict[str, Any]) -> Iterator[Sequence[str]]:
+    yield from scale.lines(results["scale"])
 
 
 def _line(

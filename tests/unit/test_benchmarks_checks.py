@@ -172,10 +172,25 @@ def test_the_report_has_a_line_for_every_row_when_all_was_measured() -> None:
     results: dict[str, Any] = {
         "machine": machine | {"load_after": "?"},
         "release": {"lean": paths},
+        "scale": {
+            "agreements": {
+                "us": {"few": [2.0, 2.0], "many": [2.0, 2.0]},
+                "loading_s": {"few": 0.1, "many": 9.0},
+                "agreements": {"few": 5, "many": 5000},
+            },
+            "consents": {
+                "1000": {
+                    "get_us": 9.0,
+                    "slots_bytes": 12.0,
+                    "resident_bytes": 13.0,
+                    "loading_s": 1.0,
+                },
+            },
+        },
         "lookups": {"http": {"ours": [2.0, 2.0], "bare": [1.0, 1.0]}},
         "memory": {"total_mib": 100},
     }
     results = json.loads(json.dumps(results))
     _, shown = table(results)
-    assert list(shown.columns[0].cells) == ["1", "1", "16", "11", "11", ""]  # type: ignore[union-attr]
+    assert list(shown.columns[0].cells) == ["1", "1", "16", "6", "5", "11", "11", ""]  # type: ignore[union-attr]
     assert "2.00" in list(shown.columns[5].cells)  # type: ignore[union-attr]
