@@ -14,6 +14,7 @@ from civicbus_schemas.errors import EvidenceBroken, Refused
 
 from civicbus_audit.merkle import inclusion_proof, perfect_root
 from civicbus_audit.proof import LogProof
+from civicbus_audit.sealed import decode_sealed, sealed_path
 from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, decode_bundle, decode_hashes, tile_at
 
 CHECKPOINT = "checkpoint"
@@ -30,6 +31,7 @@ class StoredLog:
     def __init__(self, read: Read, size: int) -> None:
         self._read, self.size = read, size
         self._last_bundle: tuple[int, list[bytes]] = (-1, [])
+        self._last_sealed: tuple[int, list[bytes]] = (-1, [])
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
     def bundle(self, index: int) -> list[bytes]:
@@ -64,6 +66,14 @@ class StoredLog:
             raise Refused("no such leaf", got=f"index {index}", expected=f"less than {self.size}")
         return self.bundle(index // WIDTH)[index % WIDTH]
 
+    def sealed(self, index: int) -> bytes:
+        """The sealed part beside a leaf; empty where there is none, or where it was erased."""
+        number = index // WIDTH
+        if self._last_sealed[0] != number:
+            self._last_sealed = number, self._sealed_parts(number)
+        parts = self._last_sealed[1]
+        return parts[index % WIDTH] if parts else b""
+
     def leaves(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
         """Leaf indexes and leaves from `start` on."""
         for bundle in range(start // WIDTH, -(-self.size // WIDTH)):
@@ -90,6 +100,15 @@ class StoredLog:
     def stored(self, tile: Tile) -> bytes:
         """The bytes of a tile, or of the full one that has taken its place since."""
         return self._bytes(tile)[0]
+
+    def _sealed_parts(self, number: int) -> list[bytes]:
+        bundle = tile_at(ENTRIES, number, size=self.size)
+        for candidate in (bundle, Tile(level=ENTRIES, index=number)):
+            try:
+                return decode_sealed(self._read(sealed_path(candidate)), candidate)
+            except FileNotFoundError:
+                continue
+        return []
 
     def _bytes(self, tile: Tile) -> tuple[bytes, Tile]:
         full = Tile(level=tile.level, index=tile.index)

@@ -33,6 +33,8 @@ MOUNTED = {
     "explain": ("civicbus_deploy.agreements.explaining", "May an agency have a field, and why."),
     "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),
     "provision": ("civicbus_deploy.provisioning.cli", "Topics, users, grants, schemas, policy."),
+    "replay": ("civicbus_deploy.hindsight.replaying", "Make every past decision again."),
+    "shadow": ("civicbus_deploy.hindsight.shadowing", "Past decisions under another policy set."),
 }
 FATAL, REFUSED, NOT_NOW, UNHEALTHY = 1, 3, 4, 5
 

@@ -16,6 +16,9 @@ import pytest
 from civicbus_deploy.embedded import lifecycle, postgres
 from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.state import StateFolder
+from civicbus_deploy.provisioning.binding import bind
+from civicbus_deploy.provisioning.nation import load_nation
+from civicbus_deploy.provisioning.officers import read_statements
 
 pytestmark = pytest.mark.broker
 
@@ -91,6 +94,21 @@ def test_totals_are_whole_and_agree_when_they_are_printed_as_json(totals: dict[s
     assert (totals["lookups"], totals["lookups_refused"]) == (3, 2)
     assert totals["view_persons"] >= 60
     assert totals["events_per_second"] > 0
+
+
+def test_every_decision_is_the_same_when_it_is_replayed_from_ledger_and_set(
+    totals: dict[str, Any], home: Path, tmp_path: Path
+) -> None:
+    """Offline: the bus is down; the set is the packaged nation's, as its officers signed it."""
+    bound = bind(load_nation(), read_statements(StateFolder(home)))
+    (tmp_path / "announced.json").write_bytes(bound.data)
+    civicbus = str(Path(sys.executable).with_name("civicbus"))
+    command = [civicbus, "replay", "--home", str(home), "--sets", str(tmp_path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = json.loads(done.stdout)
+    assert told["findings"] == {"same": told["decisions"]}
+    assert told["decisions"] >= totals["permitted"] + totals["denied"] > 0
 
 
 def test_nothing_runs_when_the_demo_has_ended_without_a_terminal(

@@ -21,11 +21,10 @@ from civicbus_schemas.decision import Facts, Permit
 from civicbus_schemas.ids import EventType
 from civicbus_schemas.vocabulary import ConsentRule, ConsentStatus
 
-from tests.properties.test_access_rules_properties import TIMES, all_allowed
+from tests.properties.test_access_rules_properties import POLICY, TIMES, all_allowed
 from tests.unit import lookup_samples as samples
 
 QUESTIONS = 5_000
-POLICY = samples.policy()
 
 
 @cache

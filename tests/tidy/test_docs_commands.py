@@ -75,6 +75,15 @@ RUN_BY = {
     "civicbus explain": (
         "tests/unit/test_explain_command.py::test_officer_reads_why_when_it_is_asked"
     ),
+    "civicbus agreement unused": (
+        "tests/unit/test_agreement_usage.py::test_command_lists_what_was_never_used"
+    ),
+    "civicbus replay": (
+        "tests/unit/test_replay.py::test_command_counts_and_exits_with_0_when_nothing_differs"
+    ),
+    "civicbus shadow": (
+        "tests/unit/test_shadow.py::test_command_tells_flips_by_agreement_field_and_reason"
+    ),
     "civicbus audit search": _INDEX,
     "civicbus audit who-read": _INDEX,
     "civicbus population status": _VIEW,

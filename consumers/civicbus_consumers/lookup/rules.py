@@ -101,6 +101,20 @@ class Wanted(Protocol):
         ...
 
 
+class Named(Wanted, Protocol):
+    """What is asked for about one person, who is named."""
+
+    @property
+    def full_name(self) -> str:
+        """As it was given."""
+        ...
+
+    @property
+    def date_of_birth(self) -> date:
+        """As it was given."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPlan:
     """The agreements on the view, compiled for one look per request."""
@@ -175,7 +189,7 @@ def _bans(
 
 
 def judge(
-    request: LookupRequest,
+    request: Named,
     plan: ReadPlan,
     *,
     recipient: AgencyId,
@@ -275,7 +289,7 @@ def _under(
     return Grant(agreement=agreement, consent=consent)
 
 
-def identifies(request: LookupRequest, person: Person | None) -> bool:
+def identifies(request: Named, person: Person | None) -> bool:
     """Whether full name and date of birth are this person's, in time that does not tell which."""
     values = {} if person is None else person.values
     name = same_value(request.full_name, values.get("full_name"))

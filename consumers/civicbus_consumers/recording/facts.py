@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.consent import NO_CONSENTS, Consent, SubjectConsents
 from civicbus_schemas.contract import Contract
@@ -27,6 +28,11 @@ class Sealed:
     facts: Mapping[str, Any] | None
     consents: SubjectConsents
     reserved: frozenset[str] = frozenset()
+
+    def has_use(self, agreement: Agreement, consent: Consent) -> bool:
+        """Whether a use of this consent was reserved (`access.decide.HasUse`)."""
+        del agreement  # the sealed part is of one decision
+        return consent.id in self.reserved
 
 
 def facts_secret(

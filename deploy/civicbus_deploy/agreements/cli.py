@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from civicbus_deploy.agreements import reviewing, verbs
+from civicbus_deploy.agreements import reviewing, using, verbs
 
 app = typer.Typer(
     help="Review agreements before they bind; approve, suspend and revoke them.",
@@ -15,4 +15,5 @@ app = typer.Typer(
 app.command()(reviewing.lint)
 app.command("list")(reviewing.list_agreements)
 app.command()(reviewing.diff)
+app.command()(using.unused)
 verbs.mount(app)

@@ -48,28 +48,35 @@ class PolicyTopic:
 
     def read(self) -> bytes | None:
         """The newest announcement; None before the first, or without the topic."""
+        newest = self._read(last=1)
+        return newest[0] if newest else None
+
+    def read_all(self) -> list[bytes]:
+        """Every announcement, the oldest first: the topic is neither compacted nor expired."""
+        return self._read(last=None)
+
+    def _read(self, *, last: int | None) -> list[bytes]:
         with kafka_errors_translated("reading the policy", errors=self._errors):
             consumer = Consumer(consumer_config(self._access, client_id=PROCESS, group=PROCESS))
             try:
                 if STATE_POLICY not in consumer.list_topics(timeout=_TIMEOUT_S).topics:
-                    return None
-                return self._last(consumer)
+                    return []
+                partition = TopicPartition(STATE_POLICY, 0)
+                low, high = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)
+                start = low if last is None else max(low, high - last)
+                consumer.assign([TopicPartition(STATE_POLICY, 0, start)])
+                return [self._next(consumer) for _ in range(start, high)]
             finally:
                 consumer.close()
 
-    def _last(self, consumer: Consumer) -> bytes | None:
-        partition = TopicPartition(STATE_POLICY, 0)
-        low, high = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)
-        if high <= low:
-            return None
-        consumer.assign([TopicPartition(STATE_POLICY, 0, high - 1)])
+    def _next(self, consumer: Consumer) -> bytes:
         message = consumer.poll(_TIMEOUT_S)
         if message is None:
-            raise Overdue("the newest policy set could not be read")
+            raise Overdue("an announced policy set could not be read")
         error = message.error()
         if error is not None:
             raise translate(error, doing="reading the policy")
-        return message.value()
+        return message.value() or b""
 
     def announce(self, policy: bytes) -> int:
         """Bring a policy set's bytes into force; its offset.
