@@ -96,7 +96,7 @@ def act(
         policy = _with(read_announced(announced), statement)
         keep_statements(site.folder, [statement])
         offset = site.policies.announce(policy)
-    fence_s = None if wait_s is None else _wait(site, offset, wait_s)
+    fence_s = None if wait_s is None else wait_for(site, offset, timeout_s=wait_s)
     after = find(parse_policy_set(policy), str(agreement.ref))
     return Acted(statement=statement, standing=after.standing, offset=offset, fence_s=fence_s)
 
@@ -156,7 +156,8 @@ def _with(policy: bytes, statement: Statement) -> bytes:
     return rfc8785.dumps(document)
 
 
-def _wait(site: Site, offset: int, timeout_s: float) -> float:
+def wait_for(site: Site, offset: int, *, timeout_s: float = FENCE_S) -> float:
+    """Wait until the policy announced at this offset binds everywhere; the seconds it took."""
     engine = make_engine(postgres.dsn_file(site.folder, "lookup"))
     try:
         migrate(engine)  # a stack whose look-ups never ran has no leases yet

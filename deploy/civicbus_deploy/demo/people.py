@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
@@ -18,6 +19,7 @@ from civicbus_schemas.vietnam.events import (
 PROVINCE, COMMUNE = "001", "00004"
 VERIFIED = ("full_name", "date_of_birth", "permanent_commune_code")
 BANK, PURPOSE = "bank", "credit.verify-customer"
+ALLOWANCE = "social-security.pay-funeral-allowance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +135,8 @@ def residence_registered(person: Somebody) -> PermanentRegistered:
     )
 
 
-def consent_given(person: Somebody, consent_id: str) -> ConsentGiven:
-    """The citizen lets the bank have yes or no on three fields, and nothing else."""
+def consent_given(person: Somebody, consent_id: str, *, uses: int | None = None) -> ConsentGiven:
+    """The citizen lets the bank have yes or no on three fields, so many times, and nothing else."""
     return ConsentGiven(
         citizen=ConsentGiven.Citizen(pin=person.pin.number),
         consent_id=consent_id,
@@ -142,6 +144,7 @@ def consent_given(person: Somebody, consent_id: str) -> ConsentGiven:
         purpose=PURPOSE,
         fields=tuple(f"population.Person:{path}" for path in VERIFIED),
         given_at=datetime.now(UTC),
+        uses=None if uses is None else ConsentGiven.Uses(count=uses),
     )
 
 
@@ -158,17 +161,30 @@ def consent_withdrawn(person: Somebody, consent_id: str) -> ConsentWithdrawn:
 
 def borrower_check(person: Somebody) -> dict[str, object]:
     """What the bank's officer asks about a borrower: are these three things so?"""
+    claims = {
+        "full_name": person.full_name,
+        "date_of_birth": person.born_on.isoformat(),
+        "permanent_commune_code": "00001",
+    }
+    return _question(person, purpose=PURPOSE, case="loan 2026/441 (SYN)", claims=claims)
+
+
+def still_alive(person: Somebody) -> dict[str, object]:
+    """What social security asks before it pays: is there no day of death?"""
+    claims = {"deceased_on": None}
+    return _question(person, purpose=ALLOWANCE, case="allowance 2026/9 (SYN)", claims=claims)
+
+
+def _question(
+    person: Somebody, *, purpose: str, case: str, claims: Mapping[str, str | None]
+) -> dict[str, object]:
     return {
         "officer": "officer-17",
         "full_name": person.full_name,
         "date_of_birth": person.born_on.isoformat(),
         "pin": person.pin.number,
-        "purpose": PURPOSE,
-        "case": "loan 2026/441 (SYN)",
+        "purpose": purpose,
+        "case": case,
         "mode": "verify",
-        "claims": {
-            "full_name": person.full_name,
-            "date_of_birth": person.born_on.isoformat(),
-            "permanent_commune_code": "00001",
-        },
+        "claims": claims,
     }

@@ -20,7 +20,7 @@ from civicbus_producers.settings import read_key
 from civicbus_schemas.topics import CONSENT_FAMILY, delivery_topic
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
-from civicbus_deploy.demo import checks, story
+from civicbus_deploy.demo import access_story, checks, story
 from civicbus_deploy.demo.books import Books, Line, read_books, read_topics
 from civicbus_deploy.demo.oracle import Oracle
 from civicbus_deploy.demo.people import draw_family
@@ -57,6 +57,9 @@ def _play(scene: Scene, teller: Teller, *, persons: int, events: int, seed: int)
     story.tell_birth(scene, teller, told, family=family)
     story.tell_loan(scene, teller, told, citizen=family.mother)
     await_rest(scene, teller)
+    access_story.tell_agreement(scene, teller, told, citizen=family.mother)
+    access_story.tell_rule(scene, teller, told)
+    access_story.tell_one_use(scene, teller, told, family=family)
     story.tell_readers(scene, teller, told, family=family)
     story.tell_proof(scene, teller, told)
     story.tell_forgery(scene, teller, told)

@@ -37,7 +37,7 @@ from civicbus_deploy.demo.teller import Teller
 
 BIRTH = EventType("civil-status.BirthRegistered")
 _MAY_HAVE_A_BIRTH = {"vss", "mps", "npd"}  # the agreement with moh has expired
-_OK, _FORBIDDEN = 200, 403
+OK, FORBIDDEN = 200, 403
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def tell_loan(scene: Scene, teller: Teller, told: Told, *, citizen: Somebody) ->
     again = _ask(scene, told, citizen)
     teller.say(f"The bank asks once more: refused, [bold]{again[1].get('code')}[/].")
     told.checks["bank_answered_only_on_consent"] = (
-        (refused[0], granted[0], again[0]) == (_FORBIDDEN, _OK, _FORBIDDEN)
+        (refused[0], granted[0], again[0]) == (FORBIDDEN, OK, FORBIDDEN)
         and refused[1].get("code") == "no-consent"
         and again[1].get("code") == "consent-withdrawn"
         and all(isinstance(v, bool) for v in granted[1]["result"]["fields"].values())
@@ -149,9 +149,16 @@ def tell_loan(scene: Scene, teller: Teller, told: Told, *, citizen: Somebody) ->
 
 
 def _ask(scene: Scene, told: Told, citizen: Somebody) -> tuple[int, dict[str, Any]]:
-    status, answer = scene.look_up("bank", people.borrower_check(citizen))
+    return ask(scene, told, agency=people.BANK, body=people.borrower_check(citizen))
+
+
+def ask(
+    scene: Scene, told: Told, *, agency: str, body: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """One look-up, counted: its status and answer."""
+    status, answer = scene.look_up(agency, body)
     told.lookups += 1
-    told.refused += status != _OK
+    told.refused += status != OK
     return status, answer
 
 

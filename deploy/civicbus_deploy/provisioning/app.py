@@ -44,13 +44,15 @@ S = TypeVar("S", bound=Step)
 class ProvisioningReport:
     """What provisioning did, or with `applied` false what it would do.
 
-    `drafts` says of each agreement that was left out who has not approved it.
+    `drafts` says of each agreement that was left out who has not approved it; `offset` is that of
+    the announcement on `state.policy.v1`, if one was made.
     """
 
     policy: PolicyVersion
     steps: tuple[Step, ...]
     applied: bool
     drafts: Mapping[str, Sequence[str]]
+    offset: int | None = None
 
     def lines(self) -> list[str]:
         """The report for people: drafts, one line a step, and a line that sums up."""
@@ -79,11 +81,14 @@ def provision(
         bound = bind(loaded, statements)
         desired = site.desired(bound.policy)
         todo = plan(desired, site.actual(desired))
-        if not plan_only:
-            site.apply(todo, bound.data)
+        offset = None if plan_only else site.apply(todo, bound.data)
     drafts = {str(draft.ref): missing(draft, statements) for draft in bound.drafts}
     return ProvisioningReport(
-        policy=bound.policy.version, steps=todo, applied=not plan_only, drafts=drafts
+        policy=bound.policy.version,
+        steps=todo,
+        applied=not plan_only,
+        drafts=drafts,
+        offset=offset,
     )
 
 
@@ -177,8 +182,11 @@ class Site:
             and all(Path(key).exists() for key in keys if key)
         )
 
-    def apply(self, todo: Sequence[Step], policy: bytes) -> None:
-        """Take the steps in the order of `steps`; taking them twice does no harm."""
+    def apply(self, todo: Sequence[Step], policy: bytes) -> int | None:
+        """Take the steps in the order of `steps`; taking them twice does no harm.
+
+        The offset of the announcement, if there is one.
+        """
         own.make_keys(self.folder)
         # 1 topics
         if created := _of(steps.CreateTopic, todo):
@@ -203,8 +211,7 @@ class Site:
         for written in _of(steps.WriteConnection, todo):
             self._write_connection(written.connection)
         # 6 the policy, which sets the bus going
-        if _of(steps.Announce, todo):
-            self.policies.announce(policy)
+        return self.policies.announce(policy) if _of(steps.Announce, todo) else None
 
     def _password(self, principal: str) -> str:
         secrets.get_or_create(self.folder.home, f"kafka-{principal}")
