@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.enforcement.handler import Step, release_batch
 from civicbus_consumers.enforcement.note import FRESH, Coordinates
 from civicbus_consumers.recording.seal import Seal
@@ -197,7 +198,7 @@ def test_a_stream_pauses_and_nothing_is_lost_when_a_limit_is_reached() -> None:
     states = _first_agreement_with(limits=Limits(per_second=1))
     bench, journal, log, releases = samples.bench(states=states)
     time = FakeClock()
-    bench.clock = time.clock
+    bench.clock, bench.allowances = time.clock, Allowances(begun=time.at)
     events = [samples.taken(0), samples.taken(1), samples.taken(2)]
 
     released = release_batch(events, bench)

@@ -1,7 +1,7 @@
 """How much each agreement may still release in this second. Pure: the time is given.
 
-A bucket per limited agreement, which fills with the limit's rate up to a second's worth and begins
-empty: so restarts cannot add up to more than was agreed.
+A bucket per limited agreement, which fills with the limit's rate up to a second's worth. When its
+process begins it is empty: so restarts cannot add up to more than was agreed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class _Bucket:
 class Allowances:
     """What is left of the limits, in a process that has one of `shares` equal shares of them."""
 
-    def __init__(self, *, shares: int = 1) -> None:
-        self._shares = shares
+    def __init__(self, *, begun: datetime, shares: int = 1) -> None:
+        self._begun, self._shares = begun, shares
         self._buckets: dict[AgreementRef, _Bucket] = {}
 
     def take(
@@ -49,7 +49,7 @@ class Allowances:
         return wait_s
 
     def _refilled(self, ref: AgreementRef, rate: float, at: datetime) -> tuple[_Bucket, float]:
-        bucket = self._buckets.setdefault(ref, _Bucket(0.0, at))
+        bucket = self._buckets.setdefault(ref, _Bucket(0.0, self._begun))
         passed_s = max(0.0, (at - bucket.at).total_seconds())
         bucket.filled = min(max(1.0, rate), bucket.filled + passed_s * rate)
         bucket.at = max(bucket.at, at)

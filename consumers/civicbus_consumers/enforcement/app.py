@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def _bench(
         ),
         type_of=_type_of(registry),
         reservations=RegistryUses(settings.uses_dsn_file),
-        allowances=Allowances(shares=settings.groups),
+        allowances=Allowances(begun=datetime.now(UTC), shares=settings.groups),
     )
 
 

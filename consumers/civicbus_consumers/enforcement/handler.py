@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from civicbus_schemas.codec import frame
@@ -74,7 +75,7 @@ class Bench:
     type_of: TypeOf
     reservations: Reservations = field(default_factory=NoneLeft)
     clock: Clock = SYSTEM_CLOCK
-    allowances: Allowances = field(default_factory=Allowances)
+    allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))
     committed: tuple[Position, ...] = ()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from civicbus_audit.merkle import leaf_hash
@@ -118,7 +118,7 @@ class Bench:
     topic_key: bytes
     ledger_key: bytes
     reservations: Reservations = field(default_factory=NoneLeft)
-    allowances: Allowances = field(default_factory=Allowances)
+    allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))
 
 
 def reserve_uses(lookups: Sequence[Lookup], bench: Bench, at: datetime) -> frozenset[Use]:
