@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from civicbus_schemas.agreement import Agreement, parse_agreement
+from civicbus_schemas.agreement import Agreement
+from civicbus_schemas.agreement_document import parse_agreement
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.contract import Contract, parse_contract
 from civicbus_schemas.errors import InvalidAgreement, InvalidContract, InvalidIdentifier

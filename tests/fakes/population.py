@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 from civicbus_consumers.population.rules import Told, owners_of
-from civicbus_schemas.agreement import Agreement, parse_agreement
+from civicbus_schemas.agreement import Agreement
+from civicbus_schemas.agreement_document import parse_agreement
 from civicbus_schemas.codec import AvroType, SchemaDocument, frame
 from civicbus_schemas.delivered import derive_delivered
 from civicbus_schemas.envelope import Envelope, Ground, Headers

@@ -11,7 +11,7 @@ from typing import Any
 
 from civicbus_consumers.access.project import compile_cut, open_event, project
 from civicbus_deploy.demo.oracle import Oracle
-from civicbus_schemas.agreement import parse_agreement
+from civicbus_schemas.agreement_document import parse_agreement
 from civicbus_schemas.codec import AvroType
 from civicbus_schemas.contract import values_at
 from civicbus_schemas.delivered import derive_delivered

@@ -8,7 +8,8 @@ from operator import methodcaller
 from typing import Any
 
 import pytest
-from civicbus_schemas.agreement import AgeUnder, FieldGrant, local_day, parse_agreement
+from civicbus_schemas.agreement import AgeUnder, FieldGrant, local_day
+from civicbus_schemas.agreement_document import parse_agreement
 from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.form import PAIRWISE_PSEUDONYM
 from civicbus_schemas.vocabulary import ConsentRule, Reason

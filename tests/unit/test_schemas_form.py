@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from civicbus_consumers.access.answers import asking
-from civicbus_schemas.agreement import MAX_FIELDS, FieldGrant, Release, parse_agreement
+from civicbus_schemas.agreement import MAX_FIELDS, FieldGrant, Release
+from civicbus_schemas.agreement_document import parse_agreement
 from civicbus_schemas.delivered import derive_delivered
 from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.event import delivered_class

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import rfc8785
-from civicbus_schemas.agreement import parse_agreement
+from civicbus_schemas.agreement_document import parse_agreement
 from civicbus_schemas.contract import parse_contract
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.nation import DEFAULT_NATION
