@@ -43,14 +43,33 @@ class UsePeriod(StrEnum):
     YEAR = "year"
 
 
+class ConsentAct(StrEnum):
+    """What is done to a consent: asked for by a recipient, everything else by the citizen."""
+
+    REQUEST = "request"
+    GIVE = "give"
+    REFUSE = "refuse"
+    RENEW = "renew"
+    PAUSE = "pause"
+    RESUME = "resume"
+    WITHDRAW = "withdraw"
+
+
 class RecordKind(StrEnum):
-    """What a leaf of the ledger tells."""
+    """What a leaf of the ledger tells. `consent.<act>`: that act was accepted, or refused."""
 
     PAGE = "page"
     ACCESS_DECISION = "access.decision"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
     POLICY_SET = "policy.set"
+    CONSENT_REQUEST = "consent.request"
+    CONSENT_GIVE = "consent.give"
+    CONSENT_REFUSE = "consent.refuse"
+    CONSENT_RENEW = "consent.renew"
+    CONSENT_PAUSE = "consent.pause"
+    CONSENT_RESUME = "consent.resume"
+    CONSENT_WITHDRAW = "consent.withdraw"
 
 
 class Outcome(StrEnum):
@@ -81,6 +100,16 @@ class Reason(StrEnum):
     CONSENT_EXPIRED = "consent-expired"
     FIELD_NOT_IN_AGREEMENT = "field-not-in-agreement"
     PURPOSE_MISMATCH = "purpose-mismatch"
+    CONSENT_NOT_FOUND = "consent-not-found"
+    CONSENT_STANDS_OTHERWISE = "consent-stands-otherwise"
+    REQUEST_EXPIRED = "consent-request-expired"
+    NEVER_IN_FORCE = "consent-never-in-force"
+    TEXT_OUTDATED = "shown-text-outdated"
+    NOT_YOURS = "not-for-this-agency"
+    NOT_THE_GUARDIAN = "not-the-guardian"
+    NOT_CAPABLE = "signer-not-capable"
+    EID_LEVEL_TOO_LOW = "eid-level-too-low"
+    SUBJECT_DECEASED = "subject-deceased"
     SUBJECT_NOT_FOUND = "subject-not-found"
     IDENTITY_MISMATCH = "identity-mismatch"
     MALFORMED_HEADERS = "malformed-headers"

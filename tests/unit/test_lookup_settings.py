@@ -16,7 +16,8 @@ def _read(folder: Path, **changes: Any) -> LookupSettings:
         f"{name}_file": str(folder / name)
         for name in (
             "password", "postgres_dsn", "agency_keys", "topic_key", "ledger_key", "pairwise_key",
-            "seal_key", "signing_key", "consent_dsn", "policy_keys",
+            "seal_key", "signing_key", "consent_dsn", "consent_key", "consent_agency",
+            "policy_keys",
         )
     }  # fmt: skip
     document = files | {

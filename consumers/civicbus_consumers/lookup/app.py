@@ -25,10 +25,11 @@ from starlette.applications import Starlette
 
 from civicbus_consumers.consent.registry import database as consent_registry
 from civicbus_consumers.consent.registry.uses import RegistryUses
+from civicbus_consumers.consent.registry.wiring import build_registry, process_of
 from civicbus_consumers.explain.service import ExplainService, LawBook
 from civicbus_consumers.lookup.database import PopulationView, make_engine, migrate
 from civicbus_consumers.lookup.door import Door, compose
-from civicbus_consumers.lookup.leases import Leases
+from civicbus_consumers.lookup.leases import LeaseHolders, Leases
 from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.lookup.service import LookupService
 from civicbus_consumers.lookup.settings import LookupSettings, read_agency_keys
@@ -70,7 +71,7 @@ def run(settings: LookupSettings, stop: threading.Event) -> None:
         gc.collect()
         gc.freeze()
         stop.wait(max(0.0, used.ready_at - time.time()))
-        serve(settings, worker, states=states, used=used, stop=stop)
+        serve(settings, worker, states=states, used=used, stop=stop, engines=(engine, consents))
     finally:
         probes.shutdown()
         probes.server_close()
@@ -85,8 +86,9 @@ def serve(
     states: States,
     used: UsedTokens,
     stop: threading.Event,
+    engines: tuple[Engine, Engine],
 ) -> None:
-    """Serve while the worker works; raises what ended the worker."""
+    """Serve while the workers work; raises what ended one. `engines`: leases, consents."""
     door = Door(
         keyring=Keyring(read_agency_keys(settings.agency_keys_file)),
         used=used,
@@ -94,17 +96,29 @@ def serve(
     )
     lookups = LookupService(desk=worker, door=door, answer_timeout_s=settings.answer_timeout_s)
     explaining = ExplainService(door=door, book=LawBook(policy=lambda: states.policy))
-    app = compose(*lookups.routes(), *explaining.routes())
+    leases, registry = engines
+    consents = build_registry(
+        settings,
+        engine=registry,
+        door=door,
+        policy=lambda: states.policy,
+        begin_recorder=recorders(settings, process=process_of(settings.name)),
+        holders=(LeaseHolders(leases),),
+    )
+    app = compose(*lookups.routes(), *explaining.routes(), *consents.service.routes())
     server = uvicorn.Server(_server_config(settings, app))
     logging.getLogger("uvicorn.error").addFilter(_without_values)
-    with _listening(settings) as listener, ThreadPoolExecutor(1, "worker") as threads:
-        working = threads.submit(worker.run, stop)
-        working.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    duties = (worker.run, consents.worker.run, consents.endings.run)
+    with _listening(settings) as listener, ThreadPoolExecutor(len(duties), "worker") as threads:
+        working = [threads.submit(duty, stop) for duty in duties]
+        for one in working:
+            one.add_done_callback(lambda _: setattr(server, "should_exit", True))
         try:
             server.run(sockets=[listener])
         finally:
             stop.set()
-        working.result()
+        for one in working:
+            one.result()
 
 
 def build_states(settings: LookupSettings) -> States:
@@ -132,12 +146,12 @@ def build_worker(
     return Worker(
         bench,
         leases=Leases(engine, settings.name),
-        begin_recorder=recorders(settings),
+        begin_recorder=recorders(settings, process=settings.name),
         health=health,
     )
 
 
-def recorders(settings: LookupSettings) -> BeginRecorder:
+def recorders(settings: LookupSettings, *, process: str) -> BeginRecorder:
     """Makes recorders, each with a producer of its own: a failed one leaves nothing behind."""
     registry = Registry(settings.registry_url)
     schema_id = registry.get_id(AUDIT_PAGE, PAGE.document)
@@ -148,14 +162,14 @@ def recorders(settings: LookupSettings) -> BeginRecorder:
         producer = Producer(
             producer_config(
                 settings,
-                client_id=f"{settings.name}-pages",
+                client_id=f"{process}-pages",
                 delivery_timeout_s=PROMPT_S,
                 max_message_bytes=PAGE_BROKER_BYTES,
             )
         )
         return Recorder(
             KafkaPageLog(producer, schema_id=schema_id, timeout_s=PROMPT_S),
-            chain=Chain(process=settings.name, recorder=new_recorder_id(), closes=closes),
+            chain=Chain(process=process, recorder=new_recorder_id(), closes=closes),
             signer=signer,
             key=key,
             seal_key=seal_key,

@@ -284,6 +284,63 @@ _TEXTS: Mapping[Code | Reason, tuple[HTTPStatus, str, str]] = {
         "Công dân đã rút lại sự đồng ý",
         "The citizen has withdrawn the consent",
     ),
+    Reason.NOT_YOURS: (
+        HTTPStatus.FORBIDDEN,
+        "Cơ quan này không được làm việc đó: "
+        "Bên nhận chỉ yêu cầu cho mình; chỉ phía công dân mới được đồng ý, thay đổi hoặc rút lại.",
+        "Not for this agency to ask: A recipient asks for itself; "
+        "only the citizen's side gives, changes and withdraws.",
+    ),
+    Reason.CONSENT_NOT_FOUND: (
+        HTTPStatus.NOT_FOUND,
+        "Người này không có sự đồng ý mang mã số đó",
+        "This person has no consent of that id",
+    ),
+    Reason.CONSENT_STANDS_OTHERWISE: (
+        HTTPStatus.CONFLICT,
+        "Sự đồng ý đang ở trạng thái khác: Hãy đọc lại rồi thử lại.",
+        "The consent stands otherwise: Read it again, then decide.",
+    ),
+    Reason.REQUEST_EXPIRED: (
+        HTTPStatus.CONFLICT,
+        "Yêu cầu đồng ý đã hết hạn trả lời",
+        "The request has expired unanswered",
+    ),
+    Reason.NEVER_IN_FORCE: (
+        HTTPStatus.CONFLICT,
+        "Sự đồng ý sẽ không bao giờ có hiệu lực: Thời hạn đã qua.",
+        "The consent would never be in force: Its end is past.",
+    ),
+    Reason.TEXT_OUTDATED: (
+        HTTPStatus.CONFLICT,
+        "Nội dung đã hiển thị không còn là bản hiện hành: Hãy hiển thị bản mới và hỏi lại.",
+        "What was shown is not the current data agreement: Show the new one and ask again.",
+    ),
+    Reason.NOT_THE_GUARDIAN: (
+        HTTPStatus.FORBIDDEN,
+        "Người ký không phải người có quyền đại diện",
+        "Who signs may not sign for this person",
+    ),
+    Reason.NOT_CAPABLE: (
+        HTTPStatus.FORBIDDEN,
+        "Người ký không đủ năng lực",
+        "Who signs is not capable of it",
+    ),
+    Reason.EID_LEVEL_TOO_LOW: (
+        HTTPStatus.FORBIDDEN,
+        "Mức độ định danh điện tử không đủ",
+        "The level of the electronic identity is too low",
+    ),
+    Reason.SUBJECT_DECEASED: (
+        HTTPStatus.FORBIDDEN,
+        "Người này đã chết",
+        "The person has died",
+    ),
+    Reason.SUBJECT_NOT_FOUND: (
+        HTTPStatus.NOT_FOUND,
+        "Không có người này",
+        "There is no such person",
+    ),
     Reason.CONSENT_PAUSED: (
         HTTPStatus.FORBIDDEN,
         "Công dân đã tạm dừng sự đồng ý",

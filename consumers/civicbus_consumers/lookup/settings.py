@@ -20,13 +20,16 @@ class LookupSettings(ProcessSettings):
 
     It speaks plain HTTP and so listens on loopback only; TLS ends in front of it.
     `pairwise_key_file` is given to every process that records, and is not read here: look-ups
-    release values as they are, or truth values.
+    release values as they are, or truth values. The consent registry, which lives in this process,
+    publishes as the agency of `consent_agency_file` and seals with `consent_key_file`.
     """
 
     host: str
     port: int
     postgres_dsn_file: Path
     consent_dsn_file: Path
+    consent_key_file: Path
+    consent_agency_file: Path
     agency_keys_file: Path
     topic_key_file: Path
     ledger_key_file: Path

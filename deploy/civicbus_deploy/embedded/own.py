@@ -25,6 +25,7 @@ from civicbus_deploy.embedded.state import StateFolder, write_file, write_json
 
 ORIGIN = "civicbus.local/audit"
 POPULATION_AGENCY = "npd"
+REGISTRAR = "vneid"  # the agency that keeps the consent registry
 ENFORCEMENT = tuple(enforcement_group(group) for group in range(GROUPS))
 CONSENT = tuple(consent_group(group) for group in range(GROUPS))
 ROOMS = {
@@ -43,7 +44,7 @@ PRINCIPALS = {
     "population": POPULATION_AGENCY,
     "lookup": "bus-lookup",
 }
-_HEX_KEYS = ("topic-key", "ledger-key", "pairwise-key", "seal-key")
+_HEX_KEYS = ("topic-key", "ledger-key", "pairwise-key", "seal-key", "consent-key")
 
 
 def make_keys(folder: StateFolder) -> None:
@@ -170,6 +171,8 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 **recording,
                 **dsn,
                 "consent_dsn_file": str(postgres.dsn_file(folder, "consent")),
+                "consent_key_file": str(folder.secrets / "consent-key"),
+                "consent_agency_file": str(folder.agencies / f"{REGISTRAR}.json"),
                 "host": HOST,
                 "port": ports["lookup"],
                 "agency_keys_file": str(agency_keys_file(folder)),

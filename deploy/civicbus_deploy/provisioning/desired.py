@@ -177,6 +177,10 @@ def _grants(policy: PolicySet) -> Iterator[Grant]:
     yield from _allow(LOOKUP, Operation.READ, Resource.TOPIC, *states)
     yield from _allow(LOOKUP, Operation.WRITE, Resource.TOPIC, topics.AUDIT_PAGE)
     yield from _allow(LOOKUP, Operation.READ, Resource.GROUP, "lookup", prefixed=True)
+    for groups in ("consent-", "enforce-"):  # whose positions tell when a fence has passed
+        yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.GROUP, groups, prefixed=True)
+    sources = [s.name for s in policy.source_topics() if s.family == topics.CONSENT_FAMILY]
+    yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.TOPIC, *sources)
 
 
 def _agency_grants(agency: Agency) -> Iterator[Grant]:
