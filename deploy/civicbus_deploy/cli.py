@@ -29,6 +29,10 @@ MOUNTED = {
         "Agreements: review, approve, stop.",
     ),
     "audit": ("civicbus_audit.cli", "Find, prove and verify what the ledger tells."),
+    "consent": (
+        "civicbus_consumers.consent.registry.cli",
+        "Ask for, give, change and withdraw consents.",
+    ),
     "demo": ("civicbus_deploy.demo.cli", "Tell the main job as one story, then check it."),
     "explain": ("civicbus_deploy.agreements.explaining", "May an agency have a field, and why."),
     "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),

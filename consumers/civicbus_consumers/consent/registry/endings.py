@@ -16,6 +16,7 @@ from civicbus_producers.settings import Connection
 from civicbus_schemas.errors import Refused, Retryable
 from civicbus_schemas.ids import EventType, Pin
 
+from civicbus_consumers.delivery import Delivery
 from civicbus_consumers.subscription import Subscription
 
 DEATH = EventType("civil-status.DeathRegistered")
@@ -60,9 +61,10 @@ class Endings:
 
     def _take(self, subscription: Subscription, stop: threading.Event) -> None:
         for delivery in subscription.deliveries(idle_s=IDLE_S):
-            death: Any = delivery.event
-            if delivery.type == DEATH and not self._end(Pin(death.deceased.pin), stop):
-                return
+            if isinstance(delivery, Delivery) and delivery.type == DEATH:
+                death: Any = delivery.event
+                if not self._end(Pin(death.deceased.pin), stop):
+                    return
             delivery.acknowledge()
 
     def _end(self, pin: Pin, stop: threading.Event) -> bool:

@@ -1,0 +1,301 @@
+"""`civicbus consent`: the registry's acts and questions, as its agencies call them.
+
+`request` speaks for the recipient named with `--agency`, everything else for the agency that keeps
+the registry. Answers go to stdout; a refusal ends with 3, a silent registry with 4.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+from civicbus_producers.settings import Connection
+from civicbus_schemas.errors import Refused, Unavailable
+from civicbus_schemas.vocabulary import ConsentAct, UsePeriod
+from rich.console import Console
+from rich.table import Table
+
+from civicbus_consumers.consent.registry.client import ConsentClient, RegistryAnswer
+
+app = typer.Typer(
+    name="consent",
+    help="Ask for, give, refuse, change and withdraw consents.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+HOME, REGISTRAR = Path(".civicbus"), "vneid"
+ACCEPTED, NOT_NOW = 202, 503
+
+Home = Annotated[Path, typer.Option(envvar="CIVICBUS_HOME", help="State folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Lang = Annotated[str, typer.Option(help="vi or en.")]
+As = Annotated[str, typer.Option("--agency", help="In whose name; its token key is used.")]
+Number = Annotated[str, typer.Argument(help="The citizen's number.")]
+Id = Annotated[str, typer.Argument(help="The consent's id, a UUID.")]
+Signer = Annotated[
+    str | None, typer.Option("--signer", help="Who signs: a guardian's number; else the citizen.")
+]
+Level = Annotated[int, typer.Option("--eid-level", help="With which eID level the signer acts.")]
+Fields = Annotated[list[str], typer.Option("--field", help="<event type or view>:<path>; again.")]
+Until = Annotated[datetime | None, typer.Option("--until", help="Its end, in the machine's zone.")]
+Erase = Annotated[datetime | None, typer.Option("--erase-at", help="By when it is all erased.")]
+Count = Annotated[int | None, typer.Option("--uses", help="How often it may be used.")]
+Per = Annotated[UsePeriod | None, typer.Option("--per", help="The period that uses count in.")]
+Version = Annotated[int, typer.Option("--version", help="The version that is changed.")]
+
+
+@app.command()
+def request(
+    pin: Number,
+    agency: Annotated[str, typer.Option("--agency", help="The recipient that asks.")],
+    purpose: Annotated[str, typer.Option(help="For what.")],
+    field: Fields,
+    full_name: Annotated[str, typer.Option(help="As registered.")],
+    date_of_birth: Annotated[str, typer.Option(help="YYYY-MM-DD.")],
+    until: Until = None,
+    erase_at: Erase = None,
+    uses: Count = None,
+    per: Per = None,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """A recipient asks a citizen for a consent."""
+    body = {
+        "consent_id": str(uuid4()),
+        "pin": pin,
+        "full_name": full_name,
+        "date_of_birth": date_of_birth,
+        "purpose": purpose,
+        "fields": field,
+        **_terms(until=until, erase_at=erase_at, uses=uses, per=per),
+    }
+    _tell(_call(home, agency, ConsentAct.REQUEST, body), as_json=as_json)
+
+
+@app.command()
+def give(
+    pin: Number,
+    recipient: Annotated[str, typer.Option(help="Who may have it.")],
+    purpose: Annotated[str, typer.Option(help="For what.")],
+    field: Fields,
+    consent_id: Annotated[
+        str | None, typer.Option(help="The request's id; else a new one.")
+    ] = None,
+    signer: Signer = None,
+    eid_level: Level = 2,
+    until: Until = None,
+    erase_at: Erase = None,
+    uses: Count = None,
+    per: Per = None,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """The citizen consents to what the current data agreement says."""
+    body = {
+        "consent_id": consent_id or str(uuid4()),
+        "recipient": recipient,
+        "purpose": purpose,
+        "fields": field,
+        "shown": _shown(home, recipient, purpose),
+        **_signed(pin, signer, eid_level),
+        **_terms(until=until, erase_at=erase_at, uses=uses, per=per),
+    }
+    _tell(_call(home, REGISTRAR, ConsentAct.GIVE, body), as_json=as_json)
+
+
+@app.command()
+def refuse(
+    pin: Number,
+    consent_id: Id,
+    signer: Signer = None,
+    eid_level: Level = 2,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """The citizen refuses a request."""
+    body = {"consent_id": consent_id, **_signed(pin, signer, eid_level)}
+    _tell(_call(home, REGISTRAR, ConsentAct.REFUSE, body), as_json=as_json)
+
+
+@app.command()
+def renew(
+    pin: Number,
+    consent_id: Id,
+    version: Version,
+    until: Annotated[datetime, typer.Option("--until", help="Its new end.")],
+    signer: Signer = None,
+    eid_level: Level = 2,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """The citizen consents anew, to what the current data agreement says."""
+    held = _held(home, pin, consent_id)
+    body = {
+        "consent_id": consent_id,
+        "version": version,
+        "valid_until": until.astimezone().isoformat(),
+        "shown": _shown(home, held["recipient"], held["purpose"]),
+        **_signed(pin, signer, eid_level),
+    }
+    _tell(_call(home, REGISTRAR, ConsentAct.RENEW, body), as_json=as_json)
+
+
+@app.command()
+def pause(
+    pin: Number,
+    consent_id: Id,
+    version: Version,
+    signer: Signer = None,
+    eid_level: Level = 2,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Nothing is released on the consent until it is resumed."""
+    body = {"consent_id": consent_id, "version": version, **_signed(pin, signer, eid_level)}
+    _tell(_call(home, REGISTRAR, ConsentAct.PAUSE, body), as_json=as_json)
+
+
+@app.command()
+def resume(
+    pin: Number,
+    consent_id: Id,
+    version: Version,
+    signer: Signer = None,
+    eid_level: Level = 2,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """A paused consent stands again."""
+    body = {"consent_id": consent_id, "version": version, **_signed(pin, signer, eid_level)}
+    _tell(_call(home, REGISTRAR, ConsentAct.RESUME, body), as_json=as_json)
+
+
+@app.command()
+def withdraw(
+    pin: Number,
+    consent_id: Id,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it binds everywhere.")] = False,
+    signer: Signer = None,
+    eid_level: Level = 2,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """The consent ends for good."""
+    body = {"consent_id": consent_id, "wait": wait, **_signed(pin, signer, eid_level)}
+    _tell(_call(home, REGISTRAR, ConsentAct.WITHDRAW, body), as_json=as_json)
+
+
+@app.command("list")
+def list_(pin: Number, agency: As = REGISTRAR, home: Home = HOME, as_json: AsJson = False) -> None:
+    """How a citizen's consents stand; a recipient sees its own."""
+    found = _call(home, agency, "list", {"pin": pin}).document
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    table = Table("consent", "standing", "recipient", "purpose", "fields", "until")
+    for one in found["consents"]:
+        name = f"{one['consent_id']}@{one['version']}"
+        until = one["valid_until"] or ""
+        table.add_row(
+            name, one["standing"], one["recipient"], one["purpose"], str(len(one["fields"])), until
+        )
+    Console().print(table)
+
+
+@app.command()
+def receipt(
+    pin: Number,
+    consent_id: Id,
+    agency: As = REGISTRAR,
+    lang: Lang = "vi",
+    home: Home = HOME,
+) -> None:
+    """The consent's receipt in the terms of ISO/IEC TS 27560, as JSON."""
+    body = {"consent_id": consent_id, "pin": pin}
+    found = _call(home, agency, "receipt", body, language=lang).document
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+def _call(
+    home: Path, agency: str, what: str, body: Mapping[str, Any], *, language: str = "en"
+) -> RegistryAnswer:
+    """The answer; raises `Refused` where nothing was done, and `Unavailable`."""
+    with _client(home, agency, language) as client:
+        answer = client.call(what, body)
+    if answer.code is not None:
+        told = answer.document
+        raise (Unavailable if answer.status == NOT_NOW else Refused)(
+            f"{what}: {told.get('title')}",
+            got=f"{answer.code} ({answer.status})",
+            expected=told.get("rule"),
+            next_step=told.get("detail"),
+        )
+    return answer
+
+
+def _client(home: Path, agency: str, language: str) -> ConsentClient:
+    settings = Connection.read(home / "agencies" / f"{agency}.json")
+    return ConsentClient.connect(agency, settings=settings, language=language)
+
+
+def _shown(home: Path, recipient: str, purpose: str) -> str:
+    """The hash of the data agreement as it is now."""
+    with _client(home, REGISTRAR, "en") as client:
+        told = client.data_agreements(f"{recipient}.{purpose}").document
+    for one in told.get("data_agreements", []):
+        if one["current"]:
+            return str(one["hash"])
+    raise Refused(
+        "there is nothing to consent to",
+        got=f"{recipient} for {purpose}",
+        expected="a recipient and a purpose of an agreement that rests on consent",
+        next_step="civicbus agreement list",
+    )
+
+
+def _held(home: Path, pin: str, consent_id: str) -> Mapping[str, Any]:
+    found = _call(home, REGISTRAR, "list", {"pin": pin}).document["consents"]
+    for one in found:
+        if one["consent_id"] == consent_id:
+            return dict(one)
+    raise Refused("this person has no consent of that id", next_step="civicbus consent list")
+
+
+def _signed(pin: str, signer: str | None, eid_level: int) -> dict[str, Any]:
+    return {"pin": pin, "signer": {"pin": signer or pin, "eid_level": eid_level}}
+
+
+def _terms(
+    *,
+    until: datetime | None,
+    erase_at: datetime | None,
+    uses: int | None,
+    per: UsePeriod | None,
+) -> dict[str, Any]:
+    ends = {"valid_until": until, "erase_at": erase_at}
+    terms: dict[str, Any] = {
+        name: end.astimezone().isoformat() for name, end in ends.items() if end is not None
+    }
+    return terms | ({"uses": {"count": uses, "per": per}} if uses is not None else {})
+
+
+def _tell(answer: RegistryAnswer, *, as_json: bool) -> None:
+    told = answer.document
+    if as_json:
+        typer.echo(json.dumps(told, ensure_ascii=False))
+        return
+    consent, event = told["consent"], told["event"]
+    told_bus = f"told the bus at {event['partition']}@{event['offset']}" if event else ""
+    if answer.status == ACCEPTED:
+        told_bus = "not yet told the bus"
+    typer.echo(f"{consent['consent_id']}@{consent['version']} {consent['standing']} {told_bus}")
+    if "fence" in told:
+        typer.echo(
+            "binds everywhere" if told["fence"]["passed"] else "does not bind everywhere yet"
+        )
