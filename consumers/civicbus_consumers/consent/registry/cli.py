@@ -75,7 +75,7 @@ def request(
         "fields": field,
         **_terms(until=until, erase_at=erase_at, uses=uses, per=per),
     }
-    _tell(_call(home, agency, ConsentAct.REQUEST, body), as_json=as_json)
+    _tell(_call(home, agency, ConsentAct.REQUEST, body=body), as_json=as_json)
 
 
 @app.command()
@@ -106,7 +106,7 @@ def give(
         **_signed(pin, signer, eid_level),
         **_terms(until=until, erase_at=erase_at, uses=uses, per=per),
     }
-    _tell(_call(home, REGISTRAR, ConsentAct.GIVE, body), as_json=as_json)
+    _tell(_call(home, REGISTRAR, ConsentAct.GIVE, body=body), as_json=as_json)
 
 
 @app.command()
@@ -120,7 +120,7 @@ def refuse(
 ) -> None:
     """The citizen refuses a request."""
     body = {"consent_id": consent_id, **_signed(pin, signer, eid_level)}
-    _tell(_call(home, REGISTRAR, ConsentAct.REFUSE, body), as_json=as_json)
+    _tell(_call(home, REGISTRAR, ConsentAct.REFUSE, body=body), as_json=as_json)
 
 
 @app.command()
@@ -143,7 +143,7 @@ def renew(
         "shown": _shown(home, held["recipient"], held["purpose"]),
         **_signed(pin, signer, eid_level),
     }
-    _tell(_call(home, REGISTRAR, ConsentAct.RENEW, body), as_json=as_json)
+    _tell(_call(home, REGISTRAR, ConsentAct.RENEW, body=body), as_json=as_json)
 
 
 @app.command()
@@ -158,7 +158,7 @@ def pause(
 ) -> None:
     """Nothing is released on the consent until it is resumed."""
     body = {"consent_id": consent_id, "version": version, **_signed(pin, signer, eid_level)}
-    _tell(_call(home, REGISTRAR, ConsentAct.PAUSE, body), as_json=as_json)
+    _tell(_call(home, REGISTRAR, ConsentAct.PAUSE, body=body), as_json=as_json)
 
 
 @app.command()
@@ -173,7 +173,7 @@ def resume(
 ) -> None:
     """A paused consent stands again."""
     body = {"consent_id": consent_id, "version": version, **_signed(pin, signer, eid_level)}
-    _tell(_call(home, REGISTRAR, ConsentAct.RESUME, body), as_json=as_json)
+    _tell(_call(home, REGISTRAR, ConsentAct.RESUME, body=body), as_json=as_json)
 
 
 @app.command()
@@ -188,13 +188,13 @@ def withdraw(
 ) -> None:
     """The consent ends for good."""
     body = {"consent_id": consent_id, "wait": wait, **_signed(pin, signer, eid_level)}
-    _tell(_call(home, REGISTRAR, ConsentAct.WITHDRAW, body), as_json=as_json)
+    _tell(_call(home, REGISTRAR, ConsentAct.WITHDRAW, body=body), as_json=as_json)
 
 
 @app.command("list")
 def list_(pin: Number, agency: As = REGISTRAR, home: Home = HOME, as_json: AsJson = False) -> None:
     """How a citizen's consents stand; a recipient sees its own."""
-    found = _call(home, agency, "list", {"pin": pin}).document
+    found = _call(home, agency, "list", body={"pin": pin}).document
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -218,12 +218,12 @@ def receipt(
 ) -> None:
     """The consent's receipt in the terms of ISO/IEC TS 27560, as JSON."""
     body = {"consent_id": consent_id, "pin": pin}
-    found = _call(home, agency, "receipt", body, language=lang).document
+    found = _call(home, agency, "receipt", body=body, language=lang).document
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
 def _call(
-    home: Path, agency: str, what: str, body: Mapping[str, Any], *, language: str = "en"
+    home: Path, agency: str, what: str, *, body: Mapping[str, Any], language: str = "en"
 ) -> RegistryAnswer:
     """The answer; raises `Refused` where nothing was done, and `Unavailable`."""
     with _client(home, agency, language) as client:
@@ -260,7 +260,7 @@ def _shown(home: Path, recipient: str, purpose: str) -> str:
 
 
 def _held(home: Path, pin: str, consent_id: str) -> Mapping[str, Any]:
-    found = _call(home, REGISTRAR, "list", {"pin": pin}).document["consents"]
+    found = _call(home, REGISTRAR, "list", body={"pin": pin}).document["consents"]
     for one in found:
         if one["consent_id"] == consent_id:
             return dict(one)
