@@ -1,4 +1,4 @@
-"""What a recipient is handed: deliveries, and notices that something was withheld from it."""
+"""What a recipient is handed: deliveries, and notices that something was withheld or has ended."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class _Received:
     """What deliveries and notices share: on what ground they came, and where they lie.
 
     `event_id` is the same whenever this message comes again: remember it to drop repetitions.
-    `subject` is this agency's own pseudonym of the person, `record_id` names the audit record, and
-    `consent` the consent that it rests on, where it rests on one: what is to be erased with it.
+    `record_id` names the audit record, and `consent` the consent that it rests on, where it rests
+    on one: what is to be erased with it.
     """
 
     event_id: EventId
@@ -46,7 +46,6 @@ class _Received:
     record_id: RecordId
     consent: str | None = None
     time: datetime
-    subject: PairwisePseudonym = field(repr=False)
     position: Position
     traceparent: str | None = None
     acknowledgement: Callable[[], bool] = field(repr=False, compare=False)
@@ -69,14 +68,21 @@ class _Received:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery(_Received):
+class _About(_Received):
+    """What concerns one person; `subject` is this agency's own pseudonym of the person."""
+
+    subject: PairwisePseudonym = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(_About):
     """One event as released to this agency; a field that was cut raises `NotReleased`."""
 
     event: Delivered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Withheld(_Received):
+class Withheld(_About):
     """An event of that type about this person was withheld from this agency, and why.
 
     `type` is the event's, `time` that of the decision. Nothing of the event is known here.
@@ -85,4 +91,15 @@ class Withheld(_Received):
     reason: WithheldReason
 
 
-Received = Delivery | Withheld
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn(_Received):
+    """A citizen has withdrawn this `consent`; what this agency got on it names it too.
+
+    `type` is `<family>.Withdrawn`, `time` that of the withdrawal. It names nobody. Nothing that
+    comes behind it on its partition rests on the consent.
+    """
+
+    consent: str
+
+
+Received = Delivery | Withheld | Withdrawn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,9 +12,10 @@ from civicbus_schemas.errors import InvalidBytes, InvalidEnvelope, Refused
 from civicbus_schemas.event import Delivered, delivered_class
 from civicbus_schemas.ids import EventType, family_of, hex_id
 from civicbus_schemas.pseudonym import PairwisePseudonym
+from civicbus_schemas.withdrawn import is_withdrawn
 from civicbus_schemas.withheld import WITHHELD, Notice, is_notice
 
-from civicbus_consumers.delivery import Delivery, Position, Received, Withheld
+from civicbus_consumers.delivery import Delivery, Position, Received, Withdrawn, Withheld
 
 MessageHeaders = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
 
@@ -77,8 +78,6 @@ class DeliveryReader:
                 )
             if position.topic.split(".")[2:3] != [family_of(envelope.type)]:
                 raise InvalidEnvelope("the event type is of another family than the topic")
-            schema_id, body = unframe(value)
-            subject = hex_id((key or b"").decode("latin-1"), what="message key")
             shared: dict[str, Any] = {
                 "event_id": envelope.id,
                 "purpose": envelope.ground.purpose,
@@ -87,11 +86,15 @@ class DeliveryReader:
                 "record_id": envelope.ground.record_id,
                 "consent": envelope.ground.consent,
                 "time": envelope.time,
-                "subject": PairwisePseudonym(subject),
                 "position": position,
                 "traceparent": envelope.traceparent,
                 "acknowledgement": acknowledgement,
             }
+            if is_withdrawn(envelope.type):
+                return _withdrawn(envelope.type, key=key, value=value, shared=shared)
+            schema_id, body = unframe(value)
+            subject = hex_id((key or b"").decode("latin-1"), what="message key")
+            shared["subject"] = PairwisePseudonym(subject)
             if is_notice(envelope.type):
                 notice = self._notice(schema_id, body)
                 return Withheld(type=notice.event_type, reason=notice.reason, **shared)
@@ -118,3 +121,14 @@ class DeliveryReader:
         type_ = _DeliveredType(AvroType(document), delivered_class(document))
         self._types[schema_id, event_type] = type_
         return type_
+
+
+def _withdrawn(
+    type_: EventType, *, key: bytes | None, value: bytes | None, shared: Mapping[str, Any]
+) -> Withdrawn:
+    """A notice that names a consent, and nobody; raises `InvalidEnvelope`."""
+    if key is not None or value is not None or shared["consent"] is None:
+        raise InvalidEnvelope(
+            "a notice of a withdrawal is malformed", expected="ce_consent, no key and no value"
+        )
+    return Withdrawn(type=type_, **shared)

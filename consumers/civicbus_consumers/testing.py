@@ -1,6 +1,7 @@
 """Receiving in memory, for tests: the real `Subscription` over a log that is not durable.
 
-Put deliveries into the log with `UnsafeMemoryLog.append` or `deliver`, and notices with `withhold`.
+Put deliveries into the log with `UnsafeMemoryLog.append` or `deliver`, and notices with `withhold`
+or `withdraw`.
 Assignments can be taken away, and commits can be made to fail, as a broker would. Never use it to
 receive anything.
 """
@@ -16,6 +17,7 @@ from civicbus_schemas.codec import AvroType, SchemaDocument, frame
 from civicbus_schemas.envelope import Envelope
 from civicbus_schemas.ids import agency_id, family_of
 from civicbus_schemas.topics import PARTITIONS, delivery_topic
+from civicbus_schemas.withdrawn import withdrawn_type
 from civicbus_schemas.withheld import WITHHELD, Notice, notice_type
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
@@ -186,6 +188,15 @@ def withhold(
         headers=replace(envelope, type=notice_type(family)).headers(),
         partition=partition,
     )
+
+
+def withdraw(
+    log: UnsafeMemoryLog, topic: str, *, envelope: Envelope, partition: int = 0
+) -> StoredMessage:
+    """Put the notice of a withdrawal into the log; its envelope's ground names the consent."""
+    type_ = withdrawn_type(family_of(envelope.type))
+    headers = replace(envelope, type=type_).headers()
+    return log.append(topic, key=None, value=None, headers=headers, partition=partition)
 
 
 def _as_kafka_gives_it(stored: StoredMessage) -> Message:

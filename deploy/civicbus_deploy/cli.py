@@ -36,6 +36,7 @@ MOUNTED = {
     "demo": ("civicbus_deploy.demo.cli", "Tell the main job as one story, then check it."),
     "explain": ("civicbus_deploy.agreements.explaining", "May an agency have a field, and why."),
     "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),
+    "unread": ("civicbus_deploy.unread", "What a recipient has not read of a consent's."),
     "provision": ("civicbus_deploy.provisioning.cli", "Topics, users, grants, schemas, policy."),
     "replay": ("civicbus_deploy.hindsight.replaying", "Make every past decision again."),
     "shadow": ("civicbus_deploy.hindsight.shadowing", "Past decisions under another policy set."),

@@ -31,8 +31,8 @@ class StoredMessage:
     topic: str
     partition: int
     offset: int
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: list[tuple[str, bytes]]
 
 
@@ -52,13 +52,13 @@ class UnsafeMemoryLog:
         self,
         topic: str,
         *,
-        key: bytes,
-        value: bytes,
+        key: bytes | None,
+        value: bytes | None,
         headers: list[tuple[str, bytes]],
         partition: int | None = None,
     ) -> StoredMessage:
         """Store a message; without a partition its key chooses one."""
-        number = zlib.crc32(key) % PARTITIONS if partition is None else partition
+        number = zlib.crc32(key or b"") % PARTITIONS if partition is None else partition
         stored = self.partitions(topic)[number]
         message = StoredMessage(
             topic=topic, partition=number, offset=len(stored), key=key, value=value, headers=headers

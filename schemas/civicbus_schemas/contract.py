@@ -17,7 +17,7 @@ from civicbus_schemas.errors import InvalidContract, InvalidIdentifier
 from civicbus_schemas.ids import EventType, Fingerprint
 from civicbus_schemas.vocabulary import Sensitivity
 
-RESERVED_NAME = "Withheld"
+RESERVED_NAME, WITHDRAWN_NAME = "Withheld", "Withdrawn"
 _LABELS = ("owner", "sensitivity", "category", "subject", "doc")
 _FIELD_KEYS = {"name", "type", "default", *_LABELS}
 _CONTAINER_KEYS = {"name", "type", "default", "doc"}
@@ -103,7 +103,7 @@ def parse_contract(document: SchemaDocument) -> Contract:
         raise InvalidContract(
             f"contract {name!a} has no proper family", expected=error.expected
         ) from None
-    if name == RESERVED_NAME:
+    if name in {RESERVED_NAME, WITHDRAWN_NAME}:
         raise InvalidContract(f"{type_} is the type of notices", expected="another name")
     _only_keys(document, _RECORD_KEYS, where=type_)
     is_view = document.get("view", False)

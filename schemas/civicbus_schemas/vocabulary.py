@@ -62,6 +62,7 @@ class RecordKind(StrEnum):
     ACCESS_DECISION = "access.decision"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
+    WITHDRAWAL_TOLD = "withdrawal.told"
     POLICY_SET = "policy.set"
     CONSENT_REQUEST = "consent.request"
     CONSENT_GIVE = "consent.give"

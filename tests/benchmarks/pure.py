@@ -48,6 +48,7 @@ class CalmStates:
     positions: tuple[Position, ...] = tuple(
         Position(topic=STATE_CONSENT, partition=p, offset=0) for p in range(PARTITIONS)
     )
+    untold: tuple[()] = ()
 
     def catch_up(self) -> tuple[Position, ...]:
         """Always caught up."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from civicbus_consumers.subscription import Subscription
-from civicbus_consumers.testing import UnsafeMemorySubscription, deliver, withhold
+from civicbus_consumers.testing import UnsafeMemorySubscription, deliver, withdraw, withhold
 from civicbus_producers.publisher import Publisher
 from civicbus_producers.registry import schema_text, subject_name
 from civicbus_producers.settings import Connection
@@ -17,6 +18,7 @@ from civicbus_schemas.codec import AvroType, SchemaDocument, frame
 from civicbus_schemas.envelope import Envelope
 from civicbus_schemas.ids import agency_id
 from civicbus_schemas.topics import PARTITIONS, SourceTopic, delivery_topic
+from civicbus_schemas.withdrawn import withdrawn_type
 from civicbus_schemas.withheld import WITHHELD, notice_type
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation
@@ -46,6 +48,7 @@ class Bus(Protocol):
     def deliver(self, number: int, *, partition: int = 0, **changes: Any) -> None: ...
     def deliver_bytes(self, value: bytes, *, envelope: Envelope, partition: int = 0) -> None: ...
     def withhold(self, number: int, *, body: bytes | None = None) -> None: ...
+    def withdraw(self, number: int, *, consent: str) -> None: ...
 
 
 class MemoryBus:
@@ -96,6 +99,9 @@ class MemoryBus:
             schema_id = self.log.registry.register(self.topic, WITHHELD.document)
             envelope = delivery_envelope(number, type=notice_type("civil-status"))
             self.deliver_bytes(frame(schema_id, body), envelope=envelope)
+
+    def withdraw(self, number: int, *, consent: str) -> None:
+        withdraw(self.log, self.topic, envelope=ending_envelope(number, consent))
 
 
 class KafkaBus:
@@ -170,6 +176,19 @@ class KafkaBus:
         schema_id = self.register(self.topic, WITHHELD.document)
         envelope = delivery_envelope(number, type=notice_type("civil-status"))
         self.deliver_bytes(frame(schema_id, body or NOTICE.encode()), envelope=envelope)
+
+    def withdraw(self, number: int, *, consent: str) -> None:
+        envelope = replace(ending_envelope(number, consent), type=withdrawn_type("civil-status"))
+        producer = Producer(self.stack.client_config())
+        producer.produce(self.topic, partition=0, headers=envelope.headers())  # type: ignore[arg-type]
+        assert producer.flush(20) == 0
+
+
+def ending_envelope(number: int, consent: str) -> Envelope:
+    """The headers of the end of a consent."""
+    envelope = delivery_envelope(number)
+    assert envelope.ground is not None
+    return replace(envelope, ground=replace(envelope.ground, consent=consent))
 
 
 def _read_all(stack: Stack, topic: str) -> Iterator[StoredMessage]:

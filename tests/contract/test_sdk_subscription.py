@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from civicbus_consumers.delivery import Delivery, Withheld
+from civicbus_consumers.delivery import Delivery, Withdrawn, Withheld
 from civicbus_consumers.reading import UndecodableDelivery
 from civicbus_consumers.subscription import Subscription
 from civicbus_schemas.codec import frame
@@ -102,6 +102,21 @@ def test_notice_is_undecodable_when_its_schema_is_a_deliverys(bus: Bus) -> None:
     bus.deliver(1, type=notice_type("civil-status"))
     with bus.subscription() as subscription, pytest.raises(UndecodableDelivery, match="notices"):
         next(subscription.deliveries(idle_s=20))
+
+
+def test_withdrawal_names_the_consent_of_deliveries_and_nobody(bus: Bus) -> None:
+    bus.deliver(1)
+    bus.withdraw(2, consent="c-1")
+    with bus.subscription() as subscription:
+        first, second = islice(subscription.deliveries(idle_s=20), 2)
+        assert isinstance(second, Withdrawn)
+        assert (second.consent, second.type) == ("c-1", "civil-status.Withdrawn")
+        assert (second.agreement, second.record_id) == (AGREEMENT, f"{2:032x}")
+        assert not hasattr(second, "subject")
+        assert first.acknowledge()
+        assert second.acknowledge()
+    with bus.subscription() as subscription:
+        assert drained(bus, subscription) == []
 
 
 def test_cut_field_raises_not_released_when_read(bus: Bus) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from civicbus_consumers.access.plan import compile_plan
 from civicbus_consumers.enforcement.broker import Outgoing
 from civicbus_consumers.enforcement.clock import Clock
+from civicbus_consumers.enforcement.endings import Ending
 from civicbus_consumers.enforcement.note import Coordinates, Note
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.states import ReadyPlan
@@ -62,6 +63,7 @@ class FakeStates:
     consents: Mapping[bytes, SubjectConsents] = field(default_factory=dict)
     raises: Exception | None = None
     offset: int = 10
+    untold: list[Ending] = field(default_factory=list)
 
     def catch_up(self) -> tuple[Position, ...]:
         """The positions of three partitions."""
@@ -86,6 +88,7 @@ class FakeReleases:
     fails_at: str | None = None
     produced: list[Outgoing] = field(default_factory=list)
     committed: list[tuple[Sequence[Coordinates], Note]] = field(default_factory=list)
+    positions: Sequence[Position] = ()
 
     def begin(self) -> None:
         """Begin."""
@@ -100,14 +103,14 @@ class FakeReleases:
         self, sources: Sequence[Coordinates], positions: Sequence[Position], note: Note
     ) -> None:
         """Send offsets with a note."""
-        del positions
         self._do("offsets")
-        self._sent = (sources, note)
+        self._sent, self._passed = (sources, note), positions
 
     def commit(self) -> None:
         """Commit."""
         self._do("commit")
         self.committed.append(self._sent)
+        self.positions = self._passed
 
     def abort(self) -> None:
         """Abort in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,16 +17,23 @@ from civicbus_audit.note import Verifier
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger
 from civicbus_consumers.consent.fence import Fence, Passed
+from civicbus_consumers.delivery import Withdrawn
 from civicbus_consumers.runtime.process import EXIT_FENCED
+from civicbus_consumers.subscription import Subscription
+from civicbus_deploy.cli import app as civicbus
+from civicbus_deploy.demo.books import Books
 from civicbus_deploy.embedded import own
 from civicbus_producers.receipt import Published
 from civicbus_schemas.errors import Overdue
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.topics import consent_group, enforcement_group
+from civicbus_schemas.vocabulary import RecordKind
+from typer.testing import CliRunner
 
 from tests.bus import Bus, Worker
 from tests.citizens import Citizens, Stream, open_fence
 from tests.integration.consent_place import given, pins, withdrawn
+from tests.lives import card, child_pin
 from tests.reconciliation import read_books
 from tests.stack import Stack
 from tests.subjects import numbers_in
@@ -97,6 +105,42 @@ def test_fence_waits_for_a_process_that_is_paused_and_passes_when_it_wakes(
         for name in names:
             workers[name].send(signal.SIGCONT)
     assert _wait(fence, withdrawal, timeout_s=90).partition == withdrawal.partition
+
+
+@pytest.mark.usefixtures("workers")
+def test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_withdraws(
+    bus: Bus, fence: Fence
+) -> None:
+    citizens = Citizens(bus, fence)
+    [n] = islice(numbers_in(bus, 0, start=7000), 1)
+    consent = citizens.give(n)
+    with bus.publisher("identity") as publisher:
+        for _ in range(3):
+            publisher.publish(card(n), subject=child_pin(n)).wait(20)
+    bus.wait(lambda: len(_unread(bus, consent)) == 3, "three cards at the bank")
+    with Subscription.connect("bank", bus.connection("bank")) as bank:
+        first = next(bank.deliveries(idle_s=30))
+        assert first.consent == consent
+        assert first.acknowledge()
+    citizens.see_off(consent, citizens.withdraw(n, consent))
+    unread = _unread(bus, consent)
+    assert len(unread) == 2
+    assert first.record_id not in unread
+    with Subscription.connect("bank", bus.connection("bank")) as bank:
+        *rest, last = bank.deliveries(idle_s=5)
+        assert [delivery.record_id for delivery in rest] == unread
+        assert isinstance(last, Withdrawn)
+        assert last.consent == consent
+        assert all(received.acknowledge() for received in (*rest, last))
+    assert _unread(bus, consent) == []
+
+
+def _unread(bus: Bus, consent: str) -> list[str]:
+    """The records that `civicbus unread` lists."""
+    call = ["unread", consent, "--recipient", "bank", "--json", "--home", str(bus.stack.home)]
+    done = CliRunner().invoke(civicbus, call, catch_exceptions=False)
+    assert done.exit_code == 0
+    return [entry["record_id"] for entry in json.loads(done.stdout)]
 
 
 @dataclass
@@ -193,6 +237,23 @@ def _reconcile(bus: Bus, withdrawals: list[Withdrawal]) -> None:
     assert found.permits > 0
     assert found.withdrawn == len(withdrawals) == 6
     assert books.unrecorded() == []
+    _check_notices(books, withdrawals)
     ends = {w.consent: w.position for w in withdrawals}
-    rested = [books.records[line.record] for line in books.exposed]
+    exposed = [books.records[line.record] for line in books.exposed]
+    rested = [r for r in exposed if r.kind is RecordKind.ACCESS_DECISION]
     assert all((r.positions.consent or 0) < ends[str(r.consent).partition("@")[0]] for r in rested)
+
+
+def _check_notices(books: Books, withdrawals: list[Withdrawal]) -> None:
+    """The bank was told of each withdrawal once, after a record, and behind all that it got."""
+    told = {line.headers["ce_consent"]: line for line in books.notices}
+    assert sorted(told) == sorted(w.consent for w in withdrawals)
+    assert len(books.notices) == len(told)
+    for line in books.notices:
+        assert books.records[line.record].kind is RecordKind.WITHDRAWAL_TOLD
+        assert books.page_of[line.record] in books.released_pages
+    for line in books.delivered:
+        notice = told.get(line.headers["ce_consent"])
+        assert notice is not None
+        assert line.partition == notice.partition
+        assert line.offset < notice.offset

@@ -93,6 +93,10 @@ RUN_BY = {
     "civicbus-audit who-read": _INDEX,
     "civicbus-audit rebuild-index": _INDEX,
     "civicbus-audit verify": f"{_AUDIT}::test_verify_tells_the_same_as_json_when_asked",
+    "civicbus unread": (
+        "tests/integration/test_consent_fence.py"
+        "::test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_withdraws"
+    ),
     "civicbus-audit fences": (
         "tests/unit/test_audit_fences.py"
         "::test_command_finds_the_breach_when_the_withdrawal_is_named"

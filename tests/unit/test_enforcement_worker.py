@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from civicbus_consumers.enforcement.endings import Ending
 from civicbus_consumers.enforcement.handler import Step
 from civicbus_consumers.enforcement.note import CAREFUL_AFTER, FRESH, Coordinates, Note
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.worker import Worker
 from civicbus_consumers.runtime.health import Health
 from civicbus_schemas.errors import Stopped, Unavailable
+from civicbus_schemas.vocabulary import ConsentStatus
 
 from tests.fakes.enforcement import FakeReleases, FakeSources
 from tests.unit import enforcement_samples as samples
@@ -138,3 +141,35 @@ def test_note_is_read_as_it_was_written(note: Note) -> None:
 def test_group_stops_when_the_note_is_not_ours(text: str) -> None:
     with pytest.raises(Stopped, match="not ours"):
         Note.parse(text)
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_recipient_is_told_of_a_withdrawal_when_the_worker_has_seen_it(*, busy: bool) -> None:
+    withdrawn = replace(samples.consent(), status=ConsentStatus.WITHDRAWN, version=2)
+    bench, _, _, releases = samples.bench()
+    stop = threading.Event()
+    sources = FakeSources([samples.taken()] if busy else [])
+    real_take = sources.take
+
+    def take(limit: int, *, wait_s: float) -> list[Taken]:
+        taken = real_take(limit, wait_s=wait_s)
+        if releases.produced[-1:] and releases.produced[-1].value is None:
+            stop.set()
+        elif not bench.states.untold and (taken or not busy):
+            bench.states.untold.append(Ending(consent=withdrawn, partition=0, offset=7))
+        return taken
+
+    sources.take = take  # type: ignore[method-assign]
+    worker = Worker(
+        bench,
+        sources,  # type: ignore[arg-type]
+        note=FRESH,
+        health=Health(),
+        batch_events=4,
+        batch_wait_s=0,
+    )
+    worker.run(stop)
+    topics = [message.topic for message in releases.produced]
+    delivered = ["dlv.vss.civil-status.v1"] if busy else []
+    assert topics == [*delivered, "dlv.bank.civil-status.v1"]
+    assert bench.states.untold == []

@@ -15,7 +15,7 @@ from civicbus_producers.settings import read_key
 from civicbus_schemas.codec import AvroType, parse_schema
 from civicbus_schemas.errors import InvalidContract, Unavailable
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, family_of, new_recorder_id
-from civicbus_schemas.page import PAGE
+from civicbus_schemas.page import PAGE, Position
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.pseudonym import pairwise_key
 from civicbus_schemas.topics import (
@@ -35,7 +35,7 @@ from confluent_kafka.admin import AdminClient
 from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.access.plan import Plan, compile_plan
 from civicbus_consumers.consent.registry.uses import RegistryUses
-from civicbus_consumers.enforcement.broker import Releases, Sources, find_note
+from civicbus_consumers.enforcement.broker import Releases, Sources, find_note, find_positions
 from civicbus_consumers.enforcement.deliveries import Keys
 from civicbus_consumers.enforcement.handler import Bench, OnStep, nothing
 from civicbus_consumers.enforcement.note import Note
@@ -97,7 +97,8 @@ def build_worker(
         _state_partitions(settings),
     )
     note = find_note(consumer, tail.positions())
-    bench = _bench(settings, registry, tail, releases=releases, note=note)
+    told = find_positions(consumer, tail.positions())
+    bench = _bench(settings, registry, tail, releases=releases, note=note, told=told)
     bench.states.catch_up()
     sources = Sources(consumer, _source_partitions(settings, bench.states.ready.policy))
     sources.assign()
@@ -131,10 +132,15 @@ def _bench(
     *,
     releases: Releases,
     note: Note,
+    told: tuple[Position, ...],
 ) -> Bench:
     pairwise_of = _pairwise_keys(read_key(settings.pairwise_key_file))
     return Bench(
-        states=States(tail, prepare=_preparing(registry, pairwise_of, settings.policy_keys_file)),
+        states=States(
+            tail,
+            prepare=_preparing(registry, pairwise_of, settings.policy_keys_file),
+            told=told,
+        ),
         recorder=_recorder(settings, registry, note),
         releases=releases,
         keys=Keys(

@@ -95,6 +95,18 @@ class Releases(Transactions):
         self.commit_offsets(offsets)
 
 
+def find_positions(consumer: Consumer, places: Sequence[Position]) -> tuple[Position, ...]:
+    """The state positions that the predecessor committed; 0 where it never came to that."""
+    with kafka_errors_translated("reading the predecessor's positions"):
+        committed = consumer.committed(
+            [TopicPartition(p.topic, p.partition) for p in places], timeout=CALL_TIMEOUT_S
+        )
+    return tuple(
+        Position(topic=tp.topic, partition=tp.partition, offset=max(tp.offset, 0))
+        for tp in committed
+    )
+
+
 def find_note(consumer: Consumer, positions: Sequence[Position]) -> Note:
     """The predecessor's note: the metadata of the committed state positions.
 

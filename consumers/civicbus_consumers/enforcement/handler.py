@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from civicbus_schemas.codec import frame
 from civicbus_schemas.page import Page, PageRef, Position
 from civicbus_schemas.record import Positions, Source
 from civicbus_schemas.topics import MAX_PAGE_BYTES, STATE_CONSENT, SourceTopic
@@ -19,7 +18,7 @@ from civicbus_schemas.vocabulary import Reason
 
 from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.consent.uses import NoneLeft, Reservations, Use, is_counted
-from civicbus_consumers.enforcement.broker import Outgoing, Releases
+from civicbus_consumers.enforcement.broker import Releases
 from civicbus_consumers.enforcement.clock import (
     DECIDING_S,
     SYSTEM_CLOCK,
@@ -28,7 +27,9 @@ from civicbus_consumers.enforcement.clock import (
     Moment,
 )
 from civicbus_consumers.enforcement.deliveries import Delivery, Keys
+from civicbus_consumers.enforcement.endings import hold_back
 from civicbus_consumers.enforcement.note import FRESH, Coordinates, Note
+from civicbus_consumers.enforcement.outgoing import frame_delivery, letter_message
 from civicbus_consumers.enforcement.rules import (
     DeadLetter,
     Event,
@@ -38,7 +39,7 @@ from civicbus_consumers.enforcement.rules import (
     record_letter,
     release_event,
 )
-from civicbus_consumers.enforcement.states import ReadyPlan, States, offset_of
+from civicbus_consumers.enforcement.states import States, offset_of
 from civicbus_consumers.enforcement.tracing import BatchTrace
 from civicbus_consumers.enforcement.uses import reserve_for, reserved_for
 from civicbus_consumers.recording.pages import PageBuilder
@@ -201,13 +202,16 @@ def _release(
     bench.releases.begin()
     for event, delivery in batch.deliveries:
         traceparent = trace.traceparent_for(event, delivery)
-        bench.releases.produce(_framed(delivery, bench.states.ready, traceparent))
+        bench.releases.produce(
+            frame_delivery(delivery, bench.states.ready, traceparent=traceparent)
+        )
         on_step(Step.PRODUCED)
     for letter in batch.letters:
-        bench.releases.produce(_letter(letter))
+        bench.releases.produce(letter_message(letter))
         on_step(Step.PRODUCED)
     offsets = [Coordinates(t, p, offset) for (t, p), offset in batch.next_offsets.items()]
-    bench.releases.send_offsets(offsets, positions, _signed_off(note, batch.written, bench))
+    passed = hold_back(positions, bench.states.untold)
+    bench.releases.send_offsets(offsets, passed, signed_off(note, batch.written, bench))
     on_step(Step.OFFSETS_SENT)
     try:
         batch.decided.require_prompt()
@@ -215,11 +219,11 @@ def _release(
         bench.releases.abort()
         raise
     bench.releases.commit()
-    bench.committed = positions
+    bench.committed = passed
     on_step(Step.COMMITTED)
 
 
-def _signed_off(note: Note, page: PageRef | None, bench: Bench) -> Note:
+def signed_off(note: Note, page: PageRef | None, bench: Bench) -> Note:
     """The note with the newest page that this commit releases, or that was released before."""
     chain = bench.recorder.chain
     return replace(note, page=page or chain.released or chain.closes)
@@ -227,10 +231,11 @@ def _signed_off(note: Note, page: PageRef | None, bench: Bench) -> Note:
 
 def commit_positions(bench: Bench, positions: tuple[Position, ...], *, note: Note) -> None:
     """Commit the state positions alone, as idle groups do, so that fences pass them."""
+    passed = hold_back(positions, bench.states.untold)
     bench.releases.begin()
-    bench.releases.send_offsets([], positions, _signed_off(note, None, bench))
+    bench.releases.send_offsets([], passed, signed_off(note, None, bench))
     bench.releases.commit()
-    bench.committed = positions
+    bench.committed = passed
 
 
 def _decide(
@@ -318,29 +323,4 @@ def _condemn(message: Taken) -> DeadLetter:
         provider=SourceTopic.parse(at.topic).agency,
         reason=Reason.CRASH_LOOP,
         value=message.value,
-    )
-
-
-def _framed(delivery: Delivery, ready: ReadyPlan, traceparent: str | None) -> Outgoing:
-    schema_id = ready.schema_ids[delivery.agreement, delivery.event_type]
-    envelope = delivery.envelope
-    if traceparent is not None:
-        envelope = replace(envelope, traceparent=traceparent)
-    return Outgoing(
-        topic=delivery.topic,
-        partition=delivery.partition,
-        key=delivery.key,
-        value=frame(schema_id, delivery.body),
-        headers=envelope.headers(),
-    )
-
-
-def _letter(letter: DeadLetter) -> Outgoing:
-    """The original bytes untouched; no key, for a wrong key may be a number in clear."""
-    return Outgoing(
-        topic=SourceTopic.parse(letter.source.topic).dead_letters,
-        partition=letter.source.partition,
-        key=None,
-        value=letter.value,
-        headers=letter.headers,
     )

@@ -11,6 +11,7 @@ _EVENTS = Counter(telemetry.EVENTS_TOTAL, "Events taken from source topics and c
 _DELIVERIES = Counter(telemetry.DELIVERIES_TOTAL, "Deliveries and notices released")
 _DEAD_LETTERS = Counter(telemetry.DEAD_LETTERS_TOTAL, "Messages set aside")
 _PAGES = Counter(telemetry.PAGES_TOTAL, "Pages recorded before a release")
+_NOTICES = Counter(telemetry.NOTICES_TOTAL, "Withdrawals of which a recipient was told")
 _ABANDONED = Counter(telemetry.ABANDONED_TOTAL, "Batches too old to be released, taken again")
 _SECONDS = Histogram(telemetry.BATCH_SECONDS, "From taking a batch to its commit")
 
@@ -18,6 +19,11 @@ _SECONDS = Histogram(telemetry.BATCH_SECONDS, "From taking a batch to its commit
 def count_abandoned() -> None:
     """Count one batch that comes again."""
     _ABANDONED.inc()
+
+
+def count_notices(notices: int) -> None:
+    """Count notices of withdrawals."""
+    _NOTICES.inc(notices)
 
 
 def observe(released: Released, *, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from civicbus_schemas.consent import SubjectConsents
@@ -14,6 +14,7 @@ from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
 from confluent_kafka import Message
 
 from civicbus_consumers.access.plan import Plan
+from civicbus_consumers.enforcement.endings import Ending, find_ended
 from civicbus_consumers.runtime.consents import ConsentStore
 from civicbus_consumers.runtime.state import StateTail
 
@@ -30,11 +31,20 @@ class ReadyPlan:
 class States:
     """Follows the state topics; `prepare` makes the newest announcement ready for use.
 
-    The plan changes only inside `catch_up`, that is between batches.
+    The plan changes only inside `catch_up`, that is between batches. `told` are the positions up to
+    which a predecessor has told recipients of endings.
     """
 
-    def __init__(self, tail: StateTail, *, prepare: Callable[[bytes], ReadyPlan]) -> None:
+    def __init__(
+        self,
+        tail: StateTail,
+        *,
+        prepare: Callable[[bytes], ReadyPlan],
+        told: Iterable[Position] = (),
+    ) -> None:
         self._tail, self._prepare = tail, prepare
+        self._told = {p.partition: p.offset for p in told if p.topic == STATE_CONSENT}
+        self.untold: list[Ending] = []
         self._consents = ConsentStore()
         self._read: dict[bytes, SubjectConsents] = {}  # since the last `catch_up`
         self._announced: bytes | None = None
@@ -69,9 +79,21 @@ class States:
         if topic == STATE_POLICY:
             self._announced = value
         elif topic == STATE_CONSENT and isinstance(key, bytes) and value is not None:
-            self._consents.put(key, value)
+            self._put(key, value, partition=message.partition() or 0, offset=message.offset() or 0)
         else:
             raise InvalidBytes("a state message without key or value", got=topic)
+
+    def _put(self, key: bytes, value: bytes, *, partition: int, offset: int) -> None:
+        """Take a state; whether a consent has ended with it matters only while it is untold."""
+        if offset < self._told.get(partition, 0):
+            self._consents.put(key, value)
+            return
+        before = self._consents.get(key)
+        self._consents.put(key, value)
+        self.untold += (
+            Ending(consent=consent, partition=partition, offset=offset)
+            for consent in find_ended(before, self._consents.get(key))
+        )
 
 
 def offset_of(positions: tuple[Position, ...], topic: str, partition: int) -> int:

@@ -27,6 +27,7 @@ from civicbus_consumers.enforcement.handler import (
 )
 from civicbus_consumers.enforcement.note import FRESH, Coordinates, Note
 from civicbus_consumers.enforcement.rules import Taken
+from civicbus_consumers.enforcement.telling import tell_endings
 from civicbus_consumers.runtime.health import Health
 
 HEARTBEAT_AFTER_S = 1.0
@@ -70,6 +71,7 @@ class Worker:
         self._health.ready()
         while not stop.is_set():
             self._health.beat()
+            self._tell()
             limit = 1 if self._careful_left else self._limit
             taken = self._sources.take(limit, wait_s=self._batch_wait_s)
             if taken:
@@ -159,10 +161,19 @@ class Worker:
             self._careful_left = max(1, self._careful_left)
         self._sources.put_back(released.rest)
 
+    def _tell(self) -> None:
+        """Tell recipients which consents have ended, as far as the last batch has seen it."""
+        if self._bench.states.untold:
+            told = tell_endings(self._bench, note=self._standing, on_step=self._on_step)
+            metrics.count_notices(told)
+            self._idle_since = time.monotonic()
+
     def _rest(self) -> None:
         """Idle: let fences pass, and after a while say which page was released last."""
         positions = self._bench.states.catch_up()
-        if positions != self._bench.committed:
+        if self._bench.states.untold:
+            self._tell()
+        elif positions != self._bench.committed:
             commit_positions(self._bench, positions, note=self._standing)
         released = self._bench.recorder.chain.released
         idle_s = time.monotonic() - self._idle_since

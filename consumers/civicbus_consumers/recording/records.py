@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from civicbus_schemas.agreement import Agreement
+from civicbus_schemas.consent import Consent
 from civicbus_schemas.decision import Decision, Deny, Permit
 from civicbus_schemas.ids import AgencyId, EventType, PolicyVersion
 from civicbus_schemas.pseudonym import LedgerPseudonym
@@ -96,6 +97,37 @@ def record_dead_letter(
         reason=reason,
         policy=policy,
         sealed=commitment(stamp.salt, secret),
+    )
+
+
+def record_ending(
+    consent: Consent,
+    agreement: Agreement,
+    *,
+    positions: Positions,
+    policy: PolicyVersion,
+    stamp: Stamp,
+) -> Record:
+    """The record that the recipient of a consent was told of its withdrawal, and not whose it was.
+
+    The state names nobody, and the recipient knows by the consent's id what it got on it.
+    """
+    return Record(
+        id=stamp.id,
+        nonce=stamp.nonce,
+        kind=RecordKind.WITHDRAWAL_TOLD,
+        at=stamp.at,
+        actor=Actor(agency=consent.recipient, system=STREAM),
+        recipient=consent.recipient,
+        agreement=agreement.ref,
+        positions=positions,
+        purpose=agreement.purpose,
+        basis=agreement.basis,
+        consent=str(consent),
+        decision=Outcome.DENY,
+        reason=Reason.CONSENT_WITHDRAWN,
+        policy=policy,
+        sealed=commitment(stamp.salt, b""),
     )
 
 

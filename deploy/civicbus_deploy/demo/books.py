@@ -18,6 +18,7 @@ from civicbus_schemas.ids import EventType
 from civicbus_schemas.page import HeaderLeaf, Page, PageHeader
 from civicbus_schemas.record import Record
 from civicbus_schemas.topics import AUDIT_PAGE
+from civicbus_schemas.withdrawn import is_withdrawn
 from civicbus_schemas.withheld import is_notice
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -48,7 +49,7 @@ class Line:
 class Books:
     """Records and pages by id, deliveries as committed readers and as careless readers see them.
 
-    Notices that something was withheld are no deliveries; careless readers see both.
+    Notices that something was withheld, or has ended, are no deliveries; careless readers see all.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
@@ -120,7 +121,8 @@ def read_books(config: Mapping[str, Any], deliveries: Iterable[str]) -> Books:
     for line in read_topics(config, [AUDIT_PAGE], committed=False):
         books.add_page(line)
     for line in read_topics(config, names):
-        told = is_notice(EventType(line.headers["ce_type"]))
+        type_ = EventType(line.headers["ce_type"])
+        told = is_notice(type_) or is_withdrawn(type_)
         (books.notices if told else books.delivered).append(line)
     books.exposed = list(read_topics(config, names, committed=False))
     return books
