@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from civicbus_schemas.errors import Stopped, Unavailable
 from civicbus_schemas.topics import STATE_CONSENT
 from civicbus_schemas.vocabulary import Outcome, Reason
 
-from tests.fakes.lookup import FakeLeases, FakePages
+from tests.fakes.lookup import FakeLeases, FakePages, FakeView
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_office import PATH, Answer, Office, bearer, post
 from tests.unit.lookup_samples import BANK, asked, verifying
@@ -51,6 +52,18 @@ def test_refusal_names_its_rule_and_its_record_when_a_lookup_is_refused() -> Non
     told = answer.json()
     assert (told["code"], told["fields"]) == (Reason.FIELD_NOT_IN_AGREEMENT, ["religion"])
     assert told["receipt"]["record_id"] == office.records[0].id
+
+
+def test_refusal_names_the_national_rule_when_one_forbids_it_about_a_child() -> None:
+    born = date.today().replace(day=1)  # noqa: DTZ011 - some day of this month is young enough
+    office = Office(
+        states=samples.states(samples.consent("full_name")),
+        view=FakeView({samples.LAN: samples.person(date_of_birth=born)}),
+    )
+    claims = verifying(full_name=samples.NAME) | {"date_of_birth": born.isoformat()}
+    told = office.look_up(claims, agency=BANK).json()
+    assert (told["code"], told["rule"]) == ("forbidden-by-rule", "minors-for-named-purposes-only")
+    assert office.records[0].rule == told["rule"]
 
 
 @pytest.mark.parametrize("fault", ["fails", "lies"])

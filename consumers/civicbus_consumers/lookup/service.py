@@ -131,8 +131,11 @@ def _departing(departure: Departure, request: Request, span: Span) -> LeasedResp
 
 def _refusal(reply: Reply) -> Problem:
     members: dict[str, Any] = {}
-    if isinstance(reply.verdict, Refusal) and reply.verdict.fields:
-        members["fields"] = list(reply.verdict.fields)
+    if isinstance(reply.verdict, Refusal):
+        if reply.verdict.fields:
+            members["fields"] = list(reply.verdict.fields)
+        if reply.verdict.rule:
+            members["rule"] = reply.verdict.rule
     if reply.receipt is not None:
         members["receipt"] = _receipt(reply)
     return Problem(reply.code or Code.CANNOT_DECIDE, **members)
