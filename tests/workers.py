@@ -2,7 +2,8 @@
 
 `python -m tests.workers enforcement --settings FILE --die-at page-sent:3` dies by SIGKILL when it
 comes to that step for the third time; `--pause-at` stops itself there by SIGSTOP; `--die-on ID`
-dies whenever it reads the event with that id.
+dies whenever it reads the event with that id. `lookup --die-at untold` dies when the registry has
+committed a change and tells nobody yet, `--die-at unmarked` when it has told, and not yet noted it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from civicbus_consumers.consent.registry.events import Teller
+from civicbus_consumers.consent.registry.store import RegistryStore
 from civicbus_consumers.enforcement import handler
 from civicbus_consumers.enforcement.app import run
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.settings import EnforcementSettings
+from civicbus_consumers.lookup import app as lookup
 from civicbus_consumers.runtime.process import run_process
 
 
@@ -48,15 +52,33 @@ def die_on(event_id: str) -> None:
     handler.read_event = deadly
 
 
+def registry_dies_at(step: str) -> None:
+    """Make telling a consent's change, or noting that it was told, deadly."""
+
+    def deadly(*_arguments: Any, **_options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    match step:
+        case "untold":
+            Teller.event = deadly  # type: ignore[method-assign]
+        case "unmarked":
+            RegistryStore.mark_published = deadly  # type: ignore[method-assign]
+        case _:
+            raise AssertionError(step)
+
+
 def main() -> int:
     """Run one room."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("room", choices=["enforcement"])
+    parser.add_argument("room", choices=["enforcement", "lookup"])
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--die-at")
     parser.add_argument("--pause-at")
     parser.add_argument("--die-on")
     options = parser.parse_args()
+    if options.room == "lookup":
+        registry_dies_at(options.die_at)
+        return lookup.main(["--settings", str(options.settings)])
     settings = EnforcementSettings.read(options.settings)
     on_step: Callable[[str], None] = handler.nothing
     if options.die_at:

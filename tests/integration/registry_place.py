@@ -70,6 +70,14 @@ class RegistryPlace:
             if consent_id.encode() in (message.value() or b"")  # type: ignore[operator]
         ]
 
+    def event_ids(self, consent_id: str) -> list[str]:
+        """The ids of the events about a consent, in order."""
+        return [
+            dict(message.headers() or [])["ce_id"].decode()  # type: ignore[union-attr]
+            for message in self.bus.read_all(SOURCE)
+            if consent_id.encode() in (message.value() or b"")  # type: ignore[operator]
+        ]
+
     def state_of(self, consent_id: str) -> Consent | None:
         """A consent as enforcement knows it."""
         found = None

@@ -40,6 +40,10 @@ _STOPPED = (
     "tests/integration/test_agreement_life.py"
     "::test_an_agreement_is_stopped_and_resumed_behind_a_fence_when_its_party_says_so"
 )
+_CONSENT_VERBS = (
+    *("request", "give", "refuse", "renew", "pause", "resume", "withdraw"),
+    *("list", "receipt"),
+)
 _DRY = "tests/tidy/test_docs_commands.py::test_make_would_run_the_tool_when_the_verb_is_called"
 
 # command → the test that runs it, or the script of CI
@@ -77,6 +81,11 @@ RUN_BY = {
     ),
     "civicbus agreement unused": (
         "tests/unit/test_agreement_usage.py::test_command_lists_what_was_never_used"
+    ),
+    **dict.fromkeys(
+        (f"civicbus consent {verb}" for verb in _CONSENT_VERBS),
+        "tests/integration/test_consent_registry.py"
+        "::test_a_citizen_and_a_bank_do_everything_by_commands",
     ),
     "civicbus replay": (
         "tests/unit/test_replay.py::test_command_counts_and_exits_with_0_when_nothing_differs"
@@ -138,7 +147,7 @@ def verbs(command: Command) -> Iterator[str]:
             yield from (f"make {verb}" for verb in wanted)
         case ("python", "-m", module, *_):
             yield f"python -m {module}"
-        case ("civicbus", ("agreement" | "audit" | "population") as member, verb, *_):
+        case ("civicbus", ("agreement" | "audit" | "consent" | "population") as member, verb, *_):
             yield f"civicbus {member} {verb}"
         case (program, verb, *_):
             yield f"{program} {verb}"
