@@ -23,7 +23,7 @@ from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf, PageHeader
 from civicbus_schemas.record import RECORD, Record
 from civicbus_schemas.topics import STATE_CONSENT
-from civicbus_schemas.vocabulary import Outcome, Reason
+from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 Place = tuple[str, int]
 """A partition of a state topic."""
@@ -251,8 +251,8 @@ class _Scan:
         page = self._page
         if page is None:
             raise EvidenceBroken(f"leaf {index} is a record without a page")
-        if record.consent is None:
-            return
+        if record.consent is None or record.kind is not RecordKind.ACCESS_DECISION:
+            return  # acts upon a consent name it too, and rest on no state
         id_ = record.consent.rpartition("@")[0]
         partition = self.partitions.get(id_)
         if partition is None and record.event is not None:

@@ -150,7 +150,7 @@ class LookupBench:
             topic_key=read_key(settings.topic_key_file),
             ledger_key=read_key(settings.ledger_key_file),
         )
-        recorder = recorders(settings)(None)
+        recorder = recorders(settings, process=settings.name)(None)
 
         def ask() -> float:
             n = next(self._numbers)

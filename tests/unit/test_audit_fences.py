@@ -18,7 +18,7 @@ from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import Page, PageRef, Position
 from civicbus_schemas.record import Positions, Record
 from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
-from civicbus_schemas.vocabulary import Outcome, Reason
+from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
@@ -154,6 +154,16 @@ def test_record_is_found_when_it_says_no_state_or_that_of_another_partition(
     found = [(Rule.NOT_ITS_PAGES_STATE, 1), (Rule.NOT_ITS_PAGES_STATE, 3)]
     assert history.breaches() == found, "of a look-up the partition is not known,"
     assert history.breaches(WITHDRAWN)[2:] == [(Rule.NOT_ITS_PAGES_STATE, 5)], "unless it is named"
+
+
+def test_nothing_is_found_when_the_registry_records_acts_upon_the_consent(
+    history: History, recorder: FakeRecorder
+) -> None:
+    registry = FakeRecorder(LOOK_UPS, process="lookup-consents")
+    for kind in (RecordKind.CONSENT_GIVE, RecordKind.CONSENT_WITHDRAW):
+        history.write(registry, replace(looked_up(permitted(None)), kind=kind), mine=0)
+    history.write(recorder, permitted(7), mine=7)
+    assert history.breaches(WITHDRAWN) == []
 
 
 @pytest.mark.parametrize("place", ["mine", "other"])

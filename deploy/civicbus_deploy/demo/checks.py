@@ -13,7 +13,7 @@ from civicbus_schemas.codec import unframe
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.record import Record
 from civicbus_schemas.topics import SourceTopic
-from civicbus_schemas.vocabulary import ConsentRule, Outcome
+from civicbus_schemas.vocabulary import ConsentRule, Outcome, RecordKind
 
 from civicbus_deploy.demo.books import Books, Line
 from civicbus_deploy.demo.oracle import Oracle
@@ -113,7 +113,8 @@ def count_after_fence(books: Books, withdrawals: Iterable[Withdrawal]) -> int:
 
 
 def _is_after(record: Record, fences: Mapping[str, int]) -> bool:
-    if record.consent is None or record.decision is not Outcome.PERMIT:
+    released = record.kind is RecordKind.ACCESS_DECISION and record.decision is Outcome.PERMIT
+    if record.consent is None or not released:
         return False
     passed_ms = fences.get(record.consent.rpartition("@")[0])
     return passed_ms is not None and record.at.timestamp() * 1000 > passed_ms
