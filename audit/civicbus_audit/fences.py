@@ -23,10 +23,13 @@ from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf, PageHeader
 from civicbus_schemas.record import RECORD, Record
 from civicbus_schemas.topics import STATE_CONSENT
-from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
+from civicbus_schemas.vocabulary import ConsentAct, Outcome, Reason, RecordKind
 
 Place = tuple[str, int]
 """A partition of a state topic."""
+
+# Acts upon a consent name it too, and rest on no state.
+_ACTS = frozenset(RecordKind(f"consent.{act}") for act in ConsentAct)
 
 
 class Rule(StrEnum):
@@ -251,8 +254,8 @@ class _Scan:
         page = self._page
         if page is None:
             raise EvidenceBroken(f"leaf {index} is a record without a page")
-        if record.consent is None or record.kind is not RecordKind.ACCESS_DECISION:
-            return  # acts upon a consent name it too, and rest on no state
+        if record.consent is None or record.kind in _ACTS:
+            return
         id_ = record.consent.rpartition("@")[0]
         partition = self.partitions.get(id_)
         if partition is None and record.event is not None:
