@@ -15,7 +15,7 @@ from civicbus_schemas.consent import Consent, SubjectConsents
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.record import Record
 from civicbus_schemas.topics import STATE_CONSENT, consent_group, enforcement_group
-from civicbus_schemas.vocabulary import RecordKind
+from civicbus_schemas.vocabulary import ConsentAct, RecordKind
 
 from tests.bus import Bus
 from tests.integration.lookup_place import LookupPlace, person
@@ -87,12 +87,12 @@ class RegistryPlace:
         return found
 
     def records(self, consent_id: str) -> list[Record]:
-        """The durable records about a consent, in order."""
+        """The durable records of acts upon a consent, in order."""
         return [
             record
             for record, _ in self.lookups.records().values()
             if (record.consent or "").startswith(consent_id)
-            and record.kind is not RecordKind.ACCESS_DECISION
+            and record.kind in {RecordKind(f"consent.{act}") for act in ConsentAct}
         ]
 
 
