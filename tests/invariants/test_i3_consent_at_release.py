@@ -17,6 +17,7 @@ from itertools import islice
 from uuid import uuid4
 
 import pytest
+from civicbus_consumers.enforcement.clock import PROMPT_S
 from civicbus_consumers.lookup.database import make_engine, migrate
 from civicbus_consumers.lookup.leases import LeaseHolders
 from civicbus_consumers.runtime.process import EXIT_FENCED
@@ -73,14 +74,17 @@ def citizens(bus: Bus) -> Iterator[Citizens]:
 
 def withdrawn_at(bus: Bus, consent: str) -> int:
     """The offset of the state in which a consent is withdrawn."""
-    [offset] = [
-        message.offset()
+    [offset] = _withdrawn_in_state(bus, consent)[:1]
+    return offset
+
+
+def _withdrawn_in_state(bus: Bus, consent: str) -> list[int]:
+    return [
+        message.offset() or 0
         for message in bus.read_all(STATE_CONSENT)
         for held in SubjectConsents.decode(unframe(message.value())[1]).consents  # type: ignore[arg-type]
         if (held.id, held.status) == (consent, ConsentStatus.WITHDRAWN)
-    ][:1]
-    assert offset is not None
-    return offset
+    ]
 
 
 def permits_on(books: Books, consent: str) -> list[Record]:
@@ -177,6 +181,31 @@ def _publish_card(bus: Bus, n: int) -> str:
         return publisher.publish(card(n), subject=child_pin(n)).wait(20).event_id
 
 
+@pytest.mark.parametrize("step", ["page-acknowledged:1", "offsets-sent:1"])
+def test_paused_worker_decides_anew_when_it_wakes_without_a_successor(
+    bus: Bus, citizens: Citizens, step: str
+) -> None:
+    """Its decision is too old: the withdrawal that came meanwhile counts."""
+    [n] = islice(numbers_in(bus, 0, start=30_000 + 1000 * len(step)), 1)
+    before = len(read_books(bus, [AT_THE_BANK]).delivered)
+    with bus.running("enforce-0", "--pause-at", step) as paused:
+        consent = citizens.give(n)
+        event = _publish_card(bus, n)
+        bus.wait(lambda: is_stopped(paused.process.pid), "the worker to pause")
+        withdrawal = citizens.withdraw(n, consent)
+        with pytest.raises(Overdue):
+            citizens.pass_fence(withdrawal, timeout_s=PROMPT_S + 0.5)
+        paused.send(signal.SIGCONT)
+        citizens.pass_fence(withdrawal)
+        bus.wait(lambda: bus.is_drained(CARDS), "the worker")
+        assert paused.stop() == 0, paused.log.read_text()[-2000:]
+    books = read_books(bus, [AT_THE_BANK])
+    assert len(books.delivered) == before, "the bank got nothing"
+    [permit] = permits_on(books, consent)
+    assert books.page_of[permit.id] not in books.released_pages
+    assert bank_was_told(books)[event] is Reason.CONSENT_WITHDRAWN
+
+
 def test_fence_is_held_up_and_not_passed_when_its_group_is_dead(
     bus: Bus, citizens: Citizens
 ) -> None:
@@ -190,6 +219,39 @@ def test_fence_is_held_up_and_not_passed_when_its_group_is_dead(
             citizens.pass_fence(withdrawal, timeout_s=HELD_UP_S)
     with bus.running("enforce-1"):
         citizens.pass_fence(withdrawal)
+
+
+@pytest.mark.parametrize("step", ["page-acknowledged:1", "produced:1", "offsets-sent:1"])
+def test_recipient_is_told_of_a_withdrawal_once_when_the_worker_dies_as_it_tells(
+    bus: Bus, citizens: Citizens, step: str
+) -> None:
+    """What it recorded stays, as not released; its successor finds the ending untold."""
+    [n] = islice(numbers_in(bus, 1, start=5000 + 1000 * len(step)), 1)
+    with bus.running("enforce-1") as worker:
+        consent = citizens.give(n)
+        assert worker.stop() == 0
+    withdrawal = citizens.withdraw(n, consent)
+    bus.wait(lambda: bool(_withdrawn_in_state(bus, consent)), "the withdrawal to be folded")
+    with bus.running("enforce-1", "--die-at", step) as dying:
+        assert dying.wait() < 0
+    assert _told_of(bus, consent) == []
+    with bus.running("enforce-1"):
+        citizens.pass_fence(withdrawal)
+    [record] = _told_of(bus, consent)
+    books = read_books(bus, [AT_THE_BANK])
+    recorded = [r.id for r in books.records.values() if _names(r, consent)]
+    assert len(recorded) == 2
+    assert {r for r in recorded if books.page_of[r] in books.released_pages} <= {record}
+
+
+def _told_of(bus: Bus, consent: str) -> list[str]:
+    """The records of the notices that the bank got of a withdrawal."""
+    notices = read_books(bus, [AT_THE_BANK]).notices
+    return [line.record for line in notices if line.headers["ce_consent"] == consent]
+
+
+def _names(record: Record, consent: str) -> bool:
+    return (record.consent or "").startswith(consent)
 
 
 # --- look-ups -------------------------------------------------------------------------------------

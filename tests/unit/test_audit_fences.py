@@ -235,6 +235,16 @@ def test_two_successors_are_sound_when_the_first_died_before_it_released(
     assert history.breaches(WITHDRAWN) == []
 
 
+def test_registry_may_record_what_becomes_of_a_consent_at_any_time(
+    history: History, recorder: FakeRecorder
+) -> None:
+    registry = FakeRecorder(LOOK_UPS, process="lookup-consents")
+    history.write(recorder, refused(8), mine=8)
+    given = replace(permitted(None), kind=RecordKind.CONSENT_RENEW)
+    history.write(registry, given, mine=0)
+    assert history.breaches(WITHDRAWN) == []
+
+
 def test_record_without_a_page_breaks_the_evidence() -> None:
     with pytest.raises(EvidenceBroken, match="leaf 4 is a record without a page"):
         examine([(4, permitted(1).encode())])

@@ -114,7 +114,7 @@ def test_withdrawal_says_whether_its_fence_has_passed_when_it_is_asked_to_wait()
     office = RegistryOffice()
     office.call("give", giving())
     answer = office.call("withdraw", altering(wait=True)).json()
-    assert answer["fence"] == {"passed": True, "seconds": 0.01}
+    assert answer["fence"] == {"passed": True, "partition": 4, "position": 2, "seconds": 0.01}
     assert office.fence.asked == [("src.vneid.consent.v1", 4, 1)]
     office.fence.overdue = True
     again = office.call("withdraw", altering(wait=True)).json()

@@ -203,7 +203,10 @@ class ConsentService:
         return _json(told, status=202 if last.pending else 200)
 
     async def _wait_for_fence(self, place: Place | None) -> Mapping[str, Any]:
-        """`passed` true: nothing more is released on the consent, by stream or by look-up."""
+        """`passed` true: nothing more is released on the consent, by stream or by look-up.
+
+        With partition and position the ledger can later be held against it (`fences`).
+        """
         if place is None:
             return {"passed": False}
         async with self._fencing:
@@ -217,7 +220,12 @@ class ConsentService:
                 )
             except (Overdue, Retryable):
                 return {"passed": False}
-        return {"passed": True, "seconds": round(passed.seconds, 3)}
+        return {
+            "passed": True,
+            "partition": passed.partition,
+            "position": passed.position,
+            "seconds": round(passed.seconds, 3),
+        }
 
     async def _visible(
         self, pin: Pin, asker: AgencyId, *, recipient: AgencyId | None = None
