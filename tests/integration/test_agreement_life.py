@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from civicbus_consumers.runtime.process import EXIT_STOPPED
 from civicbus_deploy.agreements import cli
+from civicbus_deploy.agreements.acting import wait_for
 from civicbus_deploy.provisioning import provision
 from civicbus_deploy.provisioning.announcing import POLICY_KEY
+from civicbus_deploy.provisioning.app import Site
+from civicbus_deploy.provisioning.nation import packaged_nation
 from civicbus_schemas.announcement import read_announced, seal_announcement
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.errors import Overdue, Refused
@@ -23,7 +29,7 @@ from confluent_kafka import Producer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
-from tests.bus import Bus
+from tests.bus import Bus, approve_drafts
 from tests.lives import birth, child_pin
 from tests.reconciliation import read_books
 from tests.stack import Stack
@@ -32,7 +38,8 @@ pytestmark = pytest.mark.broker
 
 BIRTHS = "src.moj.civil-status.v1"
 INSURANCE = "vss.child-health-insurance"
-AT_VSS = "dlv.vss.civil-status.v1"
+AT_VSS, AT_MOH = "dlv.vss.civil-status.v1", "dlv.moh.civil-status.v1"
+STATISTICS = "moh.birth-statistics"  # its first version has expired
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +69,23 @@ def publish(bus: Bus, n: int) -> str:
 
 def reason_of(bus: Bus, event_id: str) -> Reason | None:
     """Why the insurance did not get this birth; None where it was permitted and delivered."""
+    [reason] = reasons_of(bus, event_id, INSURANCE, AT_VSS)
+    return reason
+
+
+def reasons_of(bus: Bus, event_id: str, agreement: str, topic: str) -> set[Reason | None]:
+    """What each version of an agreement says of a birth; None where it was delivered."""
     bus.wait(lambda: bus.is_drained(BIRTHS), "enforcement")
-    books = read_books(bus, [AT_VSS])
+    books = read_books(bus, [topic])
     assert books.unrecorded() == []
     records = {
         id_: r.reason
         for id_, r in books.records.items()
-        if r.event and r.event.id == event_id and r.agreement and r.agreement.id == INSURANCE
+        if r.event and r.event.id == event_id and r.agreement and r.agreement.id == agreement
     }
-    [reason] = set(records.values())  # of the child and of the mother
-    assert (reason is None) == any(line.record in records for line in books.delivered)
-    return reason
+    reasons = set(records.values())  # a child's and its mother's record say the same
+    assert (None in reasons) == any(line.record in records for line in books.delivered)
+    return reasons
 
 
 def test_an_agreement_is_stopped_and_resumed_behind_a_fence_when_its_party_says_so(
@@ -96,6 +109,29 @@ def test_the_fence_waits_when_one_group_is_dead(bus: Bus) -> None:
         with bus.running("enforce-1"):
             assert say(bus, "resume", role="data-protection")["standing"] == "approved"
             assert reason_of(bus, publish(bus, 4)) is None
+
+
+def test_an_agreement_from_the_past_binds_from_its_announcement_and_releases_nothing_in_arrears(
+    bus: Bus, tmp_path: Path
+) -> None:
+    folder = tmp_path / "vietnam"
+    shutil.copytree(packaged_nation(), folder, ignore=shutil.ignore_patterns("*.py*", "__py*"))
+    former = folder / "agreements" / f"{STATISTICS}.yaml"
+    text = former.read_text().replace("version: 1", "version: 2")
+    days = "valid: {from: 2026-01-01, until: 2027-12-31}"
+    text = re.sub(r"valid: .*", days, text)
+    (folder / "agreements" / f"{STATISTICS}@2.yaml").write_text(text)
+    with bus.running("enforce-0"), bus.running("enforce-1"):
+        early = publish(bus, 6)
+        assert reasons_of(bus, early, STATISTICS, AT_MOH) == {Reason.EXPIRED}
+        approve_drafts(bus.stack.folder, folder)
+        offset = provision(bus.stack.home, folder).offset
+        assert offset is not None
+        wait_for(Site.open(bus.stack.home), offset)
+        later = publish(bus, 7)
+        assert reasons_of(bus, later, STATISTICS, AT_MOH) == {None, Reason.EXPIRED}
+        assert reasons_of(bus, early, STATISTICS, AT_MOH) == {Reason.EXPIRED}
+    provision(bus.stack.home)
 
 
 def test_provisioning_takes_nothing_back_when_it_runs_again(bus: Bus) -> None:
