@@ -23,7 +23,7 @@ from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf, PageHeader
 from civicbus_schemas.record import RECORD, Record
 from civicbus_schemas.topics import STATE_CONSENT
-from civicbus_schemas.vocabulary import ConsentAct, Outcome, Reason, RecordKind
+from civicbus_schemas.vocabulary import ConsentAct, Reason, RecordKind
 
 Place = tuple[str, int]
 """A partition of a state topic."""
@@ -267,7 +267,7 @@ class _Scan:
         consent = self.consent(id_)
         if record.reason is Reason.CONSENT_WITHDRAWN:
             consent.withdraw(position)
-        elif record.decision is Outcome.PERMIT:
+        elif record.decision.discloses:
             self._permits += 1
             if position > consent.permitted_at:
                 consent.permitted_at = position

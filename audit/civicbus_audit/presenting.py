@@ -81,6 +81,10 @@ _WORDS = {
         "There is more: --before {before} goes on from here.",
         "Còn nữa: --before {before} để xem tiếp.",
     ),
+    "hidden": (
+        "{count} more, in investigations that go on: they are shown when the case is closed.",
+        "Còn {count} lượt thuộc các vụ điều tra đang tiến hành: sẽ hiển thị khi vụ việc kết thúc.",
+    ),
     "rebuilt": ("{leaves} leaves indexed.", "Đã lập chỉ mục {leaves} lá."),
     "state-rebuilt": (
         "The state of {size} leaves is there again; sealing goes on from offset {position}.",

@@ -29,6 +29,8 @@ MOUNTED = {
         "Agreements: review, approve, stop.",
     ),
     "audit": ("civicbus_audit.cli", "Find, prove and verify what the ledger tells."),
+    "breakglass": ("civicbus_deploy.oversight.emergencies", "Review answers for emergencies."),
+    "case": ("civicbus_deploy.oversight.cases", "Close a case; what it hid is shown."),
     "consent": (
         "civicbus_consumers.consent.registry.cli",
         "Ask for, give, change and withdraw consents.",

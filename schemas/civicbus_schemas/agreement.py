@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from civicbus_schemas.form import AS_IS, Form
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventType
 from civicbus_schemas.statement import Party, Standing
-from civicbus_schemas.vocabulary import ConsentRule, Reason, WhenWithheld
+from civicbus_schemas.vocabulary import Access, ConsentRule, Reason, WhenWithheld
 
 NATION_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 MAX_FIELDS = 500
@@ -96,6 +96,7 @@ class Agreement:
     approved_by: tuple[Party, ...]
     withheld: WhenWithheld = WhenWithheld.SILENT
     limits: Limits = NO_LIMITS
+    access: Access = Access.ORDINARY
     terms: str = ""
     standing: Standing = Standing.DRAFT
 

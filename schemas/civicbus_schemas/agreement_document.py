@@ -31,7 +31,7 @@ from civicbus_schemas.errors import InvalidAgreement, InvalidIdentifier
 from civicbus_schemas.form import parse_form
 from civicbus_schemas.ids import AgreementRef, EventType
 from civicbus_schemas.statement import Party, Role
-from civicbus_schemas.vocabulary import ConsentRule, WhenWithheld
+from civicbus_schemas.vocabulary import Access, ConsentRule, WhenWithheld
 
 W = TypeVar("W", bound=StrEnum)
 
@@ -39,7 +39,7 @@ _REQUIRED = {
     "agreement", "version", "provider", "recipient", "purpose", "basis", "consent", "valid",
     "retention", "approved_by",
 }  # fmt: skip
-_OPTIONAL = {"releases", "reads", "withheld", "limits", "note"}
+_OPTIONAL = {"releases", "reads", "access", "withheld", "limits", "note"}
 _DURATION = re.compile(r"P[1-9][0-9]{0,3}[YMWD]")
 
 
@@ -76,11 +76,14 @@ def _parse(document: Mapping[str, Any], source: str) -> Agreement:
         approved_by=_parties(document["approved_by"], source),
         withheld=_one_of(WhenWithheld, document.get("withheld", "silent"), f"{source}: withheld"),
         limits=_limits(document.get("limits", {}), source),
+        access=_one_of(Access, document.get("access", "ordinary"), f"{source}: access"),
     )
     if not agreement.releases and not agreement.reads:
         raise InvalidAgreement(f"{source}: nothing is released", expected="releases or reads")
     if agreement.withheld is WhenWithheld.NOTIFY and not agreement.releases:
         raise InvalidAgreement(f"{source}: withheld", expected="releases that can be withheld")
+    if agreement.access is not Access.ORDINARY and agreement.releases:
+        raise InvalidAgreement(f"{source}: access", got=agreement.access, expected="reads alone")
     return agreement
 
 

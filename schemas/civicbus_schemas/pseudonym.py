@@ -35,6 +35,12 @@ def ledger_pseudonym(key: bytes, pin: Pin) -> LedgerPseudonym:
     return LedgerPseudonym(_keyed(key, SCHEME_VN_PIN, pin.number))
 
 
+def case_pseudonym(ledger_key: bytes, agency: AgencyId, case: str) -> str:
+    """An agency's case as records name it, in 32 hex characters."""
+    message = f"case\x00{agency}\x00{case}".encode()
+    return hmac.digest(ledger_key, message, hashlib.sha256)[:16].hex()
+
+
 def officer_pseudonym(key: bytes, agency: AgencyId, officer: str) -> str:
     """An officer's name in records; the officer's identity itself is sealed."""
     return _keyed(key, SCHEME_OFFICER, f"{agency}\x00{officer}")

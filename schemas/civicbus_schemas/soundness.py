@@ -134,6 +134,11 @@ def _check_names(policy: PolicySet, agreement: Agreement) -> None:
             f"{agreement.ref}: {agreement.recipient} may not receive on {basis.id}",
             expected=list(basis.recipient_kinds),
         )
+    if agreement.access not in basis.access:
+        raise InvalidAgreement(
+            f"{agreement.ref}: {agreement.access} access may not rest on {basis.id}",
+            expected=[access.value for access in basis.access],
+        )
     if basis.needs_consent != (agreement.consent is ConsentRule.REQUIRED):
         raise InvalidAgreement(
             f"{agreement.ref}: basis and consent disagree",

@@ -10,6 +10,7 @@ from typing import Any
 
 from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.ids import AgencyId, agency_id, dotted_id, word_id
+from civicbus_schemas.vocabulary import Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Purpose:
 class Basis:
     """A legal ground: its article, whether it is consent, and which kinds of agencies it serves.
 
-    `sensitive` says whether sensitive data may rest on it.
+    `sensitive` says whether sensitive data may rest on it, `access` which kinds of look-ups may.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Basis:
     needs_consent: bool
     sensitive: bool
     recipient_kinds: tuple[str, ...]
+    access: tuple[Access, ...]
 
 
 def parse_agency(name: str, body: Any) -> Agency:
@@ -93,7 +95,7 @@ def parse_purpose(name: str, body: Any) -> Purpose:
 def parse_basis(name: str, body: Any) -> Basis:
     """The legal basis of that id; raises `InvalidAgreement` or `InvalidIdentifier`."""
     where = f"legal basis {name!a}"
-    keys = {"titles", "article", "needs_consent", "sensitive", "recipient_kinds"}
+    keys = {"titles", "article", "needs_consent", "sensitive", "recipient_kinds", "access"}
     exactly(body, keys, where=where)
     for key in ("needs_consent", "sensitive"):
         if not isinstance(body[key], bool):
@@ -105,7 +107,15 @@ def parse_basis(name: str, body: Any) -> Basis:
         needs_consent=body["needs_consent"],
         sensitive=body["sensitive"],
         recipient_kinds=_texts(body["recipient_kinds"], where=where),
+        access=_access(body["access"], where=where),
     )
+
+
+def _access(value: Any, *, where: str) -> tuple[Access, ...]:
+    names = _texts(value, where=where)
+    if not set(names) <= set(Access):
+        raise InvalidAgreement(f"{where}: access", got=names, expected=list(Access))
+    return tuple(map(Access, names))
 
 
 def _title(body: Any, *, where: str) -> Title:

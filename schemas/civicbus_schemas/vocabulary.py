@@ -55,11 +55,22 @@ class ConsentAct(StrEnum):
     WITHDRAW = "withdraw"
 
 
+class Access(StrEnum):
+    """How look-ups under an agreement are made, and when the citizen sees them."""
+
+    ORDINARY = "ordinary"
+    BREAK_GLASS = "break-glass"
+    DEFERRED = "deferred"
+
+
 class RecordKind(StrEnum):
     """What a leaf of the ledger tells. `consent.<act>`: that act was accepted, or refused."""
 
     PAGE = "page"
     ACCESS_DECISION = "access.decision"
+    ACCESS_DEFERRED = "access.deferred"
+    BREAK_GLASS_REVIEW = "break-glass.review"
+    CASE_CLOSED = "case.closed"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
     WITHDRAWAL_TOLD = "withdrawal.told"
@@ -73,6 +84,10 @@ class RecordKind(StrEnum):
     CONSENT_WITHDRAW = "consent.withdraw"
 
 
+DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
+"""The kinds of leaves that record a decision about somebody's data."""
+
+
 class Outcome(StrEnum):
     """What was decided."""
 
@@ -80,6 +95,11 @@ class Outcome(StrEnum):
     DENY = "deny"
     ERROR = "error"
     BREAKGLASS = "breakglass"
+
+    @property
+    def discloses(self) -> bool:
+        """Whether data was disclosed, or may have been."""
+        return self in (Outcome.PERMIT, Outcome.BREAKGLASS)
 
 
 class Reason(StrEnum):
@@ -91,6 +111,9 @@ class Reason(StrEnum):
     AGREEMENT_SUSPENDED = "agreement-suspended"
     AGREEMENT_REVOKED = "agreement-revoked"
     LIMIT_EXCEEDED = "limit-exceeded"
+    BREAK_GLASS_ONLY = "break-glass-only"
+    NOT_BREAK_GLASS = "not-break-glass"
+    UNJUSTIFIED = "unjustified"
     FORBIDDEN_BY_RULE = "forbidden-by-rule"
     CONDITION_NOT_MET = "condition-not-met"
     NO_CONSENT = "no-consent"

@@ -19,7 +19,7 @@ from civicbus_schemas.agreement import Agreement, local_day
 from civicbus_schemas.consent import Consent, SubjectConsents
 from civicbus_schemas.decision import Facts, Permit
 from civicbus_schemas.ids import EventType
-from civicbus_schemas.vocabulary import ConsentRule, ConsentStatus
+from civicbus_schemas.vocabulary import Access, ConsentRule, ConsentStatus
 
 from tests.properties.test_access_rules_properties import POLICY, TIMES, all_allowed
 from tests.unit import lookup_samples as samples
@@ -54,6 +54,7 @@ def questions() -> Iterator[Question]:
             day=local_day(draw.choice(TIMES)),
             consent=draw.random() < 0.7,
             age=draw.choice([None, 0, 5, 6, 17, 18, 40]),
+            breaks_glass=(agreement.access is Access.BREAK_GLASS) is (draw.random() < 0.9),
         )
 
 
@@ -102,7 +103,9 @@ def released(question: Question) -> bool:
         needed = frozenset(f"{event_type}:{path}" for path in type_.contract.fields)
         decisions = decide(facts, plan, consents(question, needed), question.at)
         found += [
-            isinstance(decision, Permit) and set(question.fields) <= set(planned.release.paths)
+            isinstance(decision, Permit)
+            and not question.breaks_glass
+            and set(question.fields) <= set(planned.release.paths)
             for planned, decision in zip(type_.releases, decisions, strict=True)
             if planned.agreement.recipient == question.recipient
             and planned.agreement.purpose == question.purpose
@@ -117,6 +120,7 @@ def looked_up(question: Question) -> bool:
     request = replace(
         samples.request(),
         purpose=question.purpose,
+        break_glass="a life" if question.breaks_glass else None,
         mode=Mode.READ if question.action is Action.READ else Mode.VERIFY,
         fields=question.fields,
         date_of_birth=day,
@@ -160,6 +164,7 @@ def asked(question: Question, agreement: Agreement) -> list[Asked]:
             conditions=conditions,
             consent=question.consent and agreement.consent is ConsentRule.REQUIRED,
             minor=minor,
+            break_glass=question.breaks_glass,
         )
         for path in sorted(paths)
         for minor in ([False, True] if age is None else [age < 18])

@@ -46,6 +46,11 @@ _CONSENT_VERBS = (
 )
 _DRY = "tests/tidy/test_docs_commands.py::test_make_would_run_the_tool_when_the_verb_is_called"
 
+_OVERSIGHT = (
+    "tests/integration/test_oversight.py"
+    "::test_emergency_is_listed_until_another_agency_has_reviewed_it"
+)
+
 # command → the test that runs it, or the script of CI
 _REVIEW = "tests/unit/test_agreement_changes.py"
 RUN_BY = {
@@ -78,6 +83,12 @@ RUN_BY = {
     ),
     "civicbus explain": (
         "tests/unit/test_explain_command.py::test_officer_reads_why_when_it_is_asked"
+    ),
+    "civicbus breakglass list": _OVERSIGHT,
+    "civicbus breakglass review": _OVERSIGHT,
+    "civicbus case close": (
+        "tests/integration/test_oversight.py"
+        "::test_investigation_is_hidden_and_counted_until_its_case_is_closed"
     ),
     "civicbus agreement unused": (
         "tests/unit/test_agreement_usage.py::test_command_lists_what_was_never_used"
@@ -147,7 +158,7 @@ def verbs(command: Command) -> Iterator[str]:
             yield from (f"make {verb}" for verb in wanted)
         case ("python", "-m", module, *_):
             yield f"python -m {module}"
-        case ("civicbus", ("agreement" | "audit" | "consent" | "population") as member, verb, *_):
+        case ("civicbus", member, verb, *_) if f"civicbus {member}" in documents.GROUPS:
             yield f"civicbus {member} {verb}"
         case (program, verb, *_):
             yield f"{program} {verb}"

@@ -62,7 +62,9 @@ class Office:
         )
         public = samples.SIGNER.public_key().public_bytes_raw()
         door = Door(
-            keyring=Keyring({AgencyId(name): public for name in ("vss", "bank", "moj")}),
+            keyring=Keyring(
+                {AgencyId(name): public for name in ("vss", "bank", "moj", "hospital-cho-ray")}
+            ),
             used=UsedTokens(started_at=time.time() - 10),
             body_timeout_s=0.3,
         )

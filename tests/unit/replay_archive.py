@@ -100,6 +100,11 @@ def look_up_pages() -> list[Page]:
         lookup_samples.lookup(stranger),
         lookup_samples.lookup(asked(pin=lookup_samples.NOBODY.number)),
         lookup_samples.lookup(asked(fields=["religion", "shoe_size"])),
+        lookup_samples.lookup(
+            asked(purpose="health.emergency-treatment", fields=["sex"], break_glass="bất tỉnh"),
+            agency=AgencyId("hospital-cho-ray"),
+        ),
+        lookup_samples.lookup(asked(purpose="investigation.criminal"), agency=AgencyId("mps")),
         lookup_samples.lookup(asked(purpose="statistics.births")),
     ]
     for number, lookup in enumerate(lookups):

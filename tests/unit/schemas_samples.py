@@ -297,6 +297,7 @@ def _basis(*, needs_consent: bool, kinds: list[str]) -> Document:
         "needs_consent": needs_consent,
         "sensitive": True,
         "recipient_kinds": kinds,
+        "access": ["ordinary"],
     }
 
 

@@ -72,7 +72,7 @@ def test_lookup_is_granted_when_an_agreement_by_law_names_its_fields() -> None:
 
 
 def test_lookup_is_refused_when_the_agency_has_no_agreement() -> None:
-    assert _reason(_judged(asked(), recipient=AgencyId("mps"))) is Reason.NO_AGREEMENT
+    assert _reason(_judged(asked(), recipient=AgencyId("moh"))) is Reason.NO_AGREEMENT
 
 
 def test_lookup_is_refused_when_the_purpose_is_another_one() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,7 @@ from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 
 if TYPE_CHECKING:
+    from civicbus_audit.index.oversight import CitizenView
     from civicbus_audit.index.searching import Entry, Query
 
 _COLUMNS = ("index", "at", "recipient", "dataset", "purpose", "decision", "reason", "release", "id")
@@ -86,6 +88,9 @@ def who_read(
     pin: Annotated[str, typer.Argument(help="The person's PIN; - reads it from stdin.")],
     *,
     denied: Annotated[bool, typer.Option(help="Refused attempts too.")] = False,
+    as_citizen: Annotated[
+        bool, typer.Option(help="As the person sees it: without investigations that go on.")
+    ] = False,
     recount: Annotated[
         bool, typer.Option(help="Read all bundles, so that the index can hide nothing.")
     ] = False,
@@ -99,24 +104,22 @@ def who_read(
 ) -> None:
     """Tell who got which data about a person, why, and on what ground: all of it."""
     with exit_codes(json=json), _extra():
-        from civicbus_audit.index.searching import MAX_LIMIT, Query, confirm_complete
+        from civicbus_audit.index.oversight import citizen_view, closed_cases, find_all
+        from civicbus_audit.index.searching import Query, confirm_complete
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
         places = places.with_key(ledger_key)
-        query = Query(
-            subject=_subject(pin, places),
-            kind="access.decision",
-            decision=None if denied else Outcome.PERMIT,
-            limit=MAX_LIMIT,
-        )
-        found: list[Entry] = []
-        while batch := _search(query, places):
-            found += batch
-            query = replace(query, before=batch[-1].index)
+        query = Query(subject=_subject(pin, places), decided=True, disclosed=not denied)
+        find = partial(_search, places=places)
+        found = find_all(query, find)
         if recount:
             confirm_complete(found, query, _published_log(places))
         columns = (*_READING[:6], "decision", "reason", *_READING[6:]) if denied else _READING
-        _show(found, columns, json=json, lang=lang)
+        if as_citizen:
+            view = citizen_view(found, closed_cases(find))
+            _show_citizen(view, columns, json=json, lang=lang)
+        else:
+            _show(found, columns, json=json, lang=lang)
 
 
 def rebuild_index(
@@ -181,6 +184,18 @@ def _show(found: list[Entry], columns: tuple[str, ...], *, json: bool, lang: Lan
         show(table(found, columns, lang))
     else:
         out.out(say("none-found", lang), highlight=False)
+
+
+def _show_citizen(
+    view: CitizenView, columns: tuple[str, ...], *, json: bool, lang: Language
+) -> None:
+    """The readings, and how many are not shown yet: hidden, but never uncounted."""
+    if json:
+        out.out(as_json({"readings": view.shown, "hidden": view.hidden}), highlight=False)
+        return
+    _show(list(view.shown), columns, json=False, lang=lang)
+    if view.hidden:
+        out.out(say("hidden", lang, count=view.hidden), highlight=False)
 
 
 def _subject(pin: str, places: Places) -> str:

@@ -66,7 +66,13 @@ def _record(datum: Mapping[str, Any]) -> Row:
         "partition": event.get("partition"),
         "offset": event.get("offset"),
         "case_id": req.get("case"),
+        "about": _about(datum["kind"], req.get("id")),
     }
+
+
+def _about(kind: str, id_: str | None) -> bytes | None:
+    """The record that a review is about."""
+    return bytes.fromhex(id_) if kind == RecordKind.BREAK_GLASS_REVIEW and id_ else None
 
 
 def _notice(datum: Mapping[str, Any]) -> Row:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from civicbus_schemas.errors import EvidenceBroken, Refused
-from civicbus_schemas.vocabulary import Outcome, RecordKind
+from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome
 from sqlalchemy import ColumnElement, Engine, RowMapping, select
 
 from civicbus_audit.index.database import errors_translated
@@ -34,10 +34,15 @@ class Release(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to look for; None asks for nothing. Pseudonyms and ids are hex."""
+    """What to look for; None asks for nothing. Pseudonyms and ids are hex.
+
+    `decided` asks for decisions about somebody's data, `disclosed` for those that gave it.
+    """
 
     id: str | None = None
     kind: str | None = None
+    decided: bool = False
+    disclosed: bool = False
     subject: str | None = None
     recipient: str | None = None
     actor: str | None = None
@@ -87,9 +92,11 @@ class Entry:
     reason: str | None
     policy: str | None
     case_id: str | None
+    about: str | None
     release: Release | None
 
 
+DISCLOSING = [outcome.value for outcome in Outcome if outcome.discloses]
 _BYTES = ("id", "subject", "officer", "case_id")
 _TEXTS = [
     "kind",
@@ -143,7 +150,9 @@ def confirm_complete(entries: list[Entry], query: Query, log: StoredLog) -> None
     subject, found = bytes.fromhex(query.subject), {entry.index for entry in entries}
     for index, content in log.containing(subject):
         row, _, _ = row_of(index, content, page=None)
-        wanted = row.get("subject") == subject and row["kind"] == RecordKind.ACCESS_DECISION
+        wanted = row.get("subject") == subject and row["kind"] in DECISION_KINDS
+        if query.disclosed:
+            wanted = wanted and row["decision"] in DISCLOSING
         if wanted and query.decision in (None, row["decision"]) and index not in found:
             raise EvidenceBroken(
                 f"the index hides leaf {index}",
@@ -158,6 +167,10 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
     for name in _TEXTS:
         if (value := getattr(query, name)) is not None:
             yield leaf.c[name] == value
+    if query.decided:
+        yield leaf.c.kind.in_(DECISION_KINDS)
+    if query.disclosed:
+        yield leaf.c.decision.in_(DISCLOSING)
     if query.since is not None:
         yield leaf.c.at >= query.since
     if query.until is not None:
@@ -170,7 +183,7 @@ def _entry(row: RowMapping) -> Entry:
     values = dict(row)
     released, closed = values.pop("released"), values.pop("closed")
     release = None
-    if row["decision"] == Outcome.PERMIT and released is not None:
+    if row["decision"] in DISCLOSING and released is not None:
         if row["page"] <= released:
             release = Release.RELEASED
         else:

@@ -56,6 +56,7 @@ leaf = Table(
     Column("reason", Text),
     Column("policy", LargeBinary),
     Column("case_id", LargeBinary),
+    Column("about", LargeBinary),
 )
 
 # What later pages said of a recorder's pages: those up to `released` were, and if `closed` no

@@ -7,7 +7,7 @@ from datetime import date
 
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.ids import EventType
-from civicbus_schemas.vocabulary import ConsentRule
+from civicbus_schemas.vocabulary import Access, ConsentRule
 
 RELEASE, READ, VERIFY = "release", "read", "verify"
 
@@ -38,6 +38,7 @@ def grants_of(agreement: Agreement) -> Iterator[tuple[str, EventType, Iterable[s
 def _permit(agreement: Agreement, action: str, *, dataset: EventType, paths: Iterable[str]) -> str:
     """Ids and paths hold letters, digits and `-_.[]@:` only, so that nothing needs an escape."""
     fields = ", ".join(f'Field::"{dataset}:{path}"' for path in paths)
+    emergency = agreement.access is Access.BREAK_GLASS
     conditional = action == RELEASE and agreement.releases[dataset].only_if
     when = [
         f"[{fields}].contains(resource)",
@@ -46,6 +47,7 @@ def _permit(agreement: Agreement, action: str, *, dataset: EventType, paths: Ite
         f'context.basis == Basis::"{agreement.basis}"',
         f"context.day >= {whole_day(agreement.valid_from)}",
         f"context.day <= {whole_day(agreement.valid_until)}",
+        "context.break_glass" if emergency else "!context.break_glass",
         *(["context.conditions"] if conditional else []),
         *(["context.consent"] if agreement.consent is ConsentRule.REQUIRED else []),
     ]

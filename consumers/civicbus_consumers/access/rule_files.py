@@ -38,7 +38,9 @@ action release, read, verify appliesTo {
 };
 """
 SCHEMA_OF_RULES = _SCHEMA % ""
-SCHEMA = _SCHEMA % "agreement: String, day: Long, conditions: Bool, consent: Bool,"
+SCHEMA = (
+    _SCHEMA % "agreement: String, day: Long, conditions: Bool, consent: Bool, break_glass: Bool,"
+)
 
 
 def check_rules(rules: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -5,10 +5,10 @@ both: a rule wins over every agreement. Its answers are asked once for each fiel
 when a policy set is loaded, and kept in the plan; what the plan says is therefore what Cedar said.
 
 What Cedar is told: who receives, by which action, which field, for which purpose, on which basis,
-under which agreement, on which day, and three findings of ours: whether the agreement's conditions
-hold, whether a consent covers the release, and whether the key's subject is a minor. Rules may not
-read agreement, day, conditions and consent, so that of what they read only that person's age is
-open when a set is loaded: both answers are kept.
+under which agreement, on which day, whether a life is said to depend on it, and three findings of
+ours: whether the agreement's conditions hold, whether a consent covers the release, and whether the
+key's subject is a minor. Rules may not read agreement, day, emergency, conditions and consent, so
+that of what they read only that person's age is open when a set is loaded: both answers are kept.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.ids import AgencyId, EventType
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.statement import Standing
+from civicbus_schemas.vocabulary import Access
 
 from civicbus_consumers.access.permits import grants_of, permits, whole_day
 from civicbus_consumers.access.rule_files import SCHEMA, check_rules
@@ -71,6 +72,7 @@ class Asked:
     conditions: bool = True
     consent: bool = True
     minor: bool = False
+    break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +192,7 @@ def _asked(
         agreement=str(agreement.ref),
         day=whole_day(agreement.valid_from),
         minor=minor,
+        break_glass=agreement.access is Access.BREAK_GLASS,
     )
 
 
@@ -205,6 +208,7 @@ def _request(asked: Asked) -> dict[str, Any]:
             "day": asked.day,
             "conditions": asked.conditions,
             "consent": asked.consent,
+            "break_glass": asked.break_glass,
             "minor": asked.minor,
         },
     }

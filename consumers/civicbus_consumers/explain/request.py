@@ -100,7 +100,7 @@ def read_question(document: Mapping[str, Any], *, today: date) -> Question:
     subject = _part(document, "subject", {"type", "id"})
     action = _part(document, "action", {"name"})
     resource = _part(document, "resource", {"type", "id", "properties"})
-    context = _part(document, "context", {"purpose", "day", "consent", "age"})
+    context = _part(document, "context", {"purpose", "day", "consent", "age", "break_glass"})
     if subject.get("type") != "agency":
         _refuse("subject.type", "agency")
     if resource.get("type") != "dataset":
@@ -117,7 +117,8 @@ def read_question(document: Mapping[str, Any], *, today: date) -> Question:
         fields=_fields(properties.get("fields", []), name),
         purpose=_id(context.get("purpose"), "context.purpose", _purpose),
         day=_day(context["day"]) if "day" in context else today,
-        consent=_consent(context.get("consent", False)),
+        consent=_flag(context.get("consent", False), "context.consent"),
+        breaks_glass=_flag(context.get("break_glass", False), "context.break_glass"),
         age=_age(context["age"]) if "age" in context else None,
     )
 
@@ -179,9 +180,9 @@ def _day(value: Any) -> date:
     return day
 
 
-def _consent(value: Any) -> bool:
+def _flag(value: Any, member: str) -> bool:
     if not isinstance(value, bool):
-        _refuse("context.consent", "true or false")
+        _refuse(member, "true or false")
     return value
 
 

@@ -39,7 +39,8 @@ class Action(StrEnum):
 class Question:
     """May this agency have these fields for this purpose? Of a stream, no field means all.
 
-    `age` (full years) and `consent` are assumed of the person; None is an unknown age.
+    `age` (full years) and `consent` are assumed of the person; None is an unknown age. Whoever
+    `breaks_glass` says that a life depends on it.
     """
 
     recipient: AgencyId
@@ -50,6 +51,7 @@ class Question:
     day: date
     consent: bool = False
     age: int | None = None
+    breaks_glass: bool = False
 
     @property
     def at(self) -> datetime:
@@ -143,6 +145,10 @@ def _steps(question: Question, law: Law) -> Iterator[Judged]:
         match verdict.reason:
             case Reason.NO_CONSENT:
                 question = replace(question, consent=True)
+            case Reason.BREAK_GLASS_ONLY:
+                question = replace(question, breaks_glass=True)
+            case Reason.NOT_BREAK_GLASS:
+                question = replace(question, breaks_glass=False)
             case Reason.FIELD_NOT_IN_AGREEMENT if rest and verdict.fields:
                 question = replace(question, fields=rest)
             case _:
@@ -192,6 +198,8 @@ def _of_streams(question: Question, plan: Plan) -> Verdict:
     meant = [pair for pair in mine if pair[1].agreement.purpose == question.purpose]
     if not meant:
         return Verdict(reason=Reason.PURPOSE_MISMATCH if mine else Reason.NO_AGREEMENT)
+    if question.breaks_glass:
+        return Verdict(reason=Reason.NOT_BREAK_GLASS, agreement=meant[0][1].agreement)
     verdicts = [_under_release(question, type_, planned) for type_, planned in meant]
     return max(verdicts, key=_how_far)
 

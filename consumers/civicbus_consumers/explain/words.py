@@ -37,6 +37,14 @@ WHY = {
     Reason.PURPOSE_MISMATCH: Title(
         vi="không có thỏa thuận nào cho mục đích này", en="no agreement names this purpose"
     ),
+    Reason.BREAK_GLASS_ONLY: Title(
+        vi="thỏa thuận {agreement} chỉ dành cho trường hợp khẩn cấp",
+        en="agreement {agreement} is for emergencies only",
+    ),
+    Reason.NOT_BREAK_GLASS: Title(
+        vi="thỏa thuận {agreement} không dành cho trường hợp khẩn cấp",
+        en="agreement {agreement} is not for emergencies",
+    ),
     Reason.NOT_YET_IN_FORCE: Title(
         vi="thỏa thuận {agreement} chưa có hiệu lực", en="agreement {agreement} is not yet in force"
     ),
@@ -77,6 +85,11 @@ NEEDED = {
         vi="một thỏa thuận cho mục đích này; hiện chỉ có cho: {purposes}",
         en="an agreement for this purpose; there is one for: {purposes}",
     ),
+    Reason.BREAK_GLASS_ONLY: Title(
+        vi="tính mạng bị đe dọa, và lý do sẽ được xem xét trong 24 giờ",
+        en="a life that depends on it, and a reason that is reviewed within 24 hours",
+    ),
+    Reason.NOT_BREAK_GLASS: Title(vi="tra cứu theo cách thông thường", en="an ordinary look-up"),
     Reason.NOT_YET_IN_FORCE: Title(vi="chờ đến ngày {begin}", en="waiting until {begin}"),
     Reason.AGREEMENT_SUSPENDED: Title(
         vi="bên đã đình chỉ cho tiếp tục thực hiện thỏa thuận",

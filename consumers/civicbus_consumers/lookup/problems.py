@@ -239,6 +239,16 @@ _TEXTS: Mapping[Code | Reason, tuple[HTTPStatus, str, str]] = {
         "Không có thỏa thuận tra cứu cho mục đích này",
         "No agreement of this agency names this purpose",
     ),
+    Reason.BREAK_GLASS_ONLY: (
+        HTTPStatus.FORBIDDEN,
+        "Thỏa thuận này chỉ dành cho trường hợp khẩn cấp: Nêu lý do trong «break_glass».",
+        "This agreement is for emergencies only: Give the reason in `break_glass`.",
+    ),
+    Reason.NOT_BREAK_GLASS: (
+        HTTPStatus.FORBIDDEN,
+        "Mục đích này không có thỏa thuận cho trường hợp khẩn cấp: Bỏ «break_glass».",
+        "No agreement for emergencies serves this purpose: Leave `break_glass` out.",
+    ),
     Reason.NOT_YET_IN_FORCE: (
         HTTPStatus.FORBIDDEN,
         "Thỏa thuận chưa có hiệu lực",

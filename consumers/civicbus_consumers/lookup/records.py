@@ -6,8 +6,7 @@ an opaque id of the case, and those of the fields asked for that the view has.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,9 +14,9 @@ from typing import Any
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.ids import PolicyVersion
-from civicbus_schemas.pseudonym import LedgerPseudonym, officer_pseudonym
+from civicbus_schemas.pseudonym import LedgerPseudonym, case_pseudonym, officer_pseudonym
 from civicbus_schemas.record import Actor, Positions, Record, Request, commitment
-from civicbus_schemas.vocabulary import Outcome, RecordKind
+from civicbus_schemas.vocabulary import Access, Outcome, RecordKind
 
 from civicbus_consumers.lookup.request import LookupRequest
 from civicbus_consumers.lookup.rules import VIEW, Person, Refusal, Verdict
@@ -26,6 +25,18 @@ from civicbus_consumers.recording.facts import consents_document
 from civicbus_consumers.recording.pages import Stamp
 
 SYSTEM = "lookup"
+OBLIGATIONS: Mapping[Access, tuple[str, ...]] = {
+    Access.ORDINARY: (),
+    Access.BREAK_GLASS: ("review-within-24h",),
+    Access.DEFERRED: ("hidden-until-case-closed",),
+}
+"""What is owed for an answer, by the access of its agreement."""
+
+_KINDS = {
+    Access.ORDINARY: RecordKind.ACCESS_DECISION,
+    Access.BREAK_GLASS: RecordKind.ACCESS_DECISION,
+    Access.DEFERRED: RecordKind.ACCESS_DEFERRED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +71,25 @@ def ground_of(
     """The ground of a look-up; the officer's and the case's names are keyed with `ledger_key`."""
     read = consents_document(consents.about(token.agency, request.purpose), reserved=reserved)
     asker = {"officer": request.officer, "case": request.case}
+    if request.break_glass is not None:
+        asker["break_glass"] = request.break_glass
     officer = officer_pseudonym(ledger_key, token.agency, request.officer)
     return Ground(
         actor=Actor(agency=token.agency, system=SYSTEM, officer=officer),
-        request=Request(jti=token.jti, trace=trace, case=_case(ledger_key, token, request.case)),
+        request=Request(
+            jti=token.jti, trace=trace, case=case_pseudonym(ledger_key, token.agency, request.case)
+        ),
         purpose=request.purpose,
         policy=policy,
         positions=positions,
         secret=canonical_json(asker | {"facts": _facts(request, person)} | read),
         secret_of_others=canonical_json(asker),
     )
+
+
+def outcome_under(access: Access) -> Outcome:
+    """How an answer under such an agreement is recorded."""
+    return Outcome.BREAKGLASS if access is Access.BREAK_GLASS else Outcome.PERMIT
 
 
 def record_verdict(
@@ -88,10 +108,11 @@ def record_verdict(
     """
     refusal = verdict if isinstance(verdict, Refusal) else None
     agreement = verdict.agreement
+    access = Access.ORDINARY if agreement is None else agreement.access
     return Record(
         id=stamp.id,
         nonce=stamp.nonce,
-        kind=RecordKind.ACCESS_DECISION,
+        kind=_KINDS[access],
         at=stamp.at,
         actor=ground.actor,
         recipient=ground.actor.agency,
@@ -103,21 +124,17 @@ def record_verdict(
         purpose=ground.purpose,
         basis=agreement.basis if agreement else None,
         consent=str(verdict.consent) if verdict.consent else None,
-        decision=Outcome.DENY if refusal else Outcome.PERMIT,
+        decision=Outcome.DENY if refusal else outcome_under(access),
         reason=refusal.reason if refusal else None,
         rule=refusal.rule if refusal else None,
         policy=ground.policy,
+        obligations=() if refusal else OBLIGATIONS[access],
         rows=0 if result is None else 1,
         size_bytes=0 if result is None else len(result),
         payload_hash=None if result is None else commitment(stamp.salt, result),
         req=ground.request,
         sealed=commitment(stamp.salt, secret),
     )
-
-
-def _case(ledger_key: bytes, token: Token, case: str) -> str:
-    message = f"case\x00{token.agency}\x00{case}".encode()
-    return hmac.digest(ledger_key, message, hashlib.sha256)[:16].hex()
 
 
 def _facts(request: LookupRequest, person: Person | None) -> dict[str, Any]:
@@ -131,6 +148,7 @@ def _facts(request: LookupRequest, person: Person | None) -> dict[str, Any]:
         "mode": request.mode.value,
         "fields": list(request.fields),
         "claims": dict(request.claims),
+        **({"breaks_glass": True} if request.breaks_glass else {}),
     }
     found = None if person is None else {p: _text(person.values[p]) for p in _IDENTITY}
     return {"asked": asked, "found": found}

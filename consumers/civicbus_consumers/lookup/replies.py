@@ -18,7 +18,7 @@ from civicbus_schemas.ids import Pin, PolicyVersion, RecordId
 from civicbus_schemas.page import Position
 from civicbus_schemas.pseudonym import ledger_pseudonym, topic_pseudonym
 from civicbus_schemas.record import Positions
-from civicbus_schemas.vocabulary import Reason
+from civicbus_schemas.vocabulary import Outcome, Reason
 from opentelemetry.trace import SpanContext
 
 from civicbus_consumers.access.limits import Allowances
@@ -31,7 +31,7 @@ from civicbus_consumers.consent.uses import (
 )
 from civicbus_consumers.lookup.database import View
 from civicbus_consumers.lookup.problems import Code
-from civicbus_consumers.lookup.records import Ground, ground_of, record_verdict
+from civicbus_consumers.lookup.records import Ground, ground_of, outcome_under, record_verdict
 from civicbus_consumers.lookup.request import LookupRequest
 from civicbus_consumers.lookup.rules import (
     Grant,
@@ -107,6 +107,13 @@ class Reply:
     code: Code | Reason | None
     result: bytes | None
     receipt: Receipt | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """As its record says."""
+        if isinstance(self.verdict, Refusal):
+            return Outcome.DENY
+        return outcome_under(self.verdict.agreement.access)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

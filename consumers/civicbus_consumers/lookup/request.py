@@ -4,6 +4,8 @@ it. Pure. An error names the member and its rule, never what was written there.
     {"officer", "full_name", "date_of_birth", "pin", "purpose", "case",
      "mode": "read", "fields": [path, …]}            or
     {…, "mode": "verify", "claims": {path: value, …}}
+
+and, where a life depends on it, `"break_glass": "why"`.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ MAX_BODY_BYTES = 16 * 1024
 MAX_FIELDS = 64
 MAX_TEXT = 256
 
-_TEXT_LIMITS = {"officer": 64, "full_name": 128, "case": 128}
+_TEXT_LIMITS = {"officer": 64, "full_name": 128, "case": 128, "break_glass": 256}
 _SUBJECT = ("full_name", "date_of_birth", "pin")
 _COMMON = {"officer", *_SUBJECT, "purpose", "case", "mode"}
+_OPTIONAL = {"break_glass"}
 PATH = re.compile(r"[a-z][a-z0-9_]{0,63}(\[\])?(\.[a-z][a-z0-9_]{0,63}(\[\])?){0,7}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EXACT = 1 << 53  # whole numbers that every JSON reader holds exactly (RFC 8785)
@@ -46,7 +49,10 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupRequest:
-    """What an officer asks about one person. Texts are in NFC; `claims` is empty when reading."""
+    """What an officer asks about one person. Texts are in NFC; `claims` is empty when reading.
+
+    `break_glass` is the reason why a life depends on it, where the officer says that one does.
+    """
 
     officer: str
     full_name: str
@@ -57,6 +63,12 @@ class LookupRequest:
     mode: Mode
     fields: tuple[str, ...]
     claims: Mapping[str, Claim]
+    break_glass: str | None = None
+
+    @property
+    def breaks_glass(self) -> bool:
+        """Whether it asks under an agreement for emergencies, and under no other."""
+        return self.break_glass is not None
 
     def __repr__(self) -> str:
         return f"LookupRequest({self.mode}, …)"
@@ -84,6 +96,7 @@ def parse_request(body: bytes) -> LookupRequest:
         mode=mode,
         fields=tuple(claims) if mode is Mode.VERIFY else _fields(document["fields"]),
         claims=MappingProxyType(claims),
+        break_glass=_text(document, "break_glass") if "break_glass" in document else None,
     )
 
 
@@ -114,7 +127,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _check_keys(document: Mapping[str, Any], extra: str | None = None) -> None:
-    allowed = _COMMON | ({extra} if extra else {"fields", "claims"})
+    allowed = _COMMON | _OPTIONAL | ({extra} if extra else {"fields", "claims"})
     if document.keys() - allowed:
         _refuse("body", f"no members but {', '.join(sorted(allowed))}")
     missing = [name for name in _SUBJECT if name not in document]

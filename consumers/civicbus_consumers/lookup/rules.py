@@ -2,7 +2,8 @@
 
 Rules are judged in this order, and a refusal names the first that refused:
 
-1. agreement  the recipient has one on this view, and one for this purpose
+1. agreement  the recipient has one on this view, and one for this purpose; one for emergencies
+              serves look-ups that break the glass, and no others
 2. validity   it is in force on this day, neither suspended nor revoked
 3. fields     it names every field asked for, in this mode; all or nothing
 4. consent    where the agreement needs one, it covers every field (I3)
@@ -35,7 +36,7 @@ from civicbus_schemas.consent import Consent, SubjectConsents
 from civicbus_schemas.contract import Contract
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, Pin, PolicyVersion
 from civicbus_schemas.policy import PolicySet
-from civicbus_schemas.vocabulary import ConsentRule, Reason
+from civicbus_schemas.vocabulary import Access, ConsentRule, Reason
 
 from civicbus_consumers.access.answers import age_on
 from civicbus_consumers.access.decide import (
@@ -54,6 +55,8 @@ VIEW = EventType("population.Person")
 REFUSALS = (
     Reason.NO_AGREEMENT,
     Reason.PURPOSE_MISMATCH,
+    Reason.BREAK_GLASS_ONLY,
+    Reason.NOT_BREAK_GLASS,
     Reason.NOT_YET_IN_FORCE,
     Reason.EXPIRED,
     Reason.AGREEMENT_REVOKED,
@@ -98,6 +101,11 @@ class Wanted(Protocol):
     @property
     def fields(self) -> tuple[str, ...]:
         """Paths of the view."""
+        ...
+
+    @property
+    def breaks_glass(self) -> bool:
+        """Whether a life is said to depend on it."""
         ...
 
 
@@ -229,6 +237,9 @@ def under_agreements(
     if not agreements:  # 1
         other = recipient in plan.recipients
         return Refusal(reason=Reason.PURPOSE_MISMATCH if other else Reason.NO_AGREEMENT)
+    if (agreements[0].access is Access.BREAK_GLASS) is not wanted.breaks_glass:
+        reason = Reason.NOT_BREAK_GLASS if wanted.breaks_glass else Reason.BREAK_GLASS_ONLY
+        return Refusal(reason=reason, agreement=agreements[0])
     refusals = []
     for agreement in agreements:
         verdict = _under(agreement, wanted, plan, consents=consents, at=at, has_use=has_use)

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import structlog
 from civicbus_schemas import telemetry
-from civicbus_schemas.vocabulary import Outcome
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -74,12 +73,11 @@ class LookupService:
             span.set_attribute(telemetry.RECIPIENT, agency)
             departure = await self._wait(token, await self.door.body(request), span)
             response: Response = _departing(departure, request, span)
-            code = departure.reply.code
+            outcome = str(departure.reply.code or departure.reply.outcome)
         except Problem as problem:
-            response, code = problem_response(problem, request), problem.code
+            response, outcome = problem_response(problem, request), str(problem.code)
         finally:
             span.end()
-        outcome = str(code or Outcome.PERMIT)
         _lookups.labels(outcome).inc()
         spent_ms = round(1000 * (time.monotonic() - begun), 1)
         log.info("look-up", status=response.status_code, code=outcome, agency=agency, ms=spent_ms)
@@ -167,8 +165,7 @@ def _begin_span(traceparent: str | None) -> Span:
 
 def _describe(span: Span, reply: Reply) -> None:
     verdict = reply.verdict
-    outcome = Outcome.DENY if isinstance(verdict, Refusal) else Outcome.PERMIT
-    span.set_attribute(telemetry.OUTCOME, outcome.value)
+    span.set_attribute(telemetry.OUTCOME, reply.outcome.value)
     if isinstance(verdict, Refusal):
         span.set_attribute(telemetry.REASON, verdict.reason.value)
     if verdict.agreement is not None:

@@ -14,13 +14,16 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
+from civicbus_schemas import telemetry
 from civicbus_schemas.errors import BusError, Retryable
 from civicbus_schemas.page import Page, PageRef, Position
+from civicbus_schemas.vocabulary import Outcome
+from prometheus_client import Counter
 
 from civicbus_consumers.lookup.flight import Departure, Flight, HeldLease, Waiting
 from civicbus_consumers.lookup.handler import Unanswered, answer_batch
 from civicbus_consumers.lookup.problems import Code, Problem
-from civicbus_consumers.lookup.replies import Bench
+from civicbus_consumers.lookup.replies import Bench, Reply
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.runtime.health import Health
 
@@ -30,6 +33,8 @@ TEND_S = 0.1
 RENEW_S = 1.0
 SEND_S = 2.0
 QUIET_S = 1.0
+
+_broken = Counter(telemetry.BREAK_GLASS_TOTAL, "Answers for an emergency", ["agency"])
 
 log = structlog.get_logger("civicbus.lookup")
 
@@ -160,6 +165,8 @@ class Worker:
             if error.code is Code.CANNOT_RECORD:
                 self._recorder = None  # it has failed; the next batch begins a new chain
             raise
+        for one, reply in zip(waiting, answered.replies, strict=True):
+            _flag(one, reply)
         flight = Flight(lease, len(waiting))
         for one, reply in zip(waiting, answered.replies, strict=True):
             one.hand_over(Departure(reply, flight))
@@ -235,3 +242,11 @@ class Worker:
                 self._lease.give_back()
         except Retryable as error:
             log.warning("ended untidily", error=type(error).__name__)
+
+
+def _flag(waiting: Waiting, reply: Reply) -> None:
+    """An emergency is told as soon as it is recorded, whether or not its answer can leave."""
+    if reply.outcome is Outcome.BREAKGLASS and reply.receipt is not None:
+        agency = waiting.lookup.token.agency
+        _broken.labels(agency).inc()
+        log.warning("the glass was broken", agency=agency, record=reply.receipt.record_id)

@@ -10,7 +10,7 @@ from civicbus_schemas.consent import Consent
 from civicbus_schemas.decision import Decision, Deny, Permit
 from civicbus_schemas.ids import AgencyId, EventType, PolicyVersion
 from civicbus_schemas.pseudonym import LedgerPseudonym
-from civicbus_schemas.record import Actor, Positions, Record, Source, commitment
+from civicbus_schemas.record import Actor, Positions, Record, Request, Source, commitment
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 from civicbus_consumers.recording.pages import Stamp
@@ -128,6 +128,43 @@ def record_ending(
         reason=Reason.CONSENT_WITHDRAWN,
         policy=policy,
         sealed=commitment(stamp.salt, b""),
+    )
+
+
+def record_review(
+    reviewed: Record, *, justified: bool, reviewer: Actor, secret: bytes, stamp: Stamp
+) -> Record:
+    """The record of a review of an emergency; about the same person, so that they find it."""
+    return Record(
+        id=stamp.id,
+        nonce=stamp.nonce,
+        kind=RecordKind.BREAK_GLASS_REVIEW,
+        at=stamp.at,
+        actor=reviewer,
+        recipient=reviewed.recipient,
+        subject=reviewed.subject,
+        agreement=reviewed.agreement,
+        purpose=reviewed.purpose,
+        basis=reviewed.basis,
+        decision=Outcome.PERMIT if justified else Outcome.DENY,
+        reason=None if justified else Reason.UNJUSTIFIED,
+        req=Request(id=reviewed.id, case=None if reviewed.req is None else reviewed.req.case),
+        sealed=commitment(stamp.salt, secret),
+    )
+
+
+def record_case_closed(case: str, *, actor: Actor, secret: bytes, stamp: Stamp) -> Record:
+    """The record that an agency has closed a case, which opens what was hidden for it."""
+    return Record(
+        id=stamp.id,
+        nonce=stamp.nonce,
+        kind=RecordKind.CASE_CLOSED,
+        at=stamp.at,
+        actor=actor,
+        recipient=actor.agency,
+        decision=Outcome.PERMIT,
+        req=Request(case=case),
+        sealed=commitment(stamp.salt, secret),
     )
 
 

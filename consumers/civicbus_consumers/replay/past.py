@@ -112,6 +112,7 @@ class PastRequest:
     purpose: str
     mode: Mode
     fields: tuple[str, ...]
+    breaks_glass: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ def read_look_up(past: Past, sealed: Sealed) -> PastLookUp:
             purpose=past.record.purpose or "",
             mode=Mode(asked["mode"]),
             fields=tuple(asked["fields"]),
+            breaks_glass=asked.get("breaks_glass", False),
         )
         person = None if found is None else PastPerson(_identity(found))
     except (KeyError, TypeError, ValueError):

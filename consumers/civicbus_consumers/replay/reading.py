@@ -14,7 +14,7 @@ from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf
 from civicbus_schemas.record import RECORD, Record, commitment
-from civicbus_schemas.vocabulary import RecordKind
+from civicbus_schemas.vocabulary import DECISION_KINDS
 
 from civicbus_consumers.recording.facts import Sealed, open_secret
 from civicbus_consumers.recording.seal import Seal
@@ -39,7 +39,7 @@ def past_decisions(
             seal = Seal(seal_key, RecorderId(HeaderLeaf.decode(leaf).header.recorder))
         elif RECORD.wrote(leaf):
             record = Record.decode(leaf)
-            if record.kind is RecordKind.ACCESS_DECISION and (since is None or record.at >= since):
+            if record.kind in DECISION_KINDS and (since is None or record.at >= since):
                 yield _opened(index, record, log.sealed(index), seal=seal)
 
 

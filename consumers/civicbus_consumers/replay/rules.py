@@ -19,6 +19,7 @@ from civicbus_schemas.vocabulary import Outcome, Reason
 
 from civicbus_consumers.access.plan import PlannedRelease
 from civicbus_consumers.explain.rules import Law
+from civicbus_consumers.lookup.records import outcome_under
 from civicbus_consumers.lookup.rules import Grant, ReadPlan, Refusal
 from civicbus_consumers.recording.facts import Sealed
 from civicbus_consumers.replay.past import (
@@ -139,8 +140,9 @@ def _of_look_up(asked: PastLookUp, plan: ReadPlan) -> Said:
             return replace(said, decision=Outcome.DENY, reason=reason, rule=rule)
         case Grant() if asked.past.was_too_much:
             return replace(said, decision=Outcome.DENY, reason=Reason.LIMIT_EXCEEDED)
-        case Grant() if plan.contract is not None:
+        case Grant(agreement=agreement) if plan.contract is not None:
             key = plan.contract.key_subject.name
             about = (path for path in fields if plan.contract.fields[path].subject == key)
-            return replace(said, fields=tuple(about))
+            outcome = outcome_under(agreement.access)
+            return replace(said, decision=outcome, fields=tuple(about))
     return said

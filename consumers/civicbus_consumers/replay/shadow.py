@@ -15,7 +15,7 @@ from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.decision import Deny
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.record import Record
-from civicbus_schemas.vocabulary import ConsentRule, Outcome, Reason
+from civicbus_schemas.vocabulary import ConsentRule, Reason
 
 from civicbus_consumers.access.plan import PlannedRelease, PlannedType
 from civicbus_consumers.explain.rules import Law
@@ -130,7 +130,7 @@ def _look_up_seen(past: Past, sealed: Sealed, other: Law) -> Pair:
     """A look-up sealed all consents for its recipient and purpose: it can always be told."""
     asked = read_look_up(past, sealed)
     verdict, fields = asked.judge(other.reads), frozenset(asked.request.fields)
-    permitted = past.record.decision is Outcome.PERMIT or past.was_too_much
+    permitted = past.record.decision.discloses or past.was_too_much
     ref = past.record.agreement or (None if verdict.agreement is None else verdict.agreement.ref)
     return Pair(
         agreement="none" if ref is None else ref.id,
@@ -152,7 +152,7 @@ def _event_seen(
         yield Untold.OTHER_FORM
         return
     id_, about = planned.agreement.ref.id, _about_whom(planned, record)
-    permitted = record.decision is Outcome.PERMIT
+    permitted = record.decision.discloses
     then = Sight(fields=frozenset(record.fields)) if permitted else Sight(reason=record.reason)
     now = _now(event, id_, about=about, then=planned.agreement)
     yield now if isinstance(now, Untold) else Pair(agreement=id_, then=then, now=now)

@@ -33,6 +33,7 @@ def main(
     ] = None,
     age: Annotated[int | None, typer.Option(min=0, max=150, help="Assumed full years.")] = None,
     consent: Annotated[bool, typer.Option(help="Assume that the person has consented.")] = False,
+    break_glass: Annotated[bool, typer.Option(help="Say that a life depends on it.")] = False,
     day: Annotated[
         datetime | None, typer.Option(help="A day; today by default.", formats=["%Y-%m-%d"])
     ] = None,
@@ -58,6 +59,7 @@ def main(
         day=local_day(datetime.now(UTC)) if day is None else day.date(),
         consent=consent,
         age=age,
+        breaks_glass=break_glass,
     )
     law = compile_law(chosen(nation, home))
     explanation = explain(question, law)

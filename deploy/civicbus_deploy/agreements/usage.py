@@ -15,7 +15,7 @@ from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.ids import EventType
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.record import Record
-from civicbus_schemas.vocabulary import Outcome, RecordKind
+from civicbus_schemas.vocabulary import DECISION_KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -43,7 +43,7 @@ def last_uses(records: Iterable[Record]) -> LastUses:
     """When each field was last had, under which agreement."""
     found: dict[Granted, datetime] = {}
     for record in records:
-        if record.kind is not RecordKind.ACCESS_DECISION or record.decision is Outcome.DENY:
+        if record.kind not in DECISION_KINDS or not record.decision.discloses:
             continue
         if record.agreement is None or record.dataset is None:
             continue

@@ -18,7 +18,7 @@ from civicbus_consumers.runtime.tracing import configure_tracing
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas.topics import CONSENT_FAMILY, delivery_topic
-from civicbus_schemas.vocabulary import Outcome, RecordKind
+from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 
 from civicbus_deploy.demo import access_story, checks, story
 from civicbus_deploy.demo.books import Books, Line, read_books, read_topics
@@ -133,9 +133,7 @@ def _rebuilds(scene: Scene) -> bool:
 def _totals(
     scene: Scene, told: Told, books: Books, *, sources: list[Line], day: Day
 ) -> dict[str, Any]:
-    decisions = Counter(
-        r.decision for r in books.records.values() if r.kind is RecordKind.ACCESS_DECISION
-    )
+    decisions = Counter(r.decision for r in books.records.values() if r.kind in DECISION_KINDS)
     letters = sum(r.kind is RecordKind.DEAD_LETTER for r in books.records.values())
     size = published(scene.places.directory(), scene.places.verifier())[0].size
     return {

@@ -36,7 +36,7 @@ ROOMS = {
     "lookup": "lookup",
 }
 PORTS = ("lookup", *(f"{name}_health" for name in ROOMS))
-RECORDERS = (*ENFORCEMENT, "lookup", "provisioning")
+RECORDERS = (*ENFORCEMENT, "lookup", "provisioning", "oversight")
 PRINCIPALS = {
     "enforcement": "bus-enforce",
     "consent": "bus-consent",

@@ -6,17 +6,20 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
+from civicbus_audit.index.database import make_engine
+from civicbus_audit.index.oversight import count_overdue
 from civicbus_schemas import telemetry
-from civicbus_schemas.errors import Retryable
+from civicbus_schemas.errors import Fatal, Refused, Retryable
 from confluent_kafka import KafkaException
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Column, Table
 
-from civicbus_deploy.embedded import ground, lag
+from civicbus_deploy.embedded import ground, lag, postgres
 from civicbus_deploy.embedded.asking import get, succeeds
 from civicbus_deploy.embedded.failures import NoStack
 from civicbus_deploy.embedded.lag import Lag
@@ -46,7 +49,8 @@ class ProcessState:
 class Status:
     """The whole stack. Lags are None while Kafka does not answer, the backlog while sealing.
 
-    The checkpoint's age counts from its signature, or from when it last held every page.
+    The checkpoint's age counts from its signature, or from when it last held every page. Reviews
+    of emergencies are None while the index cannot be asked.
     """
 
     phase: str
@@ -54,12 +58,14 @@ class Status:
     lags: tuple[Lag, ...] | None
     sealing_backlog: int | None
     checkpoint_age_s: float | None
+    reviews_overdue: int | None
     supervisor_mib: int
 
     @property
     def healthy(self) -> bool:
-        """Whether everything that should run runs and says that it is ready."""
-        return self.phase == "serving" and all(process.ready for process in self.processes)
+        """Whether all that should run says that it is ready, and no emergency waits too long."""
+        ready = all(process.ready for process in self.processes)
+        return self.phase == "serving" and ready and not self.reviews_overdue
 
     @property
     def memory_mib(self) -> int:
@@ -92,6 +98,7 @@ def status(folder: StateFolder) -> Status:
         lags=lags,
         sealing_backlog=None if backlog is None else int(backlog),
         checkpoint_age_s=_checkpoint_age_s(folder) if age is None else round(age, 1),
+        reviews_overdue=_reviews_overdue(folder),
         supervisor_mib=_memory_mib(now.identity.pid) if now and now.alive else 0,
     )
 
@@ -166,6 +173,20 @@ def _sealing_gauges(folder: StateFolder) -> dict[str, float]:
     return {sample.name: sample.value for family in families for sample in family.samples}
 
 
+def _reviews_overdue(folder: StateFolder) -> int | None:
+    """How many emergencies wait for their review too long; None where the index does not answer."""
+    try:
+        engine = make_engine(postgres.dsn_file(folder, "sealing"))
+    except Refused:
+        return None
+    try:
+        return count_overdue(engine, datetime.now(UTC))
+    except (Retryable, Fatal):
+        return None
+    finally:
+        engine.dispose()
+
+
 def _checkpoint_age_s(folder: StateFolder) -> float | None:
     """The same from the file, while sealing does not answer; None before the first checkpoint."""
     try:
@@ -192,6 +213,7 @@ def show(found: Status) -> None:
     console.print(f"memory {found.memory_mib:,} MiB")
     console.print(f"pages waiting for their seal: {_known(found.sealing_backlog)}")
     console.print(f"age of the checkpoint: {_known(found.checkpoint_age_s)} s")
+    console.print(f"emergencies without a review after 24 h: {_known(found.reviews_overdue)}")
 
 
 def _show_lags(console: Console, lags: Sequence[Lag]) -> None:

@@ -10,8 +10,7 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from civicbus_consumers.recording.chain import Chain
-from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
+from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.recording.records import record_policy_set
 from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_producers.kafka import (
@@ -22,21 +21,19 @@ from civicbus_producers.kafka import (
     producer_config,
     translate,
 )
-from civicbus_producers.registry import Registry
-from civicbus_producers.settings import read_key
 from civicbus_schemas.announcement import seal_announcement
 from civicbus_schemas.errors import Overdue
-from civicbus_schemas.ids import PolicyVersion, new_recorder_id
-from civicbus_schemas.page import PAGE
-from civicbus_schemas.topics import AUDIT_PAGE, STATE_POLICY
+from civicbus_schemas.ids import PolicyVersion
+from civicbus_schemas.topics import STATE_POLICY
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from civicbus_deploy.provisioning.recorders import begin_recorder
 
 POLICY_KEY = b"policy"
 PROCESS = "provisioning"
 """The recorder's name in its pages; `sign-provisioning.pem` is its key."""
 
 _TIMEOUT_S = 30.0
-_PAGE_BROKER_BYTES = 8 * 1024 * 1024
 
 
 class PolicyTopic:
@@ -100,26 +97,19 @@ class PolicyTopic:
 
     def _recorder(self) -> Recorder:
         """Each announcement is a recorder of its own: nothing is in flight between two."""
-        signer, key = read_signing_key(self._secrets / f"sign-{PROCESS}.pem")
-        producer = self._producer(max_message_bytes=_PAGE_BROKER_BYTES)
-        registry = Registry(self._registry_url)
-        return Recorder(
-            KafkaPageLog(producer, schema_id=registry.get_id(AUDIT_PAGE, PAGE.document)),
-            chain=Chain(process=PROCESS, recorder=new_recorder_id()),
-            signer=signer,
-            key=key,
-            seal_key=read_key(self._secrets / "seal-key"),
+        return begin_recorder(
+            PROCESS,
+            self._access,
+            secrets=self._secrets,
+            registry_url=self._registry_url,
+            errors=self._errors,
         )
 
-    def _producer(self, *, max_message_bytes: int = 1_048_576) -> Producer:
-        return Producer(
-            producer_config(
-                self._access,
-                client_id=PROCESS,
-                errors=self._errors,
-                max_message_bytes=max_message_bytes,
-            )
+    def _producer(self) -> Producer:
+        config = producer_config(
+            self._access, client_id=PROCESS, errors=self._errors, max_message_bytes=1_048_576
         )
+        return Producer(config)
 
     def _send(self, announcement: bytes) -> int:
         outcomes: list[tuple[KafkaError | None, int | None]] = []

@@ -39,6 +39,7 @@ class _Basis(_Shape):
     needs_consent: bool
     sensitive: bool
     recipient_kinds: list[str]
+    access: list[str]
 
 
 class Agencies(_Shape):

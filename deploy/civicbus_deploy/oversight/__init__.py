@@ -1,0 +1,1 @@
+"""What officers of oversight do: review emergencies, and close the cases that hid readings."""

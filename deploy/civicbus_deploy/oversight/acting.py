@@ -1,0 +1,133 @@
+"""Reviews of emergencies and closings of cases; each is a leaf of its own.
+
+An act is recorded and nothing else happens: what follows from it (an emergency is reviewed, hidden
+readings are shown) is read from the leaf. It holds when the page is durable, and is found when it
+is sealed, within a second or two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from civicbus_audit.index.database import make_engine
+from civicbus_audit.index.oversight import Emergency, emergencies
+from civicbus_audit.index.searching import Entry, Query, confirm, search
+from civicbus_audit.places import Places
+from civicbus_consumers.recording.pages import Stamp
+from civicbus_consumers.recording.records import record_case_closed, record_review
+from civicbus_schemas.codec import canonical_json
+from civicbus_schemas.errors import Refused
+from civicbus_schemas.ids import AgencyId, RecordId
+from civicbus_schemas.pseudonym import case_pseudonym, officer_pseudonym
+from civicbus_schemas.record import Actor, Record
+from civicbus_schemas.vocabulary import Outcome
+
+from civicbus_deploy.embedded.state import StateFolder
+from civicbus_deploy.hindsight.archive import open_ledger
+from civicbus_deploy.provisioning.app import Site
+from civicbus_deploy.provisioning.recorders import begin_recorder
+
+PROCESS = "oversight"
+"""The recorder's name in its pages; `sign-oversight.pem` is its key."""
+
+
+class Verdict(StrEnum):
+    """What a review finds."""
+
+    JUSTIFIED = "justified"
+    UNJUSTIFIED = "unjustified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Officer:
+    """Who acts: an agency's officer, whose name is sealed."""
+
+    agency: AgencyId
+    name: str
+
+    def actor(self, ledger_key: bytes) -> Actor:
+        """As records name them."""
+        pseudonym = officer_pseudonym(ledger_key, self.agency, self.name)
+        return Actor(agency=self.agency, system=PROCESS, officer=pseudonym)
+
+
+def find_emergencies(folder: StateFolder) -> list[Emergency]:
+    """Every emergency, each compared with its leaf; raises `EvidenceBroken`."""
+    log, engine = open_ledger(folder), make_engine(Places.under(folder.home).dsn_file)
+
+    def find(query: Query) -> list[Entry]:
+        found = search(engine, query)
+        confirm(found, log)
+        return found
+
+    try:
+        return emergencies(find)
+    finally:
+        engine.dispose()
+
+
+def review(site: Site, id_: str, verdict: Verdict, *, by: Officer, note: str) -> RecordId:
+    """Record a review; its record's id. Raises `Refused` where it is not to be reviewed by them."""
+    found = [e for e in find_emergencies(site.folder) if e.entry.id == id_]
+    if not found:
+        raise Refused("no emergency has this record's id", next_step="civicbus breakglass list")
+    [emergency] = found
+    if emergency.review is not None:
+        raise Refused("it was reviewed before", got=f"record {emergency.review.id}")
+    if emergency.entry.recipient == by.agency:
+        raise Refused("nobody reviews their own emergency", expected="an officer of another agency")
+    reviewed = Record.decode(open_ledger(site.folder).leaf(emergency.entry.index))
+    secret = canonical_json({"officer": by.name, "note": note})
+
+    def make(stamp: Stamp, actor: Actor) -> Record:
+        justified = verdict is Verdict.JUSTIFIED
+        return record_review(
+            reviewed, justified=justified, reviewer=actor, secret=secret, stamp=stamp
+        )
+
+    return _record(site, by, make, secret=secret)
+
+
+def close_case(site: Site, case: str, *, by: Officer) -> RecordId:
+    """Record that an agency's case is closed; the record's id. What it hid is shown from now on."""
+    pseudonym = case_pseudonym(_ledger_key(site), by.agency, case)
+    secret = canonical_json({"officer": by.name, "case": case})
+
+    def make(stamp: Stamp, actor: Actor) -> Record:
+        return record_case_closed(pseudonym, actor=actor, secret=secret, stamp=stamp)
+
+    return _record(site, by, make, secret=secret)
+
+
+def _record(
+    site: Site, by: Officer, make: Callable[[Stamp, Actor], Record], *, secret: bytes
+) -> RecordId:
+    """1. the record is durable, 2. the next page says so, as of every other."""
+    policy = site.announced()
+    if policy is None or by.agency not in policy.agencies:
+        raise Refused("no such agency", got=by.agency, expected="one of the announced policy set")
+    recorder = begin_recorder(
+        PROCESS,
+        site.broker.access,
+        secrets=site.folder.secrets,
+        registry_url=site.addresses.registry_url,
+    )
+    page = recorder.open_page(datetime.now(UTC))
+    stamp = page.stamp()
+    page.add(make(stamp, by.actor(_ledger_key(site))), stamp=stamp, secret=secret)
+    written = recorder.write(page, policy=policy.version, positions=())  # 1
+    recorder.mark_released(written)
+    recorder.write(recorder.open_page(datetime.now(UTC)), policy=policy.version, positions=())  # 2
+    return stamp.id
+
+
+def _ledger_key(site: Site) -> bytes:
+    return Places.under(site.folder.home).ledger_key()
+
+
+def outcome_of(review: Entry) -> Verdict:
+    """What a review's leaf found."""
+    return Verdict.JUSTIFIED if review.decision == Outcome.PERMIT else Verdict.UNJUSTIFIED

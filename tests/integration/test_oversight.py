@@ -1,0 +1,137 @@
+"""An emergency and an investigation on the real servers: reviewed, hidden, counted, opened."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import typer
+from civicbus_audit.cli import app as audit
+from civicbus_audit.index.database import make_engine
+from civicbus_audit.index.oversight import count_overdue
+from civicbus_consumers.lookup.token import make_token
+from civicbus_deploy.hindsight.replaying import app as replay
+from civicbus_deploy.oversight.cases import app as cases
+from civicbus_deploy.oversight.emergencies import app as emergencies
+from civicbus_schemas.errors import BusError, Refused
+from civicbus_schemas.ids import AgencyId
+from typer.testing import CliRunner
+
+from tests.bus import Bus
+from tests.integration.lookup_place import LookupPlace, is_told, person
+from tests.stack import Stack
+from tests.unit import lookup_samples as samples
+from tests.unit.lookup_samples import BANK, asked
+
+pytestmark = pytest.mark.broker
+
+HOSPITAL, POLICE = AgencyId("hospital-cho-ray"), AgencyId("mps")
+LEAVES_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[LookupPlace]:
+    """A bus with look-ups and sealing, and one woman in its view."""
+    stack = Stack(("kafka", "registry", "postgres"))
+    try:
+        made = LookupPlace(Bus(stack.start()))
+        made.settle(person())
+        with made.running(), made.bus.running("sealing"):
+            made.serve()
+            yield made
+    finally:
+        stack.close()
+
+
+def run(app: typer.Typer, place: LookupPlace, *arguments: str) -> str:
+    """What a command prints."""
+    home = str(place.bus.stack.folder.home)
+    done = CliRunner().invoke(app, [*arguments, "--home", home], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def listed(place: LookupPlace) -> list[dict[str, Any]]:
+    """The emergencies, once the index is there."""
+    try:
+        told = json.loads(run(emergencies, place, "list", "--json"))
+    except BusError:
+        return []
+    found: list[dict[str, Any]] = told["emergencies"]
+    return found
+
+
+def seen_by_citizen(place: LookupPlace) -> tuple[set[str], int]:
+    """Who the woman sees, and how many readings are hidden from her."""
+    told = json.loads(run(audit, place, "who-read", samples.LAN.number, "--as-citizen", "--json"))
+    return {reading["recipient"] for reading in told["readings"]}, told["hidden"]
+
+
+def test_emergency_is_listed_until_another_agency_has_reviewed_it(place: LookupPlace) -> None:
+    question = asked(
+        purpose="health.emergency-treatment", fields=["sex"], break_glass="bất tỉnh", case="CC-1"
+    )
+    answer = place.look_up(question, agency=HOSPITAL)
+    assert answer.json()["result"]["fields"] == {"sex": "female"}
+    record = answer.json()["receipt"]["record_id"]
+    place.bus.wait(lambda: bool(listed(place)), "the emergency to be sealed", LEAVES_S)
+    [row] = listed(place)
+    assert (row["record"], row["agency"], row["review"]) == (record, HOSPITAL, "open")
+    engine = make_engine(place.bus.stack.folder.secrets / "postgres-sealing-dsn")
+    tomorrow = datetime.now(UTC) + timedelta(hours=25)
+    assert (count_overdue(engine, datetime.now(UTC)), count_overdue(engine, tomorrow)) == (0, 1)
+
+    why = ("--verdict", "justified", "--note", "ca cấp cứu có thật", "--officer", "tt-1")
+    with pytest.raises(Refused, match="their own"):
+        run(emergencies, place, "review", record, *why, "--as", HOSPITAL)
+    said = run(emergencies, place, "review", record, *why, "--as", "npd")
+    assert "is reviewed: justified" in said
+    place.bus.wait(lambda: listed(place)[0]["review"] == "justified", "the review", LEAVES_S)
+    assert listed(place)[0]["reviewer"] == "npd"
+    assert count_overdue(engine, tomorrow) == 0
+    engine.dispose()
+    with pytest.raises(Refused, match="reviewed before"):
+        run(emergencies, place, "review", record, *why, "--as", "npd")
+
+
+def test_investigation_is_hidden_and_counted_until_its_case_is_closed(place: LookupPlace) -> None:
+    question = asked(purpose="investigation.criminal", case="VA-2026/7")
+    assert place.look_up(question, agency=POLICE).status_code == 200
+    place.bus.wait(lambda: seen_by_citizen(place)[1] == 1, "the reading to be counted", LEAVES_S)
+    assert POLICE not in seen_by_citizen(place)[0]
+    run(cases, place, "close", "VA-2026/7", "--as", "npd", "--officer", "x")  # another's case
+    run(cases, place, "close", "VA-2026/7", "--as", POLICE, "--officer", "dtv-3")
+    place.bus.wait(lambda: seen_by_citizen(place)[1] == 0, "the case to be opened", LEAVES_S)
+    assert POLICE in seen_by_citizen(place)[0]
+
+
+def test_every_decision_is_the_same_when_it_is_replayed(place: LookupPlace) -> None:
+    told = json.loads(run(replay, place, "--json"))
+    assert told["decisions"] >= 2
+    assert told["findings"] == {"same": told["decisions"]}
+    assert not is_told(json.dumps(told))
+
+
+def test_agency_is_told_why_when_it_asks_the_serving_process(place: LookupPlace) -> None:
+    document = {
+        "subject": {"type": "agency", "id": "bank"},
+        "action": {"name": "verify"},
+        "resource": {
+            "type": "dataset",
+            "id": "population.Person",
+            "properties": {"fields": ["marital_status"]},
+        },
+        "context": {"purpose": samples.CREDIT},
+    }
+    token = make_token(BANK, place.key(BANK), now=time.time())
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = httpx.post(
+        f"{place.url}/access/v1/evaluation", json=document, headers=headers, timeout=20
+    )
+    assert answer.status_code == 200
+    assert answer.json()["context"]["reason"] == "no-consent"
