@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -69,9 +69,15 @@ class _Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _About(_Received):
-    """What concerns one person; `subject` is this agency's own pseudonym of the person."""
+    """What concerns one person; `subject` is this agency's own pseudonym of the person.
+
+    While those pseudonyms are being replaced, `former` tells for each one in it the one before.
+    """
 
     subject: PairwisePseudonym = field(repr=False)
+    former: Mapping[PairwisePseudonym, PairwisePseudonym] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

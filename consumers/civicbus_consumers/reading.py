@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from civicbus_schemas.codec import AvroType, SchemaDocument, document_fingerprint, unframe
-from civicbus_schemas.envelope import parse_headers
+from civicbus_schemas.envelope import Ground, parse_headers
 from civicbus_schemas.errors import InvalidBytes, InvalidEnvelope, Refused
 from civicbus_schemas.event import Delivered, delivered_class
 from civicbus_schemas.ids import EventType, family_of, hex_id
@@ -94,7 +94,7 @@ class DeliveryReader:
                 return _withdrawn(envelope.type, key=key, value=value, shared=shared)
             schema_id, body = unframe(value)
             subject = hex_id((key or b"").decode("latin-1"), what="message key")
-            shared["subject"] = PairwisePseudonym(subject)
+            shared |= {"subject": PairwisePseudonym(subject), "former": _former(envelope.ground)}
             if is_notice(envelope.type):
                 notice = self._notice(schema_id, body)
                 return Withheld(type=notice.event_type, reason=notice.reason, **shared)
@@ -121,6 +121,10 @@ class DeliveryReader:
         type_ = _DeliveredType(AvroType(document), delivered_class(document))
         self._types[schema_id, event_type] = type_
         return type_
+
+
+def _former(ground: Ground) -> dict[PairwisePseudonym, PairwisePseudonym]:
+    return {PairwisePseudonym(now): PairwisePseudonym(before) for now, before in ground.former}
 
 
 def _withdrawn(

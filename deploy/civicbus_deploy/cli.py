@@ -39,6 +39,7 @@ MOUNTED = {
     "explain": ("civicbus_deploy.agreements.explaining", "May an agency have a field, and why."),
     "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),
     "unread": ("civicbus_deploy.unread", "What a recipient has not read of a consent's."),
+    "pseudonyms": ("civicbus_deploy.pseudonyms.cli", "Rotate keys of recipients' pseudonyms."),
     "provision": ("civicbus_deploy.provisioning.cli", "Topics, users, grants, schemas, policy."),
     "replay": ("civicbus_deploy.hindsight.replaying", "Make every past decision again."),
     "shadow": ("civicbus_deploy.hindsight.shadowing", "Past decisions under another policy set."),

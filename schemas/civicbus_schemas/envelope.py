@@ -7,7 +7,7 @@ Source: CloudEvents Kafka Protocol Binding 1.0.2 section 3.2; the extensions `pu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,10 +19,13 @@ from civicbus_schemas.ids import AgreementRef, EventId, EventType, RecordId
 CONTENT_TYPE = "application/avro"
 MAX_HEADERS = 32
 MAX_HEADER_BYTES = 1024
+MAX_FORMER = 200
+MAX_FORMER_BYTES = MAX_FORMER * 66
 
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_FORMER = re.compile(r"[0-9a-f]{32}:[0-9a-f]{32}(?: [0-9a-f]{32}:[0-9a-f]{32})*")
 _EVENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _CONSENT = re.compile(r"[0-9A-Za-z-]{1,64}")
 _SOURCE = re.compile(r"/[0-9a-z][0-9a-z._/-]{0,127}")
@@ -44,6 +47,7 @@ class Ground:
     agreement: AgreementRef
     record_id: RecordId
     consent: str | None = None
+    former: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,9 @@ class Envelope:
             ]
             if self.ground.consent is not None:
                 pairs.append(("ce_consent", self.ground.consent))
+            if self.ground.former:
+                named = " ".join(f"{current}:{former}" for current, former in self.ground.former)
+                pairs.append(("ce_former", named))
         return [(name, value.encode("ascii")) for name, value in pairs]
 
 
@@ -119,10 +126,9 @@ def _known(pairs: Iterable[Pair]) -> dict[str, str]:
         if not (name.startswith("ce_") or name == "content-type"):
             continue
         value = raw.encode() if isinstance(raw, str) else raw
-        if value is None or len(value) > MAX_HEADER_BYTES or not value.isascii():
-            raise InvalidEnvelope(
-                "a header is malformed", expected=f"at most {MAX_HEADER_BYTES} ASCII bytes"
-            )
+        limit = MAX_FORMER_BYTES if name == "ce_former" else MAX_HEADER_BYTES
+        if value is None or len(value) > limit or not value.isascii():
+            raise InvalidEnvelope("a header is malformed", expected=f"at most {limit} ASCII bytes")
         text = value.decode("ascii")
         if name in known or not text.isprintable():
             raise InvalidEnvelope("a header is repeated or holds control characters")
@@ -159,7 +165,7 @@ def _time(text: str) -> datetime:
 def _ground(known: dict[str, str]) -> Ground | None:
     names = ("ce_purpose", "ce_legalbasis", "ce_agreement", "ce_recordid")
     present = [name for name in names if name in known]
-    if not present and "ce_consent" not in known:
+    if not present and not {"ce_consent", "ce_former"} & known.keys():
         return None
     if len(present) < len(names):
         raise InvalidEnvelope("a delivery's ground is incomplete", expected=", ".join(names))
@@ -169,4 +175,13 @@ def _ground(known: dict[str, str]) -> Ground | None:
         agreement=AgreementRef.parse(known["ce_agreement"]),
         record_id=RecordId(ids.hex_id(known["ce_recordid"], what="record id")),
         consent=_shaped(_CONSENT, known, "ce_consent") if "ce_consent" in known else None,
+        former=tuple(_former(known)),
     )
+
+
+def _former(known: dict[str, str]) -> Iterator[tuple[str, str]]:
+    if "ce_former" not in known:
+        return
+    for pair in _shaped(_FORMER, known, "ce_former").split(" "):
+        current, _, former = pair.partition(":")
+        yield current, former

@@ -46,13 +46,8 @@ def officer_pseudonym(key: bytes, agency: AgencyId, officer: str) -> str:
     return _keyed(key, SCHEME_OFFICER, f"{agency}\x00{officer}")
 
 
-def pairwise_key(master: bytes, recipient: AgencyId) -> bytes:
-    """The 32-byte key of one recipient's pseudonyms and delivery ids."""
-    return hmac.digest(master, b"pairwise\x00" + recipient.encode(), hashlib.sha256)
-
-
 def pairwise_pseudonym(key: bytes, number: str) -> PairwisePseudonym:
-    """What one recipient sees instead of a PIN; `key` is from `pairwise_key`."""
+    """What one recipient sees instead of a PIN; `key` is that recipient's (`keyring`)."""
     return PairwisePseudonym(_keyed(key, SCHEME_VN_PIN, number))
 
 

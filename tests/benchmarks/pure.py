@@ -24,9 +24,9 @@ from civicbus_consumers.recording.recorder import Recorder
 from civicbus_deploy.provisioning.nation import Nation, load_nation
 from civicbus_schemas.codec import AvroType, unframe
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
-from civicbus_schemas.ids import AgencyId, new_recorder_id
+from civicbus_schemas.ids import new_recorder_id
+from civicbus_schemas.keyring import PairwiseKeys
 from civicbus_schemas.page import Page, Position, key_id
-from civicbus_schemas.pseudonym import pairwise_key
 from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -34,7 +34,7 @@ from tests.benchmarks import workload
 from tests.benchmarks.checks import Given, check_deliveries, read_pages
 from tests.benchmarks.clocks import Clocks, Series
 
-MASTER, TOPIC_KEY = b"p" * 32, b"t" * 32
+PAIRWISE, TOPIC_KEY = PairwiseKeys(key=b"p" * 32), b"t" * 32
 SIGNER = Ed25519PrivateKey.generate()
 SCHEMA_ID = 7
 BATCH = 1000
@@ -129,7 +129,7 @@ def check(samples: Sequence[workload.Sample], kept: Kept, *, folder: Path) -> in
         {sample.id: sample.body for sample in samples},
         given,
         records=read_pages(pages, signer=SIGNER.public_key()),
-        expectation=workload.expectation(folder, master=MASTER),
+        expectation=workload.expectation(folder, pairwise_key_of=lambda _: PAIRWISE.key),
     )
 
 
@@ -153,12 +153,8 @@ def _taken(samples: Sequence[workload.Sample]) -> list[Taken]:
 
 
 def _bench(nation: Nation, kept: Kept) -> Bench:
-    def key_of(agency: AgencyId) -> bytes:
-        return pairwise_keys[agency]
-
     policy = nation.policy
-    pairwise_keys = {agency: pairwise_key(MASTER, agency) for agency in policy.agencies}
-    plan = compile_plan(policy, pairwise_key_of=key_of)
+    plan = compile_plan(policy, pairwise_key_of=lambda _: PAIRWISE.key)
     names = [
         (release.agreement.ref, event_type)
         for (_, event_type), planned in plan.types.items()
@@ -177,6 +173,6 @@ def _bench(nation: Nation, kept: Kept) -> Bench:
             seal_key=b"s" * 32,
         ),
         releases=kept,  # type: ignore[arg-type]
-        keys=Keys(topic=TOPIC_KEY, ledger=b"l" * 32, pairwise_of=key_of),
+        keys=Keys(topic=TOPIC_KEY, ledger=b"l" * 32, pairwise_of=lambda _: PAIRWISE),
         type_of=lambda _: writer,
     )

@@ -15,11 +15,13 @@ from itertools import islice
 from pathlib import Path
 
 from civicbus_consumers.recording.signing import read_signing_key
+from civicbus_deploy.embedded.pseudonyms import read_keyring
 from civicbus_deploy.provisioning import provision
 from civicbus_deploy.provisioning.nation import load_nation
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas.codec import unframe
+from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.page import Page
 from civicbus_schemas.topics import AUDIT_PAGE, PARTITIONS
 from confluent_kafka import Message, Producer
@@ -56,7 +58,7 @@ class ReleaseBench:
         provision(self.bus.stack.home, nation=self.folder)
         secrets = self.bus.stack.folder.secrets
         self._topic_key = read_key(secrets / "topic-key")
-        self._master = read_key(secrets / "pairwise-key")
+        self._keyring = read_keyring(self.bus.stack.folder)
         self._signer = read_signing_key(secrets / f"sign-{WORKER}.pem")[0].public_key()
         contract = load_nation(self.folder).policy.contracts[workload.BIRTH]
         self._samples = workload.samples(contract, first=self.first, topic_key=self._topic_key)
@@ -119,7 +121,9 @@ class ReleaseBench:
             {sample.id: sample.body for sample in self.published},
             ours,
             records=records,
-            expectation=workload.expectation(self.folder, master=self._master),
+            expectation=workload.expectation(
+                self.folder, pairwise_key_of=lambda name: self._keyring[AgencyId(name)].key
+            ),
         )
         values = [sample.value(self._schema_id) for sample in self.published]
         check_copies(values, {topic: _values(self._read(topic)) for topic in self._copies})

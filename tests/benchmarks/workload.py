@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,11 +77,11 @@ def nation_folder(name: str, *, below: Path) -> Path:
     return folder
 
 
-def expectation(folder: Path, *, master: bytes) -> Expectation:
+def expectation(folder: Path, *, pairwise_key_of: Callable[[str], bytes]) -> Expectation:
     """What the oracle expects of today's births in the nation in this folder."""
     policy = load_nation(folder).policy
     return Expectation(
-        oracle=Oracle(folder, pairwise_master=master),
+        oracle=Oracle(folder, pairwise_key_of=pairwise_key_of),
         event_type=BIRTH,
         agreements=[
             str(a.ref) for a in policy.agreements if a.provider == "moj" and BIRTH in a.releases

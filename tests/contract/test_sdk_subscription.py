@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -67,6 +68,18 @@ def test_delivery_is_typed_and_tells_its_ground_when_received(bus: Bus) -> None:
     assert delivery.trace_link is not None
     assert delivery.trace_link.context.trace_id == int("ab" * 16, 16)
     assert not [value for value in (*PERSONAL_VALUES, SUBJECT) if value in repr(delivery)]
+
+
+def test_former_pseudonyms_are_told_when_the_recipients_are_being_replaced(bus: Bus) -> None:
+    ground = delivery_envelope(1).ground
+    assert ground is not None
+    bus.deliver(1, ground=replace(ground, former=((SUBJECT, "12" * 16),)))
+    bus.deliver(2)
+    with bus.subscription() as subscription:
+        first, second = take(subscription, 2)
+    assert first.former == {SUBJECT: "12" * 16}
+    assert second.former == {}
+    assert "12" * 16 not in repr(first)
 
 
 def test_notice_tells_type_and_reason_when_something_was_withheld(bus: Bus) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.states import ReadyPlan
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import Fatal, Unavailable
-from civicbus_schemas.ids import family_of
+from civicbus_schemas.ids import AgencyId, family_of
 from civicbus_schemas.page import Page, Position
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.topics import STATE_CONSENT, STATE_POLICY
@@ -161,9 +161,16 @@ class FakeSources:
         self.waiting = [*rest, *self.waiting]
 
 
-def ready(policy: PolicySet) -> ReadyPlan:
+def by_name(agency: AgencyId) -> bytes:
+    """A recipient's key, made of its name."""
+    return agency.encode().ljust(32, b"\0")
+
+
+def ready(
+    policy: PolicySet, *, pairwise_key_of: Callable[[AgencyId], bytes] = by_name
+) -> ReadyPlan:
     """A policy set made ready; schema ids count from 100."""
-    plan = compile_plan(policy, pairwise_key_of=lambda agency: agency.encode().ljust(32, b"\0"))
+    plan = compile_plan(policy, pairwise_key_of=pairwise_key_of)
     names = [
         (release.agreement.ref, type_)
         for (_, event_type), planned in plan.types.items()

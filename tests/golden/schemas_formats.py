@@ -94,7 +94,7 @@ def notice() -> Notice:
 def formats() -> dict[str, bytes]:
     """What lies on topics and in the ledger, by name."""
     headers = b"\n".join(name.encode() + b": " + value for name, value in envelope().headers())
-    recipient = pseudonym.pairwise_key(KEY, AgencyId("vss"))
+    recipient = KEY[::-1]
     names = (
         pseudonym.topic_pseudonym(KEY, PIN),
         pseudonym.pairwise_pseudonym(recipient, PIN.number),

@@ -18,17 +18,16 @@ from civicbus_schemas.agreement import NATION_ZONE
 from civicbus_schemas.codec import AvroType
 from civicbus_schemas.contract import values_at
 from civicbus_schemas.decision import Facts
-from civicbus_schemas.pseudonym import pairwise_key
 from fastavro.schema import to_parsing_canonical_form
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties.schemas_strategies import data_of
 
-MASTER = b"p" * 32
+KEY = b"p" * 32
 POLICY = load_nation().policy
-PLAN = compile_plan(POLICY, pairwise_key_of=lambda agency: pairwise_key(MASTER, agency))
-ORACLE = Oracle(packaged_nation(), pairwise_master=MASTER)
+PLAN = compile_plan(POLICY, pairwise_key_of=lambda _: KEY)
+ORACLE = Oracle(packaged_nation(), pairwise_key_of=lambda _: KEY)
 RELEASES = [
     pytest.param(planned, release, id=f"{release.agreement.ref} {event_type}")
     for (_, event_type), planned in PLAN.types.items()

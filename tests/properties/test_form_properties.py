@@ -16,7 +16,6 @@ from civicbus_schemas.codec import AvroType
 from civicbus_schemas.contract import values_at
 from civicbus_schemas.delivered import derive_delivered
 from civicbus_schemas.event import delivered_class
-from civicbus_schemas.pseudonym import pairwise_key
 from fastavro.schema import to_parsing_canonical_form
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +24,7 @@ from tests import forms
 from tests.properties.schemas_strategies import data_of
 from tests.unit import schemas_samples as samples
 
-MASTER = b"p" * 32
+KEY = b"p" * 32
 CONTRACT = forms.contract()
 DAYS = st.dates(date(2000, 1, 1), date(2050, 1, 1))
 AGES = st.integers(1, 150)
@@ -114,7 +113,7 @@ def oracle(folder: Path, agreement: dict[str, Any]) -> Oracle:
         file = folder / name
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
-    return Oracle(folder, pairwise_master=MASTER)
+    return Oracle(folder, pairwise_key_of=lambda _: KEY)
 
 
 @settings(max_examples=80, deadline=None)
@@ -129,7 +128,7 @@ def test_oracle_and_product_agree_when_fields_are_released_in_any_form(
         CONTRACT,
         release,
         agreement=agreement.ref,
-        pairwise_key=pairwise_key(MASTER, agreement.recipient),
+        pairwise_key=KEY,
     )
     body = CONTRACT.avro.encode(datum)
     made = project(open_event(body, CONTRACT, CONTRACT.avro), cut, on=on)

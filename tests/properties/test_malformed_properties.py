@@ -31,7 +31,8 @@ from civicbus_schemas.consent import NO_CONSENTS
 from civicbus_schemas.envelope import Envelope
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.ids import EventId, Pin, RecorderId
-from civicbus_schemas.pseudonym import pairwise_key, topic_pseudonym
+from civicbus_schemas.keyring import PairwiseKeys
+from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.record import Positions
 from civicbus_schemas.vocabulary import Reason
 from hypothesis import given, settings
@@ -40,12 +41,10 @@ from hypothesis import strategies as st
 from tests.properties.schemas_strategies import spoilt
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
-MASTER, TOPIC_KEY = b"p" * 32, b"t" * 32
+PAIRWISE_KEY, TOPIC_KEY = b"p" * 32, b"t" * 32
 POLICY = load_nation().policy
-PLAN = compile_plan(POLICY, pairwise_key_of=lambda agency: pairwise_key(MASTER, agency))
-KEYS = Keys(
-    topic=TOPIC_KEY, ledger=b"l" * 32, pairwise_of=lambda agency: pairwise_key(MASTER, agency)
-)
+PLAN = compile_plan(POLICY, pairwise_key_of=lambda _: PAIRWISE_KEY)
+KEYS = Keys(topic=TOPIC_KEY, ledger=b"l" * 32, pairwise_of=lambda _: PairwiseKeys(key=PAIRWISE_KEY))
 SCHEMAS = dict(enumerate(contract.avro for contract in POLICY.contracts.values()))
 IDS = {avro.name: number for number, avro in SCHEMAS.items()}
 PARSED = {number: avro.schema.parse(json.dumps(t.document)) for number, t in SCHEMAS.items()}

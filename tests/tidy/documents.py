@@ -22,6 +22,7 @@ GROUPS = {
     "civicbus case",
     "civicbus consent",
     "civicbus population",
+    "civicbus pseudonyms",
 }  # commands that only hold commands
 _COMMAND = re.compile(
     r"(?:\.venv/bin/)?(?:civicbus(?:-audit)?|make|python -m \w+(?:\.\w+)*)(?: |$)"

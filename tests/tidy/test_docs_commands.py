@@ -44,6 +44,8 @@ _CONSENT_VERBS = (
     *("request", "give", "refuse", "renew", "pause", "resume", "withdraw"),
     *("list", "receipt"),
 )
+_ROTATION = "tests/unit/test_pseudonyms_command.py"
+_ROTATED = f"{_ROTATION}::test_one_recipients_key_is_new_and_the_former_kept_when_it_is_rotated"
 _DRY = "tests/tidy/test_docs_commands.py::test_make_would_run_the_tool_when_the_verb_is_called"
 
 _OVERSIGHT = (
@@ -80,6 +82,11 @@ RUN_BY = {
     "civicbus agreement revoke": (
         "tests/integration/test_agreement_life.py"
         "::test_an_agreement_is_over_for_good_when_it_is_revoked"
+    ),
+    "civicbus pseudonyms list": _ROTATED,
+    "civicbus pseudonyms rotate": _ROTATED,
+    "civicbus pseudonyms retire": (
+        f"{_ROTATION}::test_no_file_holds_the_former_key_when_it_was_retired"
     ),
     "civicbus explain": (
         "tests/unit/test_explain_command.py::test_officer_reads_why_when_it_is_asked"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from civicbus_consumers.enforcement.deliveries import Keys
@@ -15,13 +15,14 @@ from civicbus_schemas.codec import AvroType, frame
 from civicbus_schemas.consent import Consent, SubjectConsents
 from civicbus_schemas.envelope import Envelope
 from civicbus_schemas.ids import AgencyId, EventId, Pin, RecorderId
+from civicbus_schemas.keyring import PairwiseKeys
 from civicbus_schemas.page import key_id
 from civicbus_schemas.policy import PolicySet, parse_policy_set
 from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.vocabulary import ConsentStatus
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.fakes.enforcement import FakePageLog, FakeReleases, FakeStates, Journal, ready
+from tests.fakes.enforcement import FakePageLog, FakeReleases, FakeStates, Journal, by_name, ready
 from tests.unit import schemas_samples as samples
 
 TOPIC_KEY, LEDGER_KEY, SEAL_KEY = b"t" * 32, b"l" * 32, b"s" * 32
@@ -86,12 +87,17 @@ def taken(offset: int = 0, *, partition: int = 0, **changes: Any) -> Taken:
     return Taken(**values | changes)
 
 
-def keys() -> Keys:
+def pairwise_of(agency: AgencyId) -> PairwiseKeys:
+    """A recipient's key, made of its name."""
+    return PairwiseKeys(key=by_name(agency))
+
+
+def keys(*, pairwise_of: Callable[[AgencyId], PairwiseKeys] = pairwise_of) -> Keys:
     """Keys by name."""
     return Keys(
         topic=TOPIC_KEY,
         ledger=LEDGER_KEY,
-        pairwise_of=lambda agency: agency.encode().ljust(32, b"\0"),
+        pairwise_of=pairwise_of,
     )
 
 

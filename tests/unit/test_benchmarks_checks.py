@@ -41,7 +41,7 @@ def round_of_six() -> tuple[list[workload.Sample], pure.Kept]:
 
 @pytest.fixture(scope="module")
 def expectation() -> Expectation:
-    return workload.expectation(packaged_nation(), master=pure.MASTER)
+    return workload.expectation(packaged_nation(), pairwise_key_of=lambda _: pure.PAIRWISE.key)
 
 
 @pytest.fixture

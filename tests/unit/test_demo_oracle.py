@@ -17,14 +17,14 @@ from civicbus_deploy.demo.oracle import Oracle
 from civicbus_deploy.provisioning.nation import load_nation, packaged_nation
 from civicbus_schemas.codec import AvroType
 
-MASTER = b"p" * 32
+KEY = b"p" * 32
 BIRTH, INSURANCE = "civil-status.BirthRegistered", "vss.child-health-insurance@3"
 CHILD, MOTHER = "001326000011", "001190000028"
 
 
 @pytest.fixture(scope="module")
 def oracle() -> Oracle:
-    return Oracle(packaged_nation(), pairwise_master=MASTER)
+    return Oracle(packaged_nation(), pairwise_key_of=lambda _: KEY)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,7 @@ def test_the_delivery_is_as_worked_out_by_hand_when_a_birth_goes_to_insurance(
         writer_schema=json.dumps(birth.document),
         on=date(2026, 3, 3),
     )
-    key = hmac.digest(MASTER, b"pairwise\x00vss", hashlib.sha256)
-    mother = hmac.digest(key, b"vn-pin\x00" + MOTHER.encode(), hashlib.sha256)[:16].hex()
+    mother = hmac.digest(KEY, b"vn-pin\x00" + MOTHER.encode(), hashlib.sha256)[:16].hex()
     day = (date(2026, 2, 28) - date(1970, 1, 1)).days * 2  # zig-zag
     days = bytes([day & 0x7F | 0x80, day >> 7 & 0x7F | 0x80, day >> 14])
     parents = b"\x02" + text(mother) + b"\x00"
@@ -146,7 +145,7 @@ def test_the_oracle_disagrees_when_the_agreement_file_says_something_else(
     shutil.copytree(packaged_nation(), nation)
     file = nation / "agreements" / "vss.child-health-insurance.yaml"
     file.write_text(file.read_text("utf-8").replace(was, becomes, 1), "utf-8")
-    other = Oracle(nation, pairwise_master=MASTER)
+    other = Oracle(nation, pairwise_key_of=lambda _: KEY)
     question: dict[str, Any] = {
         "agreement": INSURANCE, "event_type": BIRTH,
         "source_body": birth.encode(registered()), "writer_schema": json.dumps(birth.document),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from civicbus_schemas.envelope import (
+    MAX_FORMER,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     Envelope,
@@ -93,6 +94,30 @@ def test_consent_is_told_when_the_delivery_rests_on_one() -> None:
     written = envelope(ground=replace(GROUND, consent="5c1e5f0e-0000-4000-8000-000000000001"))
     assert written.headers()[-1] == ("ce_consent", b"5c1e5f0e-0000-4000-8000-000000000001")
     assert parse_headers(written.headers()) == written
+
+
+def test_former_pseudonyms_are_told_when_the_recipients_are_being_replaced() -> None:
+    pairs = (("ab" * 16, "cd" * 16), ("01" * 16, "23" * 16))
+    written = envelope(ground=replace(GROUND, former=pairs))
+    named = " ".join(f"{current}:{former}" for current, former in pairs).encode()
+    assert written.headers()[-1] == ("ce_former", named)
+    assert parse_headers(written.headers()) == written
+    most = envelope(ground=replace(GROUND, former=pairs[:1] * MAX_FORMER))
+    assert parse_headers(most.headers()) == most
+
+
+@pytest.mark.parametrize(
+    "named", [b"", b"ab", b"ab" * 16, b"x" * 65, b"ab" * 16 + b":" + b"CD" * 16, b"a" * 70_000]
+)
+def test_former_pseudonyms_are_refused_when_they_are_none(named: bytes) -> None:
+    with pytest.raises(InvalidEnvelope):
+        parse_headers([*envelope().headers(), ("ce_former", named)])
+
+
+def test_former_pseudonyms_are_refused_when_there_is_no_ground() -> None:
+    alone = [*envelope(ground=None).headers(), ("ce_former", b"ab" * 16 + b":" + b"cd" * 16)]
+    with pytest.raises(InvalidEnvelope, match="incomplete"):
+        parse_headers(alone)
 
 
 def test_a_consent_is_refused_when_there_is_no_ground() -> None:

@@ -26,11 +26,6 @@ def test_a_pseudonym_is_16_bytes_of_hmac_when_it_is_computed_by_hand() -> None:
     assert len(expected) == 32
 
 
-def test_a_recipients_key_is_hmac_of_its_name_when_it_is_computed_by_hand() -> None:
-    expected = hmac_sha256(KEY, b"pairwise\x00vss")
-    assert pseudonym.pairwise_key(KEY, AgencyId("vss")) == expected
-
-
 def test_a_delivery_id_is_hmac_of_source_and_agreement_when_it_is_computed_by_hand() -> None:
     expected = hmac_sha256(KEY, b"delivery\x00ev-1\x00vss.a@3")[:16].hex()
     assert pseudonym.delivery_id(KEY, EventId("ev-1"), AgreementRef("vss.a", 3)) == expected
@@ -42,7 +37,7 @@ def test_an_officers_name_is_hmac_of_agency_and_name_when_it_is_computed_by_hand
 
 
 def test_two_recipients_cannot_join_when_they_get_the_same_person_and_event() -> None:
-    keys = [pseudonym.pairwise_key(KEY, AgencyId(name)) for name in ("vss", "bank")]
+    keys = [KEY, OTHER]
     agreement = AgreementRef("x.y", 1)
     persons = {pseudonym.pairwise_pseudonym(key, PIN.number) for key in keys}
     deliveries = {pseudonym.delivery_id(key, EventId("ev-1"), agreement) for key in keys}

@@ -18,6 +18,7 @@ from civicbus_schemas.consent import Consent, SubjectConsents, Uses
 from civicbus_schemas.decision import Deny
 from civicbus_schemas.envelope import parse_headers
 from civicbus_schemas.errors import InvalidAgreement, InvalidContract
+from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.page import Page
 from civicbus_schemas.policy import parse_policy_set
 from civicbus_schemas.pseudonym import delivery_id
@@ -208,7 +209,7 @@ def test_the_notice_holds_nothing_of_the_event_when_it_is_told() -> None:
 
 
 def _bank() -> bytes:
-    return enforcement.keys().pairwise_of("bank")  # type: ignore[arg-type]
+    return enforcement.pairwise_of(AgencyId("bank")).key
 
 
 def _ref() -> Any:

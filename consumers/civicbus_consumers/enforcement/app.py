@@ -11,13 +11,13 @@ from pathlib import Path
 
 from civicbus_producers.kafka import client_config, consumer_config, producer_config
 from civicbus_producers.registry import NotRegistered, Registry
-from civicbus_producers.settings import read_key
+from civicbus_producers.settings import read_key, read_secret
 from civicbus_schemas.codec import AvroType, parse_schema
 from civicbus_schemas.errors import InvalidContract, Unavailable
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, family_of, new_recorder_id
+from civicbus_schemas.keyring import PairwiseKeys, parse_keyring
 from civicbus_schemas.page import PAGE, Position
 from civicbus_schemas.policy import PolicySet
-from civicbus_schemas.pseudonym import pairwise_key
 from civicbus_schemas.topics import (
     AUDIT_PAGE,
     CONSENT_FAMILY,
@@ -134,7 +134,7 @@ def _bench(
     note: Note,
     told: tuple[Position, ...],
 ) -> Bench:
-    pairwise_of = _pairwise_keys(read_key(settings.pairwise_key_file))
+    pairwise_of = _pairwise_keys(settings.pairwise_keys_file)
     return Bench(
         states=States(
             tail,
@@ -173,7 +173,7 @@ def _recorder(settings: EnforcementSettings, registry: Registry, note: Note) -> 
 
 
 def _preparing(
-    registry: Registry, pairwise_of: Callable[[AgencyId], bytes], trust_file: Path
+    registry: Registry, pairwise_of: Callable[[AgencyId], PairwiseKeys], trust_file: Path
 ) -> Callable[[bytes], ReadyPlan]:
     """How an announcement is made ready. A set with other source topics needs a new start."""
     known: list[tuple[SourceTopic, ...]] = []
@@ -183,7 +183,7 @@ def _preparing(
         known.append(policy.source_topics())
         if known[0] != known[-1]:
             raise Unavailable("the policy set has other source topics", next_step="start again")
-        plan = compile_plan(policy, pairwise_key_of=pairwise_of)
+        plan = compile_plan(policy, pairwise_key_of=lambda agency: pairwise_of(agency).key)
         return ReadyPlan(policy=policy, plan=plan, schema_ids=_schema_ids(registry, plan))
 
     return prepare
@@ -201,8 +201,16 @@ def _schema_ids(registry: Registry, plan: Plan) -> dict[tuple[AgreementRef, Even
     return ids
 
 
-def _pairwise_keys(master: bytes) -> Callable[[AgencyId], bytes]:
-    return cache(lambda recipient: pairwise_key(master, recipient))
+def _pairwise_keys(path: Path) -> Callable[[AgencyId], PairwiseKeys]:
+    """Each recipient's keys; one that came after this process started needs a new start."""
+    keyring = parse_keyring(read_secret(path))
+
+    def pairwise_of(recipient: AgencyId) -> PairwiseKeys:
+        if recipient not in keyring:
+            raise Unavailable("a recipient has no pairwise key", got=recipient)
+        return keyring[recipient]
+
+    return pairwise_of
 
 
 def _type_of(registry: Registry) -> TypeOf:

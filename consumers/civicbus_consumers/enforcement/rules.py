@@ -178,6 +178,7 @@ def release_event(
     )
     before, deliveries = len(page.leaves), []
     occasion = Occasion(
+        opened=event.opened,
         envelope=event.envelope,
         partition=event.source.partition,
         subject=event.people[event.planned.contract.key_subject.name][0],

@@ -20,7 +20,7 @@ class EnforcementSettings(ProcessSettings):
     partitions: int = PARTITIONS
     topic_key_file: Path
     ledger_key_file: Path
-    pairwise_key_file: Path
+    pairwise_keys_file: Path
     seal_key_file: Path
     signing_key_file: Path
     uses_dsn_file: Path

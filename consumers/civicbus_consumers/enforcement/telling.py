@@ -78,7 +78,7 @@ def _record(
             ending,
             to,
             record_id=stamp.id,
-            recipients_key=bench.keys.pairwise_of(consent.recipient),
+            recipients_key=bench.keys.pairwise_of(consent.recipient).key,
         )
         yield Outgoing(
             topic=to.topic, partition=ending.partition, key=None, value=None, headers=headers

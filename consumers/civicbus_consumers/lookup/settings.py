@@ -19,9 +19,8 @@ class LookupSettings(ProcessSettings):
     """Where it listens, the keys of its records, the agencies' public keys, and its time limits.
 
     It speaks plain HTTP and so listens on loopback only; TLS ends in front of it.
-    `pairwise_key_file` is given to every process that records, and is not read here: look-ups
-    release values as they are, or truth values. The consent registry, which lives in this process,
-    publishes as the agency of `consent_agency_file` and seals with `consent_key_file`.
+    The consent registry, which lives in this process, publishes as the agency of
+    `consent_agency_file` and seals with `consent_key_file`.
     """
 
     host: str
@@ -33,7 +32,6 @@ class LookupSettings(ProcessSettings):
     agency_keys_file: Path
     topic_key_file: Path
     ledger_key_file: Path
-    pairwise_key_file: Path
     seal_key_file: Path
     signing_key_file: Path
     policy_keys_file: Path

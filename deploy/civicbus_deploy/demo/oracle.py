@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -31,12 +31,12 @@ Json = dict[str, Any]
 class Oracle:
     """What each agreement of a nation leaves of an event; agreements are named `<id>@<version>`.
 
-    `pairwise_master` is the key from which every recipient's pseudonyms come. Events that this
+    `pairwise_key_of` gives the key of a recipient's pseudonyms. Events that this
     nation cannot have published raise what `avro` raises, or `KeyError`, or `ValueError`.
     """
 
-    def __init__(self, nation_folder: Path, *, pairwise_master: bytes) -> None:
-        self._master = pairwise_master
+    def __init__(self, nation_folder: Path, *, pairwise_key_of: Callable[[str], bytes]) -> None:
+        self._key_of = pairwise_key_of
         self._contracts = dict(_contracts(nation_folder))
         self._agreements = dict(_agreements(nation_folder))
         self._parsed: dict[str, Any] = {}
@@ -157,7 +157,7 @@ class Oracle:
         raise ValueError(f"the oracle knows no form {form}")
 
     def _pseudonym(self, number: str, recipient: str) -> str:
-        key = hmac.new(self._master, f"pairwise\0{recipient}".encode(), "sha256").digest()
+        key = self._key_of(recipient)
         return hmac.new(key, f"vn-pin\0{number}".encode(), "sha256").hexdigest()[:32]
 
     def _read_anew(self, body: bytes, event_type: str, writer_schema: str) -> Json:

@@ -16,7 +16,7 @@ from civicbus_consumers.population.rebuild import rebuild
 from civicbus_consumers.population.settings import PopulationSettings
 from civicbus_consumers.runtime.tracing import configure_tracing
 from civicbus_producers.registry import Registry
-from civicbus_producers.settings import read_key
+from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.topics import CONSENT_FAMILY, delivery_topic
 from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 
@@ -29,6 +29,7 @@ from civicbus_deploy.demo.story import Told
 from civicbus_deploy.demo.teller import Teller
 from civicbus_deploy.demo.traffic import Day, await_rest, publish_day
 from civicbus_deploy.embedded import lifecycle
+from civicbus_deploy.embedded.pseudonyms import read_keyring
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.simulation import NOTICE, generate
 
@@ -98,7 +99,8 @@ def _check(
     writer = cache(lambda schema_id: json.dumps(registry.get_document(schema_id)))
     by_place = {(line.topic, line.partition, line.offset): line for line in sources}
     with as_file(files("civicbus_schemas.vietnam")) as nation:
-        oracle = Oracle(nation, pairwise_master=read_key(scene.folder.secrets / "pairwise-key"))
+        keyring = read_keyring(scene.folder)
+        oracle = Oracle(nation, pairwise_key_of=lambda name: keyring[AgencyId(name)].key)
         lost, doubled = checks.find_lost_and_doubled(
             books, decided, policy=scene.policy, oracle=oracle, writer=writer
         )

@@ -5,12 +5,21 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 from civicbus_schemas.errors import BusError
 
-from civicbus_deploy.embedded import artifacts, doctor, ground, java, ports, postgres
+from civicbus_deploy.embedded import (
+    artifacts,
+    doctor,
+    ground,
+    java,
+    ports,
+    postgres,
+    pseudonyms,
+)
 from civicbus_deploy.embedded.doctor import Finding, green, red, yellow
 from civicbus_deploy.embedded.lifecycle import supervision
 from civicbus_deploy.embedded.machine import check_platform, free_bytes, unprivileged_user
@@ -75,9 +84,24 @@ def _places(folder: StateFolder) -> Iterator[Finding]:
     yield doctor.judge_modes("folders", doctor.open_to_others(closed))
     secrets = [*folder.secrets.iterdir(), *folder.agencies.iterdir(), *folder.processes.iterdir()]
     yield doctor.judge_modes("secrets", doctor.open_to_others(secrets))
+    yield _keys(folder)
     user = unprivileged_user()
     runs_as = f", as {user.name}" if user else ""
     yield green("postgres folder", f"{postgres.place(folder)}{runs_as}")
+
+
+def _keys(folder: StateFolder) -> Finding:
+    """Whether a former pairwise key is to be destroyed."""
+    at = datetime.now(UTC)
+    try:
+        keyring = pseudonyms.read_keyring(folder)
+    except BusError as error:
+        return red("pairwise keys", error.what, error.next_step or "restore the keyring")
+    due = [a for a, k in keyring.items() if k.former is not None and k.is_over(at)]
+    if due:
+        text = f"the former key of {', '.join(due)} is to be destroyed"
+        return yellow("pairwise keys", text, "civicbus pseudonyms retire")
+    return green("pairwise keys", f"of {len(keyring)} recipients")
 
 
 def _nearest(path: Path) -> Path:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from civicbus_schemas.errors import Refused
 from rich.console import Console
 
-from civicbus_deploy.embedded import failures, ground, locks, own, servers
+from civicbus_deploy.embedded import failures, ground, locks, own, pseudonyms, servers
 from civicbus_deploy.embedded.artifacts import Say
 from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.failures import DiskFull, ServerFailed, ServerNotReady
@@ -89,6 +92,7 @@ def up(
         if provision is not None:
             say("the servers are ready; provisioning")
             own.make_keys(folder)
+            pseudonyms.retire(folder, at=datetime.now(UTC))
             provision(folder)
             own.publish_agency_keys(folder)
             specs = own.write_settings(folder, ports)
@@ -97,6 +101,19 @@ def up(
             _await_processes(folder, specs)
         _await_traces(folder, ports)
     return ports
+
+
+@contextmanager
+def changing(folder: StateFolder, *, say: Say) -> Iterator[None]:
+    """Change what own processes read at their start; those whom it concerns then start anew."""
+    if not folder.exists:
+        raise Refused("there is no stack here", got=folder.home, next_step="civicbus up")
+    folder.run.mkdir(mode=0o700, exist_ok=True)
+    with locks.held(folder.run / "lock", what="up or down", say=say):
+        yield
+        now = supervision(folder)
+        if now is not None and now.alive and folder.plan_file.exists():
+            _publish_plan(folder, own.write_settings(folder, ground.choose_ports(folder)))
 
 
 def _clear_remains(folder: StateFolder, say: Say) -> None:

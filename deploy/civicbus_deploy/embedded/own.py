@@ -16,7 +16,7 @@ from civicbus_schemas.topics import GROUPS, consent_group, enforcement_group
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from civicbus_deploy.embedded import kafka, postgres, registry, secrets
+from civicbus_deploy.embedded import kafka, postgres, pseudonyms, registry, secrets
 from civicbus_deploy.embedded.artifacts import sha256_of
 from civicbus_deploy.embedded.failures import StateUnreadable
 from civicbus_deploy.embedded.ports import HOST
@@ -44,7 +44,7 @@ PRINCIPALS = {
     "population": POPULATION_AGENCY,
     "lookup": "bus-lookup",
 }
-_HEX_KEYS = ("topic-key", "ledger-key", "pairwise-key", "seal-key", "consent-key")
+_HEX_KEYS = ("topic-key", "ledger-key", "seal-key", "consent-key")
 
 
 def make_keys(folder: StateFolder) -> None:
@@ -113,8 +113,16 @@ def _write_one(folder: StateFolder, ports: Mapping[str, int], name: str) -> Proc
         log=folder.log(name),
         cwd=folder.home,
         ready_url=f"http://{HOST}:{ports[f'{name}_health']}/readyz",
-        fingerprint=sha256_of(path),
+        fingerprint=_fingerprint(folder, path, room),
     )
+
+
+def _fingerprint(folder: StateFolder, settings: Path, room: str) -> str:
+    """Of all that a process reads once, at its start; another one means that it starts anew."""
+    keyring = pseudonyms.keyring_file(folder)
+    if room != "enforcement" or not keyring.exists():
+        return sha256_of(settings)
+    return sha256_of(settings) + sha256_of(keyring)
 
 
 def _shared(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[str, Any]:
@@ -140,7 +148,6 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
         **topic_key,
         "policy_keys_file": str(policy_keys_file(folder)),
         "ledger_key_file": str(folder.secrets / "ledger-key"),
-        "pairwise_key_file": str(folder.secrets / "pairwise-key"),
         "seal_key_file": str(folder.secrets / "seal-key"),
         "signing_key_file": str(folder.secrets / f"sign-{name}.pem"),
     }
@@ -152,6 +159,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "group": ENFORCEMENT.index(name),
                 "groups": GROUPS,
                 "uses_dsn_file": dsn["postgres_dsn_file"],
+                "pairwise_keys_file": str(pseudonyms.keyring_file(folder)),
                 **recording,
             }
         case "consent":

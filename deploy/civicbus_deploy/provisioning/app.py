@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from civicbus_schemas.announcement import open_announcement, read_announced
-from civicbus_schemas.ids import PolicyVersion
+from civicbus_schemas.ids import AgencyId, PolicyVersion
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.statement import Statement
 
-from civicbus_deploy.embedded import own, secrets
+from civicbus_deploy.embedded import own, pseudonyms, secrets
 from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.provisioning import steps
@@ -180,6 +180,7 @@ class Site:
             path.exists()
             and path.read_bytes() == connection.to_json()
             and all(Path(key).exists() for key in keys if key)
+            and connection.agency in pseudonyms.read_keyring(self.folder)
         )
 
     def apply(self, todo: Sequence[Step], policy: bytes) -> int | None:
@@ -221,6 +222,7 @@ class Site:
         home, agency = self.folder.home, connection.agency
         secrets.get_or_create(home, f"token-{agency}.pem", secrets.ed25519_pem)
         secrets.get_or_create(home, "topic-key", secrets.hex_key)
+        pseudonyms.complete(self.folder, [AgencyId(agency)])
         self.folder.agencies.mkdir(mode=0o700, exist_ok=True)
         write_file(self.folder.agencies / f"{agency}.json", connection.to_json())
 
