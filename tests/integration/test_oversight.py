@@ -14,6 +14,7 @@ import typer
 from civicbus_audit.cli import app as audit
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.oversight import count_overdue
+from civicbus_consumers.lookup.client import LookupClient, Whom, Why
 from civicbus_consumers.lookup.token import make_token
 from civicbus_deploy.hindsight.replaying import app as replay
 from civicbus_deploy.oversight.cases import app as cases
@@ -73,12 +74,16 @@ def seen_by_citizen(place: LookupPlace) -> tuple[set[str], int]:
 
 
 def test_emergency_is_listed_until_another_agency_has_reviewed_it(place: LookupPlace) -> None:
-    question = asked(
-        purpose="health.emergency-treatment", fields=["sex"], break_glass="bất tỉnh", case="CC-1"
+    whom = Whom(full_name=samples.NAME, date_of_birth=samples.BORN, pin=samples.LAN)
+    why = Why(
+        officer="bs-7", purpose="health.emergency-treatment", case="CC-1", break_glass="bất tỉnh"
     )
-    answer = place.look_up(question, agency=HOSPITAL)
-    assert answer.json()["result"]["fields"] == {"sex": "female"}
-    record = answer.json()["receipt"]["record_id"]
+    connection = place.bus.connection(HOSPITAL)
+    with LookupClient.connect(HOSPITAL, settings=connection) as client:
+        answer = client.read(whom, ["sex"], why=why)
+    assert answer.fields == {"sex": "female"}
+    assert answer.receipt is not None
+    record = answer.receipt["record_id"]
     place.bus.wait(lambda: bool(listed(place)), "the emergency to be sealed", LEAVES_S)
     [row] = listed(place)
     assert (row["record"], row["agency"], row["review"]) == (record, HOSPITAL, "open")
@@ -86,17 +91,17 @@ def test_emergency_is_listed_until_another_agency_has_reviewed_it(place: LookupP
     tomorrow = datetime.now(UTC) + timedelta(hours=25)
     assert (count_overdue(engine, datetime.now(UTC)), count_overdue(engine, tomorrow)) == (0, 1)
 
-    why = ("--verdict", "justified", "--note", "ca cấp cứu có thật", "--officer", "tt-1")
+    said = ("--verdict", "justified", "--note", "ca cấp cứu có thật", "--officer", "tt-1")
     with pytest.raises(Refused, match="their own"):
-        run(emergencies, place, "review", record, *why, "--as", HOSPITAL)
-    said = run(emergencies, place, "review", record, *why, "--as", "npd")
-    assert "is reviewed: justified" in said
+        run(emergencies, place, "review", record, *said, "--as", HOSPITAL)
+    told = run(emergencies, place, "review", record, *said, "--as", "npd")
+    assert "is reviewed: justified" in told
     place.bus.wait(lambda: listed(place)[0]["review"] == "justified", "the review", LEAVES_S)
     assert listed(place)[0]["reviewer"] == "npd"
     assert count_overdue(engine, tomorrow) == 0
     engine.dispose()
     with pytest.raises(Refused, match="reviewed before"):
-        run(emergencies, place, "review", record, *why, "--as", "npd")
+        run(emergencies, place, "review", record, *said, "--as", "npd")
 
 
 def test_investigation_is_hidden_and_counted_until_its_case_is_closed(place: LookupPlace) -> None:

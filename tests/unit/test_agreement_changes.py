@@ -164,3 +164,14 @@ def test_diff_says_who_newly_sees_what_between_two_folders(folder: Path) -> None
     assert "not about minors (minors-for-named-purposes-only)" in change["after"]
     assert "holder.sex" in run(*arguments)
     assert "nobody sees anything else" in run("diff", "--from", "vietnam")
+
+
+def test_diff_tells_that_look_ups_are_for_emergencies_or_hidden(folder: Path) -> None:
+    for name in ("hospital-cho-ray.emergency", "mps.investigation"):
+        (folder / f"agreements/{name}.yaml").unlink()
+    found = json.loads(run("diff", "--from", str(folder), "--nation", "vietnam", "--json"))
+    told = {(change["agreement"], change["after"].split(", ")[4]) for change in found["changes"]}
+    assert told == {
+        ("hospital-cho-ray.emergency", "break-glass access"),
+        ("mps.investigation", "deferred access"),
+    }

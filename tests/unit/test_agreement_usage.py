@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from civicbus_deploy.agreements.cli import app
 from civicbus_deploy.agreements.usage import Granted, last_uses, unused
-from civicbus_schemas.agreement import local_day
 from civicbus_schemas.ids import AgreementRef
+from civicbus_schemas.statement import Standing
 from civicbus_schemas.vocabulary import Outcome, Reason
 from typer.testing import CliRunner
 
@@ -50,7 +50,7 @@ def test_field_is_unused_when_its_last_use_lies_before_the_time(
     minutes: int, left: list[str]
 ) -> None:
     uses = last_uses([decision(minutes=minutes)])
-    found = unused(samples.policy(), uses, since=AT, today=local_day(AT))
+    found = unused(samples.policy(), uses, since=AT, now=AT)
     mine = [row for row in found if row.granted.agreement == CARD]
     assert [row.granted.field for row in mine if row.last_use is not None] == left
     assert {row.granted.field for row in mine if row.last_use is None} == {
@@ -60,7 +60,13 @@ def test_field_is_unused_when_its_last_use_lies_before_the_time(
 
 def test_agreement_is_left_out_when_it_does_not_bind() -> None:
     long_ago = AT - timedelta(days=9_000)
-    assert unused(samples.policy(), {}, since=AT, today=local_day(long_ago)) == []
+    assert unused(samples.policy(), {}, since=AT, now=long_ago) == []
+
+
+def test_agreement_is_left_out_when_it_is_suspended() -> None:
+    policy = samples.policy()
+    stopped = tuple(replace(a, standing=Standing.SUSPENDED) for a in policy.agreements)
+    assert unused(replace(policy, agreements=stopped), {}, since=AT, now=AT) == []
 
 
 def test_command_lists_what_was_never_used(tmp_path: Path) -> None:

@@ -107,6 +107,15 @@ SPOILT: dict[str, Spoil] = {
     "basis that does not serve the recipient": lambda d: d["bases"]["law.state"].update(
         recipient_kinds=["bank"]
     ),
+    "basis with an unknown access": lambda d: d["bases"]["law.state"].update(access=["secret"]),
+    "emergency on a basis that is for none": lambda d: deal(d).update(
+        releases={}, reads={PERSON: {"read": ["full_name"]}}, access="break-glass"
+    ),
+    "unknown access": lambda d: deal(d).update(access="secret"),
+    "emergency on a stream": lambda d: (
+        deal(d).update(access="break-glass"),
+        d["bases"]["law.state"].update(access=["break-glass"]),
+    ),
     "law with consent": lambda d: deal(d).update(consent="required"),
     "consent without consent": lambda d: deal(d, 1).update(consent="not-required"),
     "unknown event type": lambda d: deal(d).update(

@@ -106,7 +106,7 @@ def _answer(question: Question, agency: AgencyId, *, law: Law) -> dict[str, Any]
 
 
 def _json(request: Request, document: dict[str, Any]) -> Response:
-    """The answer; a request's id is sent back (AuthZEN, section 10.1.3)."""
+    """The answer; a request's id is sent back, as AuthZEN asks over HTTP."""
     headers = dict(NO_STORE)
     if _REQUEST_ID.fullmatch(id_ := request.headers.get(REQUEST_ID, "")):
         headers[REQUEST_ID] = id_

@@ -36,11 +36,15 @@ class Whom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """The officer who asks, the purpose, and the agency's own number of the case."""
+    """The officer who asks, the purpose, and the agency's own number of the case.
+
+    `break_glass` is why a life depends on it, where one does; it is reviewed within a day.
+    """
 
     officer: str
     purpose: str
     case: str
+    break_glass: str | None = None
 
     def __repr__(self) -> str:
         return f"Why({self.purpose})"
@@ -114,6 +118,8 @@ class LookupClient:
             "pin": whom.pin.number,
             **wanted,
         }
+        if why.break_glass is not None:
+            body["break_glass"] = why.break_glass
         token = make_token(self._agency, self._key, now=time.time())
         try:
             response = self._client.post(

@@ -13,7 +13,7 @@ from civicbus_consumers.access.rules import Authority
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.ids import AgencyId, EventType
 from civicbus_schemas.policy import PolicySet
-from civicbus_schemas.vocabulary import WhenWithheld
+from civicbus_schemas.vocabulary import Access, WhenWithheld
 
 
 class Kind(StrEnum):
@@ -53,6 +53,7 @@ class Terms:
     only_if: tuple[str, ...]
     forbidden: str
     withheld: str = WhenWithheld.SILENT
+    access: str = Access.ORDINARY
 
     def __str__(self) -> str:
         told = [
@@ -60,6 +61,7 @@ class Terms:
             self.basis,
             f"consent {self.consent}",
             f"{self.valid_from} to {self.valid_until}",
+            *([] if self.access == Access.ORDINARY else [f"{self.access} access"]),
             *self.only_if,
             *(["told when withheld"] if self.withheld == WhenWithheld.NOTIFY else []),
             *([f"not about minors ({self.forbidden})"] if self.forbidden else []),
@@ -151,6 +153,7 @@ def _seen(
                 valid_until=agreement.valid_until,
                 only_if=only_if,
                 forbidden=bans[path].minor or "",
+                access=agreement.access.value,
                 withheld=agreement.withheld.value if way == RELEASE else WhenWithheld.SILENT,
             ),
         )

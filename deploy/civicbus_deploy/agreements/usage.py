@@ -53,12 +53,12 @@ def last_uses(records: Iterable[Record]) -> LastUses:
     return found
 
 
-def unused(policy: PolicySet, uses: LastUses, *, since: datetime, today: date) -> list[Unused]:
-    """The fields that agreements in force grant and that were not had since then."""
+def unused(policy: PolicySet, uses: LastUses, *, since: datetime, now: datetime) -> list[Unused]:
+    """The fields that agreements in force now grant and that were not had since then."""
     granted = {
         field: agreement.valid_from
         for agreement in policy.agreements
-        if agreement.valid_from <= today <= agreement.valid_until
+        if agreement.lapse(now) is None
         for field in _grants(agreement)
     }
     return [

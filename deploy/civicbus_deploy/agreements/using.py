@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from civicbus_schemas.agreement import local_day
 from civicbus_schemas.record import RECORD, Record
 from rich.table import Column, Table
 
@@ -40,7 +39,7 @@ def unused(
             "in force since": str(row.since),
             "last use": "never" if row.last_use is None else row.last_use.isoformat("T", "seconds"),
         }
-        for row in usage.unused(policy, uses, since=since, today=local_day(now))
+        for row in usage.unused(policy, uses, since=since, now=now)
     ]
     if as_json:
         print_json({"days": days, "policy": policy.version, "unused": rows})
