@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from civicbus_deploy.embedded import java
+from hypothesis import settings
 
 from tests.stack import Stack, sweep
 
 java.expect_a_short_life()
+settings.register_profile("house", deadline=None)  # timing belongs in benchmarks
+settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,4 +1,4 @@
-"""Chapters on access: an agreement that two officers must sign, a rule above it, one single use.
+"""Chapters on access: an agreement, signed by two; a rule above it; one single use; an emergency.
 
 As `story`: each chapter does what it tells on the running stack, and returns its checks.
 """
@@ -11,6 +11,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from civicbus_audit.index.oversight import Emergency
+from civicbus_schemas.ids import AgencyId, RecordId
 from civicbus_schemas.statement import Role, Word
 
 from civicbus_deploy.agreements import acting
@@ -19,6 +21,7 @@ from civicbus_deploy.demo.people import Family, Somebody
 from civicbus_deploy.demo.scene import Scene
 from civicbus_deploy.demo.story import FORBIDDEN, OK, Told, ask
 from civicbus_deploy.demo.teller import Teller
+from civicbus_deploy.oversight.acting import Officer, Verdict, find_emergencies, review
 from civicbus_deploy.provisioning import ProvisioningReport, provision
 from civicbus_deploy.provisioning.app import Site
 from civicbus_deploy.provisioning.documents import InvalidNation
@@ -115,6 +118,34 @@ def tell_one_use(scene: Scene, teller: Teller, told: Told, *, family: Family) ->
         OK,
         FORBIDDEN,
     ) and second[1].get("code") == "consent-used-up"
+
+
+def tell_emergency(scene: Scene, teller: Teller, told: Told, *, patient: Somebody) -> None:
+    """A hospital breaks the glass to save a life: answered at once, listed for review at once."""
+    teller.chapter("A hospital breaks the glass")
+    without = ask(scene, told, agency=people.HOSPITAL, body=people.emergency(patient, why=None))
+    status, answer = ask(
+        scene, told, agency=people.HOSPITAL, body=people.emergency(patient, why="bất tỉnh (SYN)")
+    )
+    teller.say(f"Without a reason: {_code(without)}. With one: {_code((status, answer))}.")
+    record = RecordId(answer.get("receipt", {}).get("record_id", ""))
+
+    def standing() -> Emergency | None:
+        found = [e for e in find_emergencies(scene.folder) if e.entry.id == record]
+        return found[0] if found else None
+
+    scene.wait(lambda: standing() is not None, "the emergency to be sealed")
+    opened = standing()
+    site, reviewer = Site.open(scene.folder.home), Officer(agency=AgencyId("mps"), name="tt-1")
+    review(site, record, Verdict.JUSTIFIED, by=reviewer, note="ca cấp cứu có thật (SYN)")
+    scene.wait(
+        lambda: (now := standing()) is not None and now.review is not None,
+        "the review to be sealed",
+    )
+    teller.say(f"Record {record[:8]}… waited for a review; data protection finds it justified.")
+    told.checks["broken_glass_is_told_and_reviewed"] = (
+        (without[0], status) == (FORBIDDEN, OK) and opened is not None and opened.review is None
+    )
 
 
 def _own_copy(scene: Scene) -> Path:

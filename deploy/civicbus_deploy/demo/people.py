@@ -19,6 +19,7 @@ from civicbus_schemas.vietnam.events import (
 PROVINCE, COMMUNE = "001", "00004"
 VERIFIED = ("full_name", "date_of_birth", "permanent_commune_code")
 BANK, PURPOSE = "bank", "credit.verify-customer"
+HOSPITAL, EMERGENCY = "hospital-cho-ray", "health.emergency-treatment"
 ALLOWANCE = "social-security.pay-funeral-allowance"
 
 
@@ -173,6 +174,14 @@ def still_alive(person: Somebody) -> dict[str, object]:
     """What social security asks before it pays: is there no day of death?"""
     claims = {"deceased_on": None}
     return _question(person, purpose=ALLOWANCE, case="allowance 2026/9 (SYN)", claims=claims)
+
+
+def emergency(person: Somebody, *, why: str | None) -> dict[str, object]:
+    """What a hospital asks about somebody who cannot answer; `why` breaks the glass."""
+    question = _question(person, purpose=EMERGENCY, case="cấp cứu 88 (SYN)", claims={})
+    del question["claims"]
+    question |= {"mode": "read", "fields": ["sex", "date_of_birth"]}
+    return question if why is None else question | {"break_glass": why}
 
 
 def _question(
