@@ -19,7 +19,7 @@ from typing import Any
 
 from civicbus_consumers.consent.registry.events import Teller
 from civicbus_consumers.consent.registry.store import RegistryStore
-from civicbus_consumers.enforcement import handler
+from civicbus_consumers.enforcement import deciding, handler
 from civicbus_consumers.enforcement.app import run
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.settings import EnforcementSettings
@@ -42,14 +42,14 @@ def at_step(place: str, number: signal.Signals) -> Callable[[str], None]:
 
 def die_on(event_id: str) -> None:
     """Make reading one event deadly, as a defect in a decoder would."""
-    read_event = handler.read_event
+    read_event = deciding.read_event
 
     def deadly(taken: Taken, *arguments: Any, **options: Any) -> Any:
         if ("ce_id", event_id.encode()) in taken.headers:
             os.kill(os.getpid(), signal.SIGKILL)
         return read_event(taken, *arguments, **options)
 
-    handler.read_event = deadly
+    deciding.read_event = deadly
 
 
 def registry_dies_at(step: str) -> None:

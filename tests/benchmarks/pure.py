@@ -14,8 +14,9 @@ from pathlib import Path
 
 from civicbus_consumers.access.plan import compile_plan
 from civicbus_consumers.enforcement.broker import Outgoing
+from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.deliveries import Keys
-from civicbus_consumers.enforcement.handler import Bench, release_batch
+from civicbus_consumers.enforcement.handler import release_batch
 from civicbus_consumers.enforcement.note import Coordinates, Note
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.states import ReadyPlan

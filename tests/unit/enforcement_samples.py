@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.deliveries import Keys
-from civicbus_consumers.enforcement.handler import Bench
 from civicbus_consumers.enforcement.note import Coordinates
 from civicbus_consumers.enforcement.rules import NoSuchSchema, Taken
 from civicbus_consumers.recording.chain import Chain

@@ -10,7 +10,8 @@ from pathlib import Path
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
 from civicbus_audit.sealer import Sealer
-from civicbus_consumers.enforcement.handler import Bench, release_batch
+from civicbus_consumers.enforcement.deciding import Bench
+from civicbus_consumers.enforcement.handler import release_batch
 from civicbus_consumers.enforcement.note import Coordinates
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.lookup.handler import answer_batch

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from civicbus_audit.fences import examine
 from civicbus_consumers.enforcement.clock import DECIDING_S, PROMPT_S, Abandoned
-from civicbus_consumers.enforcement.handler import Bench, Step, release_batch
+from civicbus_consumers.enforcement.deciding import Bench
+from civicbus_consumers.enforcement.handler import Step, release_batch
 from civicbus_consumers.enforcement.note import FRESH, Note
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.worker import ATTEMPTS, Worker

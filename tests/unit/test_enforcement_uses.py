@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from civicbus_consumers.enforcement.handler import Bench, Step, release_batch
+from civicbus_consumers.enforcement.deciding import Bench
+from civicbus_consumers.enforcement.handler import Step, release_batch
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.recording.facts import open_secret
 from civicbus_consumers.recording.seal import Seal

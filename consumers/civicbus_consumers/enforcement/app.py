@@ -36,8 +36,9 @@ from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.access.plan import Plan, compile_plan
 from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.enforcement.broker import Releases, Sources, find_note, find_positions
+from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.deliveries import Keys
-from civicbus_consumers.enforcement.handler import Bench, OnStep, nothing
+from civicbus_consumers.enforcement.handler import OnStep, nothing
 from civicbus_consumers.enforcement.note import Note
 from civicbus_consumers.enforcement.rules import NoSuchSchema, TypeOf
 from civicbus_consumers.enforcement.settings import EnforcementSettings

@@ -7,43 +7,22 @@ after a step is written beside it; `tests/invariants` kills it there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from civicbus_schemas.page import Page, PageRef, Position
-from civicbus_schemas.record import Positions, Source
-from civicbus_schemas.topics import MAX_PAGE_BYTES, STATE_CONSENT, SourceTopic
-from civicbus_schemas.vocabulary import Reason
 
-from civicbus_consumers.access.limits import Allowances
-from civicbus_consumers.consent.uses import NoneLeft, Reservations, Use, is_counted
-from civicbus_consumers.enforcement.broker import Releases
 from civicbus_consumers.enforcement.clock import (
-    DECIDING_S,
-    SYSTEM_CLOCK,
     Abandoned,
-    Clock,
-    Moment,
 )
-from civicbus_consumers.enforcement.deliveries import Delivery, Keys
+from civicbus_consumers.enforcement.deciding import Batch, Bench, decide_batch
 from civicbus_consumers.enforcement.endings import hold_back
 from civicbus_consumers.enforcement.note import FRESH, Coordinates, Note
 from civicbus_consumers.enforcement.outgoing import frame_delivery, letter_message
 from civicbus_consumers.enforcement.rules import (
-    DeadLetter,
-    Event,
     Taken,
-    TypeOf,
-    read_event,
-    record_letter,
-    release_event,
 )
-from civicbus_consumers.enforcement.states import States, offset_of
 from civicbus_consumers.enforcement.tracing import BatchTrace
-from civicbus_consumers.enforcement.uses import reserve_for, reserved_for
-from civicbus_consumers.recording.pages import PageBuilder
-from civicbus_consumers.recording.recorder import Recorder
 
 
 class Step(StrEnum):
@@ -65,21 +44,6 @@ def nothing(step: Step) -> None:
     """What `on_step` does in production."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Bench:
-    """What the release step works with; `committed` are the state positions last committed."""
-
-    states: States
-    recorder: Recorder
-    releases: Releases
-    keys: Keys
-    type_of: TypeOf
-    reservations: Reservations = field(default_factory=NoneLeft)
-    clock: Clock = SYSTEM_CLOCK
-    allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))
-    committed: tuple[Position, ...] = ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
     """What became of a batch: counts for metrics, and the messages that did not fit.
@@ -93,28 +57,6 @@ class Released:
     dead_letters: int
     rest: tuple[Taken, ...] = ()
     wait_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Paused:
-    """An event that an agreement's limit does not let through yet; nothing of it was kept."""
-
-    wait_s: float
-
-
-@dataclass(slots=True, kw_only=True)
-class _Batch:
-    """A batch while it is being decided."""
-
-    page: PageBuilder
-    decided: Moment
-    granted: frozenset[Use]
-    deliveries: list[tuple[Event, Delivery]] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-    next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
-    events: int = 0
-    wait_s: float = 0.0
-    written: PageRef | None = None
 
 
 def release_batch(
@@ -138,7 +80,7 @@ def release_batch(
     #    Death: uses stay reserved for these events, which come again and find them.
     positions = bench.states.catch_up()
     trace = BatchTrace()
-    batch, rest = _decide(taken, bench, positions, condemned=condemned, trace=trace)
+    batch, rest = decide_batch(taken, bench, positions, condemned=condemned, trace=trace)
     on_step(Step.DECIDED)
     if not batch.events:
         trace.end()
@@ -167,7 +109,7 @@ def release_batch(
 
 
 def _write_page(
-    batch: _Batch,
+    batch: Batch,
     bench: Bench,
     positions: tuple[Position, ...],
     *,
@@ -190,7 +132,7 @@ def _write_page(
 
 
 def _release(
-    batch: _Batch,
+    batch: Batch,
     bench: Bench,
     positions: tuple[Position, ...],
     *,
@@ -236,91 +178,3 @@ def commit_positions(bench: Bench, positions: tuple[Position, ...], *, note: Not
     bench.releases.send_offsets([], passed, signed_off(note, None, bench))
     bench.releases.commit()
     bench.committed = passed
-
-
-def _decide(
-    taken: Sequence[Taken],
-    bench: Bench,
-    positions: tuple[Position, ...],
-    *,
-    condemned: Coordinates | None,
-    trace: BatchTrace,
-) -> tuple[_Batch, Sequence[Taken]]:
-    """Decide until the page is full, time is up, or a limit is reached; and what is left."""
-    decided = bench.clock.moment()
-    granted = _reserve([m for m in taken if m.at != condemned], bench, decided)
-    page = bench.recorder.open_page(decided.at)
-    batch = _Batch(page=page, decided=decided, granted=granted)
-    size_bytes, leaves = 0, 0
-    for index, message in enumerate(taken):
-        if size_bytes > MAX_PAGE_BYTES or (index and decided.elapsed_s() > DECIDING_S):
-            return batch, taken[index:]
-        if message.at == condemned:
-            judged: list[Delivery] | DeadLetter | _Paused = _condemn(message)
-        else:
-            judged = _judge(message, bench, positions, batch=batch, trace=trace)
-        if isinstance(judged, _Paused):
-            batch.wait_s = judged.wait_s
-            return batch, taken[index:]
-        if isinstance(judged, DeadLetter):
-            record_letter(judged, bench.states.ready.plan, page=batch.page)
-            batch.letters.append(judged)
-        batch.events += 1
-        batch.next_offsets[message.at.topic, message.at.partition] = message.at.offset + 1
-        size_bytes += batch.page.size_of(leaves)
-        leaves = len(batch.page.leaves)
-    return batch, ()
-
-
-def _reserve(taken: Sequence[Taken], bench: Bench, decided: Moment) -> frozenset[Use]:
-    """Reserve the uses that decisions will rest on; nobody is asked where nothing is counted."""
-    plan, counted = bench.states.ready.plan, []
-    for message in taken:
-        consents = bench.states.consents_of(message.key or b"")
-        if is_counted(consents):
-            event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
-            if isinstance(event, Event):
-                counted.append((event, consents))
-    return reserve_for(counted, plan, decided.at, reservations=bench.reservations)
-
-
-def _judge(
-    message: Taken,
-    bench: Bench,
-    positions: tuple[Position, ...],
-    *,
-    batch: _Batch,
-    trace: BatchTrace,
-) -> list[Delivery] | DeadLetter | _Paused:
-    plan, before = bench.states.ready.plan, len(batch.page.leaves)
-    event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
-    if isinstance(event, DeadLetter):
-        return event
-    judged = release_event(
-        event,
-        plan,
-        consents=bench.states.consents_of(message.key or b""),
-        positions=Positions(consent=offset_of(positions, STATE_CONSENT, message.at.partition)),
-        keys=bench.keys,
-        page=batch.page,
-        has_use=reserved_for(event.source, batch.granted, batch.decided.at),
-    )
-    if isinstance(judged, list):
-        released = (delivery.agreement for delivery in judged)
-        wait_s = bench.allowances.take(released, plan.per_second, batch.page.at)
-        if wait_s:
-            batch.page.forget_after(before)
-            return _Paused(wait_s)
-        trace.begin_event(event, judged)
-        batch.deliveries += [(event, delivery) for delivery in judged]
-    return judged
-
-
-def _condemn(message: Taken) -> DeadLetter:
-    at = message.at
-    return DeadLetter(
-        source=Source(topic=at.topic, partition=at.partition, offset=at.offset),
-        provider=SourceTopic.parse(at.topic).agency,
-        reason=Reason.CRASH_LOOP,
-        value=message.value,
-    )

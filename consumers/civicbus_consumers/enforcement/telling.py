@@ -13,13 +13,14 @@ from civicbus_schemas.record import Positions
 from civicbus_schemas.topics import STATE_CONSENT
 
 from civicbus_consumers.enforcement.broker import Outgoing
+from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.endings import (
     Ending,
     addressees,
     hold_back,
     withdrawn_headers,
 )
-from civicbus_consumers.enforcement.handler import Bench, OnStep, Step, nothing, signed_off
+from civicbus_consumers.enforcement.handler import OnStep, Step, nothing, signed_off
 from civicbus_consumers.enforcement.note import Note
 from civicbus_consumers.enforcement.states import offset_of
 from civicbus_consumers.recording.pages import PageBuilder

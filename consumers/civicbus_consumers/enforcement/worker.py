@@ -17,8 +17,8 @@ from civicbus_schemas.errors import Retryable, Stopped
 from civicbus_consumers.enforcement import metrics
 from civicbus_consumers.enforcement.broker import Sources
 from civicbus_consumers.enforcement.clock import Abandoned
+from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.handler import (
-    Bench,
     OnStep,
     Released,
     commit_positions,
