@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_with
         for _ in range(3):
             publisher.publish(card(n), subject=child_pin(n)).wait(20)
     bus.wait(lambda: len(_unread(bus, consent)) == 3, "three cards at the bank")
-    with Subscription.connect("bank", bus.connection("bank")) as bank:
+    with Subscription.connect("bank", bus.connection("bank"), families=["identity"]) as bank:
         first = next(bank.deliveries(idle_s=30))
         assert first.consent == consent
         assert first.acknowledge()
@@ -126,7 +127,7 @@ def test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_with
     unread = _unread(bus, consent)
     assert len(unread) == 2
     assert first.record_id not in unread
-    with Subscription.connect("bank", bus.connection("bank")) as bank:
+    with Subscription.connect("bank", bus.connection("bank"), families=["identity"]) as bank:
         *rest, last = bank.deliveries(idle_s=5)
         assert [delivery.record_id for delivery in rest] == unread
         assert isinstance(last, Withdrawn)
@@ -195,12 +196,15 @@ def test_ledger_keeps_to_every_fence_when_workers_die_pause_and_wake_as_zombies(
     citizens = Citizens(bus, fence)
     people = {group: list(islice(numbers_in(bus, group, start=5000), 3)) for group in (0, 1)}
     consents = {n: citizens.give(n) for n in [*people[0], *people[1]]}
-    stream = Stream(bus, {n: [] for n in consents})
+    stream, before = Stream(bus, {n: [] for n in consents}), _people_at_the_bank(bus)
     withdrawals: list[Withdrawal] = []
     with ExitStack() as restarted:
         trouble = Trouble(bus, workers, restarted)
         with stream.flowing():
-            bus.wait(lambda: _cards_of(bus, len(consents)), "the bank to have everybody's card")
+            bus.wait(
+                lambda: len(_people_at_the_bank(bus) - before) == len(consents),
+                "the bank to have everybody's card",
+            )
             for group, held_up in people.items():
                 for n, befalls in zip(
                     held_up, (trouble.paused, trouble.dead, trouble.succeeded), strict=True
@@ -217,8 +221,8 @@ def test_ledger_keeps_to_every_fence_when_workers_die_pause_and_wake_as_zombies(
     assert workers["sealing"].stop() == 0
 
 
-def _cards_of(bus: Bus, people: int) -> bool:
-    return len({message.key() for message in bus.read_all(AT_THE_BANK)}) == people
+def _people_at_the_bank(bus: Bus) -> set[object]:
+    return {message.key() for message in bus.read_all(AT_THE_BANK)} - {None}
 
 
 def _reconcile(bus: Bus, withdrawals: list[Withdrawal]) -> None:
@@ -235,25 +239,25 @@ def _reconcile(bus: Bus, withdrawals: list[Withdrawal]) -> None:
     found = examine(leaves(), withdrawals)
     assert found.breaches == ()
     assert found.permits > 0
-    assert found.withdrawn == len(withdrawals) == 6
+    assert found.withdrawn >= len(withdrawals) == 6
     assert books.unrecorded() == []
     _check_notices(books, withdrawals)
     ends = {w.consent: w.position for w in withdrawals}
-    exposed = [books.records[line.record] for line in books.exposed]
-    rested = [r for r in exposed if r.kind is RecordKind.ACCESS_DECISION]
-    assert all((r.positions.consent or 0) < ends[str(r.consent).partition("@")[0]] for r in rested)
+    for line in books.exposed:
+        record, end = books.records[line.record], ends.get(line.headers["ce_consent"])
+        if end is not None and record.kind is RecordKind.ACCESS_DECISION:
+            assert (record.positions.consent or 0) < end
 
 
 def _check_notices(books: Books, withdrawals: list[Withdrawal]) -> None:
     """The bank was told of each withdrawal once, after a record, and behind all that it got."""
-    told = {line.headers["ce_consent"]: line for line in books.notices}
-    assert sorted(told) == sorted(w.consent for w in withdrawals)
-    assert len(books.notices) == len(told)
+    told = Counter(line.headers["ce_consent"] for line in books.notices)
+    assert {w.consent: told[w.consent] for w in withdrawals} == {w.consent: 1 for w in withdrawals}
+    notices = {line.headers["ce_consent"]: line for line in books.notices}
     for line in books.notices:
         assert books.records[line.record].kind is RecordKind.WITHDRAWAL_TOLD
         assert books.page_of[line.record] in books.released_pages
     for line in books.delivered:
-        notice = told.get(line.headers["ce_consent"])
-        assert notice is not None
+        notice = notices[line.headers["ce_consent"]]
         assert line.partition == notice.partition
         assert line.offset < notice.offset

@@ -239,9 +239,9 @@ def test_recipient_is_told_of_a_withdrawal_once_when_the_worker_dies_as_it_tells
         citizens.pass_fence(withdrawal)
     [record] = _told_of(bus, consent)
     books = read_books(bus, [AT_THE_BANK])
-    recorded = [r.id for r in books.records.values() if _names(r, consent)]
-    assert len(recorded) == 2
-    assert {r for r in recorded if books.page_of[r] in books.released_pages} <= {record}
+    pages = {books.page_of[r.id] for r in books.records.values() if _names(r, consent)}
+    assert len(pages) == 2, "that of the dead, and its successor's"
+    assert pages & books.released_pages <= {books.page_of[record]}
 
 
 def _told_of(bus: Bus, consent: str) -> list[str]:
