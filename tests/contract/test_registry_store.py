@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 from civicbus_consumers.consent.registry.acts import Held, Standing
 from civicbus_consumers.consent.registry.database import make_engine, migrate
-from civicbus_consumers.consent.registry.store import Place, Proof, RegistryStore
+from civicbus_consumers.consent.registry.rows import Place, Proof
+from civicbus_consumers.consent.registry.store import RegistryStore
 from civicbus_schemas.consent import Uses
 from civicbus_schemas.errors import Retryable
 from civicbus_schemas.ids import EventId, PolicyVersion, RecorderId
@@ -178,6 +179,18 @@ def test_what_was_signed_for_others_is_found_while_it_stands(store: RegistryStor
     assert store.signed_for_others("cd" * 16) == [(consent, b"sealed number")]
     keep(store, replace(consent, version=2, standing=Standing.WITHDRAWN))
     assert store.signed_for_others("cd" * 16) == []
+
+
+def test_a_number_is_forgotten_when_its_consent_has_expired(store: RegistryStore) -> None:
+    consent = held()
+    keep(store, consent, number=b"sealed number")
+    end = consent.terms.valid_until
+    assert end is not None
+    store.forget_numbers(end - timedelta(seconds=1))
+    assert store.signed_for_others("cd" * 16) == [(consent, b"sealed number")]
+    store.forget_numbers(end)
+    assert store.signed_for_others("cd" * 16) == []
+    assert store.find(consent.id) == consent
 
 
 def test_data_agreements_get_a_revision_when_they_change(store: RegistryStore) -> None:

@@ -9,15 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from civicbus_consumers.consent.registry.acts import Held
-from civicbus_consumers.consent.registry.store import (
-    Done,
-    Pending,
-    Place,
-    Proof,
-    RegistryStore,
-    Revision,
-)
+from civicbus_consumers.consent.registry.acts import Held, Standing
+from civicbus_consumers.consent.registry.rows import Done, Pending, Place, Proof, Revision
+from civicbus_consumers.consent.registry.store import RegistryStore
 from civicbus_consumers.consent.registry.terms import DataAgreement
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.ids import EventId, PolicyVersion
@@ -106,6 +100,12 @@ class FakeRegistryStore(RegistryStore):
         self._check()
         rows = self.tables.consents.values()
         return [(held, number) for held, number in rows if number and held.signer == signer]
+
+    def forget_numbers(self, at: datetime) -> None:
+        self._check()
+        for id_, (held, number) in self.tables.consents.items():
+            over = held.standing_at(at) is Standing.EXPIRED
+            self.tables.consents[id_] = held, None if over else number
 
     def done(self, id_: str) -> list[Done]:
         self._check()

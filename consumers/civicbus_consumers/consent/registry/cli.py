@@ -14,23 +14,23 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
-from civicbus_producers.settings import Connection
-from civicbus_schemas.errors import Refused, Unavailable
 from civicbus_schemas.vocabulary import ConsentAct, UsePeriod
 from rich.console import Console
 from rich.table import Table
 
-from civicbus_consumers.consent.registry.client import ConsentClient, RegistryAnswer
+from civicbus_consumers.consent.registry.calls import REGISTRAR, call, held_of, shown_today
+from civicbus_consumers.consent.registry.client import RegistryAnswer
 
 app = typer.Typer(
     name="consent",
     help="Ask for, give, refuse, change and withdraw consents.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-HOME, REGISTRAR = Path(".civicbus"), "vneid"
-ACCEPTED, NOT_NOW = 202, 503
+HOME = Path(".civicbus")
+ACCEPTED = 202
 
 Home = Annotated[Path, typer.Option(envvar="CIVICBUS_HOME", help="State folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -75,7 +75,7 @@ def request(
         "fields": field,
         **_terms(until=until, erase_at=erase_at, uses=uses, per=per),
     }
-    _tell(_call(home, agency, ConsentAct.REQUEST, body=body), as_json=as_json)
+    _tell(call(home, agency, ConsentAct.REQUEST, body=body), as_json=as_json)
 
 
 @app.command()
@@ -102,11 +102,11 @@ def give(
         "recipient": recipient,
         "purpose": purpose,
         "fields": field,
-        "shown": _shown(home, recipient, purpose),
+        "shown": shown_today(home, recipient, purpose),
         **_signed(pin, signer, eid_level),
         **_terms(until=until, erase_at=erase_at, uses=uses, per=per),
     }
-    _tell(_call(home, REGISTRAR, ConsentAct.GIVE, body=body), as_json=as_json)
+    _tell(call(home, REGISTRAR, ConsentAct.GIVE, body=body), as_json=as_json)
 
 
 @app.command()
@@ -119,8 +119,8 @@ def refuse(
     as_json: AsJson = False,
 ) -> None:
     """The citizen refuses a request."""
-    body = {"consent_id": consent_id, **_signed(pin, signer, eid_level)}
-    _tell(_call(home, REGISTRAR, ConsentAct.REFUSE, body=body), as_json=as_json)
+    signed = _signed(pin, signer, eid_level)
+    _alter(ConsentAct.REFUSE, consent_id, signed, home=home, as_json=as_json)
 
 
 @app.command()
@@ -135,15 +135,17 @@ def renew(
     as_json: AsJson = False,
 ) -> None:
     """The citizen consents anew, to what the current data agreement says."""
-    held = _held(home, pin, consent_id)
-    body = {
-        "consent_id": consent_id,
-        "version": version,
-        "valid_until": until.astimezone().isoformat(),
-        "shown": _shown(home, held["recipient"], held["purpose"]),
-        **_signed(pin, signer, eid_level),
-    }
-    _tell(_call(home, REGISTRAR, ConsentAct.RENEW, body=body), as_json=as_json)
+    held = held_of(home, pin, consent_id)
+    _alter(
+        ConsentAct.RENEW,
+        consent_id,
+        _signed(pin, signer, eid_level),
+        home=home,
+        as_json=as_json,
+        version=version,
+        valid_until=until.astimezone().isoformat(),
+        shown=shown_today(home, held["recipient"], held["purpose"]),
+    )
 
 
 @app.command()
@@ -157,8 +159,8 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Nothing is released on the consent until it is resumed."""
-    body = {"consent_id": consent_id, "version": version, **_signed(pin, signer, eid_level)}
-    _tell(_call(home, REGISTRAR, ConsentAct.PAUSE, body=body), as_json=as_json)
+    signed = _signed(pin, signer, eid_level)
+    _alter(ConsentAct.PAUSE, consent_id, signed, home=home, as_json=as_json, version=version)
 
 
 @app.command()
@@ -172,8 +174,8 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """A paused consent stands again."""
-    body = {"consent_id": consent_id, "version": version, **_signed(pin, signer, eid_level)}
-    _tell(_call(home, REGISTRAR, ConsentAct.RESUME, body=body), as_json=as_json)
+    signed = _signed(pin, signer, eid_level)
+    _alter(ConsentAct.RESUME, consent_id, signed, home=home, as_json=as_json, version=version)
 
 
 @app.command()
@@ -187,14 +189,14 @@ def withdraw(
     as_json: AsJson = False,
 ) -> None:
     """The consent ends for good."""
-    body = {"consent_id": consent_id, "wait": wait, **_signed(pin, signer, eid_level)}
-    _tell(_call(home, REGISTRAR, ConsentAct.WITHDRAW, body=body), as_json=as_json)
+    signed = _signed(pin, signer, eid_level)
+    _alter(ConsentAct.WITHDRAW, consent_id, signed, home=home, as_json=as_json, wait=wait)
 
 
 @app.command("list")
 def list_(pin: Number, agency: As = REGISTRAR, home: Home = HOME, as_json: AsJson = False) -> None:
     """How a citizen's consents stand; a recipient sees its own."""
-    found = _call(home, agency, "list", body={"pin": pin}).document
+    found = call(home, agency, "list", body={"pin": pin}).document
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -218,53 +220,21 @@ def receipt(
 ) -> None:
     """The consent's receipt in the terms of ISO/IEC TS 27560, as JSON."""
     body = {"consent_id": consent_id, "pin": pin}
-    found = _call(home, agency, "receipt", body=body, language=lang).document
+    found = call(home, agency, "receipt", body=body, language=lang).document
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
-def _call(
-    home: Path, agency: str, what: str, *, body: Mapping[str, Any], language: str = "en"
-) -> RegistryAnswer:
-    """The answer; raises `Refused` where nothing was done, and `Unavailable`."""
-    with _client(home, agency, language) as client:
-        answer = client.call(what, body)
-    if answer.code is not None:
-        told = answer.document
-        raise (Unavailable if answer.status == NOT_NOW else Refused)(
-            f"{what}: {told.get('title')}",
-            got=f"{answer.code} ({answer.status})",
-            expected=told.get("rule"),
-            next_step=told.get("detail"),
-        )
-    return answer
-
-
-def _client(home: Path, agency: str, language: str) -> ConsentClient:
-    settings = Connection.read(home / "agencies" / f"{agency}.json")
-    return ConsentClient.connect(agency, settings=settings, language=language)
-
-
-def _shown(home: Path, recipient: str, purpose: str) -> str:
-    """The hash of the data agreement as it is now."""
-    with _client(home, REGISTRAR, "en") as client:
-        told = client.data_agreements(f"{recipient}.{purpose}").document
-    for one in told.get("data_agreements", []):
-        if one["current"]:
-            return str(one["hash"])
-    raise Refused(
-        "there is nothing to consent to",
-        got=f"{recipient} for {purpose}",
-        expected="a recipient and a purpose of an agreement that rests on consent",
-        next_step="civicbus agreement list",
-    )
-
-
-def _held(home: Path, pin: str, consent_id: str) -> Mapping[str, Any]:
-    found = _call(home, REGISTRAR, "list", body={"pin": pin}).document["consents"]
-    for one in found:
-        if one["consent_id"] == consent_id:
-            return dict(one)
-    raise Refused("this person has no consent of that id", next_step="civicbus consent list")
+def _alter(
+    act: ConsentAct,
+    consent_id: str,
+    signed: Mapping[str, Any],
+    *,
+    home: Path,
+    as_json: bool,
+    **members: Any,
+) -> None:
+    body = {"consent_id": consent_id, **signed, **members}
+    _tell(call(home, REGISTRAR, act, body=body), as_json=as_json)
 
 
 def _signed(pin: str, signer: str | None, eid_level: int) -> dict[str, Any]:

@@ -33,9 +33,10 @@ from civicbus_consumers.consent.registry.acts import (
 )
 from civicbus_consumers.consent.registry.events import is_told
 from civicbus_consumers.consent.registry.records import record_act, secret_of
+from civicbus_consumers.consent.registry.rows import Proof
 from civicbus_consumers.consent.registry.rules import judge
 from civicbus_consumers.consent.registry.sealing import RowSeal
-from civicbus_consumers.consent.registry.store import Entry, Proof, RegistryStore
+from civicbus_consumers.consent.registry.store import Entry, RegistryStore
 from civicbus_consumers.consent.registry.terms import DataAgreement, Key, derive_data_agreements
 from civicbus_consumers.lookup.database import View
 from civicbus_consumers.lookup.problems import Code

@@ -18,8 +18,9 @@ from civicbus_schemas.event import Event
 from civicbus_schemas.ids import EventId, Pin
 
 from civicbus_consumers.consent.registry.events import Contracts, Teller
+from civicbus_consumers.consent.registry.rows import Place
 from civicbus_consumers.consent.registry.sealing import RowSeal
-from civicbus_consumers.consent.registry.store import Place, RegistryStore
+from civicbus_consumers.consent.registry.store import RegistryStore
 
 WAIT_S = 3.0
 

@@ -13,7 +13,7 @@ from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.policy import PolicySet
 
 from civicbus_consumers.consent.registry.acts import Held
-from civicbus_consumers.consent.registry.store import Done, Place, Proof, Revision
+from civicbus_consumers.consent.registry.rows import Done, Place, Proof, Revision
 
 SCHEMA_VERSION = "ISO/IEC TS 27560:2023"
 

@@ -45,7 +45,7 @@ from civicbus_consumers.consent.registry.request import (
     parse_question,
     wants_fence,
 )
-from civicbus_consumers.consent.registry.store import Place, Proof
+from civicbus_consumers.consent.registry.rows import Place, Proof
 from civicbus_consumers.consent.registry.worker import RegistryWorker
 from civicbus_consumers.lookup.door import NO_STORE, Door
 from civicbus_consumers.lookup.problems import Code, Problem, preferred_language

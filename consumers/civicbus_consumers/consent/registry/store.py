@@ -5,20 +5,28 @@ What is to be published lies in the change that caused it, so that neither can b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from civicbus_schemas.consent import Uses
-from civicbus_schemas.ids import AgencyId, EventId, PolicyVersion, RecorderId
+from civicbus_schemas.ids import EventId, PolicyVersion, RecorderId
 from civicbus_schemas.page import PageRef
-from civicbus_schemas.vocabulary import ConsentAct, UsePeriod
-from sqlalchemy import Connection, Engine, Row, func, select, text, update
+from sqlalchemy import Connection, Engine, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from civicbus_consumers.consent.registry.acts import Held, Standing, Terms
+from civicbus_consumers.consent.registry.acts import Held
+from civicbus_consumers.consent.registry.rows import (
+    Done,
+    Pending,
+    Place,
+    Proof,
+    Revision,
+    done_of,
+    held_of,
+    pending_of,
+    row_of,
+)
 from civicbus_consumers.consent.registry.tables import (
     change,
     consent,
@@ -33,58 +41,6 @@ _OUTBOX_LOCK = 0x0C1B_0B07
 _PENDING = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """The record of a change: its id, and the hash of its leaf."""
-
-    record_id: str
-    leaf_hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a change's event lies, once it is published."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """An event that is still to be published: how the consent stood, and whose, sealed."""
-
-    number: int
-    event_id: EventId
-    held: Held
-    sealed: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """An act as it was accepted; `place` is None where nothing is published, or not yet."""
-
-    act: ConsentAct
-    version: int
-    standing: Standing
-    at: datetime
-    proof: Proof
-    pending: bool
-    place: Place | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revision:
-    """A data agreement as it was shown from `since` on."""
-
-    id: str
-    revision: int
-    hash: str
-    document: Mapping[str, Any]
-    policy: PolicyVersion
-    since: datetime
-
-
 class Entry:
     """One transaction on the consents of one person, whom nobody else changes meanwhile."""
 
@@ -94,7 +50,7 @@ class Entry:
     def find(self, id_: str) -> Held | None:
         """The consent of that id, whosever it is."""
         row = self._connection.execute(select(consent).where(consent.c.id == id_)).one_or_none()
-        return None if row is None else _held(row)
+        return None if row is None else held_of(row)
 
     def is_ended(self) -> bool:
         """Whether the registry heard of the person's death."""
@@ -119,7 +75,7 @@ class Entry:
         `event` is the id of the event to publish with the subject's sealed number, `number` that
         number as it is kept with the consent.
         """
-        row = _row(held) | {"sealed": number}
+        row = row_of(held) | {"sealed": number}
         stored = insert(consent).values(row)
         self._connection.execute(stored.on_conflict_do_update(index_elements=["id"], set_=row))
         self._connection.execute(
@@ -173,13 +129,20 @@ class RegistryStore:
         mine = (consent.c.signer == signer) & consent.c.sealed.is_not(None)
         with errors_translated("reading consents"), self._engine.connect() as connection:
             rows = connection.execute(select(consent).where(mine)).all()
-        return [(_held(row), row.sealed) for row in rows]
+        return [(held_of(row), row.sealed) for row in rows]
+
+    def forget_numbers(self, at: datetime) -> None:
+        """Of consents that have expired no number is kept; renewing brings it anew."""
+        over = (consent.c.valid_until <= at) | (consent.c.erase_at <= at)
+        statement = update(consent).where(consent.c.sealed.is_not(None) & over)
+        with errors_translated("forgetting numbers"), self._engine.begin() as connection:
+            connection.execute(statement.values(sealed=None))
 
     def done(self, id_: str) -> list[Done]:
         """What was done to a consent, in order."""
         statement = select(change).where(change.c.consent_id == id_).order_by(change.c.number)
         with errors_translated("reading changes"), self._engine.connect() as connection:
-            return [_done(row) for row in connection.execute(statement)]
+            return [done_of(row) for row in connection.execute(statement)]
 
     @contextmanager
     def publishing(self) -> Iterator[tuple[Sequence[Pending], Connection]]:
@@ -190,7 +153,7 @@ class RegistryStore:
             lock = text("select pg_advisory_xact_lock(:key)")
             connection.execute(lock, {"key": _OUTBOX_LOCK})
             rows = connection.execute(waiting.limit(_PENDING)).all()
-            yield [_pending(row) for row in rows], connection
+            yield [pending_of(row) for row in rows], connection
 
     @staticmethod
     def mark_published(connection: Connection, number: int, place: Place) -> None:
@@ -240,85 +203,4 @@ class RegistryStore:
     def _select(self, condition: Any) -> list[Held]:
         statement = select(consent).where(condition).order_by(consent.c.since.desc(), consent.c.id)
         with errors_translated("reading consents"), self._engine.connect() as connection:
-            return [_held(row) for row in connection.execute(statement)]
-
-
-def _held(row: Row[Any]) -> Held:
-    at, uses = row._mapping, None
-    if row.uses_count is not None:
-        per = None if row.uses_per is None else UsePeriod(row.uses_per)
-        uses = Uses(count=row.uses_count, per=per)
-    return Held(
-        id=row.id,
-        version=at[consent.c.version],
-        subject=row.subject,
-        terms=Terms(
-            recipient=AgencyId(row.recipient),
-            purpose=row.purpose,
-            fields=frozenset(row.fields),
-            valid_until=at[consent.c.valid_until],
-            uses=uses,
-            erase_at=row.erase_at,
-        ),
-        standing=Standing(at[consent.c.standing]),
-        act=ConsentAct(at[consent.c.act]),
-        since=row.since,
-        answer_by=row.answer_by,
-        signer=at[consent.c.signer],
-        shown=at[consent.c.shown],
-    )
-
-
-def _pending(row: Row[Any]) -> Pending:
-    """The consent as this change left it: what it covers was settled when it was given."""
-    held, at = _held(row), row._mapping
-    return Pending(
-        number=row.number,
-        event_id=EventId(row.event_id),
-        held=replace(
-            held,
-            version=at[change.c.version],
-            terms=replace(held.terms, valid_until=at[change.c.valid_until]),
-            standing=Standing(at[change.c.standing]),
-            act=ConsentAct(at[change.c.act]),
-            since=row.at,
-        ),
-        sealed=at[change.c.sealed],
-    )
-
-
-def _row(held: Held) -> dict[str, Any]:
-    terms = held.terms
-    return {
-        "id": held.id,
-        "version": held.version,
-        "subject": held.subject,
-        "recipient": terms.recipient,
-        "purpose": terms.purpose,
-        "fields": sorted(terms.fields),
-        "valid_until": terms.valid_until,
-        "uses_count": terms.uses and terms.uses.count,
-        "uses_per": terms.uses and terms.uses.per and terms.uses.per.value,
-        "erase_at": terms.erase_at,
-        "standing": held.standing.value,
-        "act": held.act.value,
-        "since": held.since,
-        "answer_by": held.answer_by,
-        "signer": held.signer,
-        "shown": held.shown,
-    }
-
-
-def _done(row: Row[Any]) -> Done:
-    place = None
-    if row.partition is not None:
-        place = Place(topic=row.topic, partition=row.partition, offset=row.offset)
-    return Done(
-        act=ConsentAct(row.act),
-        version=row.version,
-        standing=Standing(row.standing),
-        at=row.at,
-        proof=Proof(record_id=row.record_id, leaf_hash=row.leaf_hash),
-        pending=row.sealed is not None,
-        place=place,
-    )
+            return [held_of(row) for row in connection.execute(statement)]

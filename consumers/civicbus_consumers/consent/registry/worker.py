@@ -27,6 +27,7 @@ from civicbus_consumers.recording.recorder import Recorder
 MAX_WAITING = 256
 POLL_S = 0.1
 TEND_S = 1.0
+FORGET_S = 60.0
 
 log = structlog.get_logger("civicbus.consent-registry")
 
@@ -53,7 +54,7 @@ class RegistryWorker:
         self._queue: queue.Queue[_Job] = queue.Queue(MAX_WAITING)
         self._recorder: Recorder | None = None
         self._told: PageRef | None = None
-        self._tended_at = float("-inf")
+        self._tended_at = self._forgot_at = float("-inf")
 
     def submit(self, what: Asked | Pin) -> Future[Settled | int]:
         """Queue an act, or the number of somebody who died; raises `Problem` when too many wait."""
@@ -76,7 +77,9 @@ class RegistryWorker:
                 self._do(job)
         finally:
             while not self._queue.empty():
-                self._queue.get_nowait().done.set_exception(Problem(Code.CANNOT_DECIDE))
+                waiting = self._queue.get_nowait().done
+                if waiting.set_running_or_notify_cancel():
+                    waiting.set_exception(Problem(Code.CANNOT_DECIDE))
             self._outbox.close()
 
     def _do(self, job: _Job) -> None:
@@ -118,13 +121,24 @@ class RegistryWorker:
         except (Retryable, Refused) as error:
             log.warning("not yet published", why=type(error).__name__)
 
+    def _forget(self, now: float) -> None:
+        """Once a minute: what has expired is no other's death to end."""
+        if now - self._forgot_at < FORGET_S:
+            return
+        self._forgot_at = now
+        try:
+            self._bench.store.forget_numbers(datetime.now(UTC))
+        except Retryable as error:
+            log.warning("not yet forgotten", why=type(error).__name__)
+
     def _tend(self) -> None:
-        """Nothing is asked: publish what was left, and tell which page was done last."""
+        """Nothing is asked: publish what was left, forget, and tell which page was done last."""
         now = time.monotonic()
         if now - self._tended_at < TEND_S:
             return
         self._tended_at = now
         self._publish()
+        self._forget(now)
         recorder = self._recorder
         if recorder is None or recorder.chain.released == self._told:
             return
