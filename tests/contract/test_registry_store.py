@@ -109,6 +109,14 @@ def test_nothing_is_kept_when_the_entry_fails(store: RegistryStore) -> None:
         assert not entry.is_ended()
 
 
+def test_a_consent_is_not_overwritten_when_another_person_has_its_id(store: RegistryStore) -> None:
+    consent = held()
+    keep(store, consent)
+    with pytest.raises(Retryable):
+        keep(store, replace(consent, subject="ee" * 16))
+    assert store.find(consent.id) == consent
+
+
 def test_released_page_is_the_last_that_was_committed(store: RegistryStore) -> None:
     assert store.find_released("registry") is None
     keep(store, held())

@@ -13,7 +13,7 @@ from civicbus_consumers.consent.registry.acts import Held, Standing
 from civicbus_consumers.consent.registry.rows import Done, Pending, Place, Proof, Revision
 from civicbus_consumers.consent.registry.store import RegistryStore
 from civicbus_consumers.consent.registry.terms import DataAgreement
-from civicbus_schemas.errors import Unavailable
+from civicbus_schemas.errors import Retryable, Unavailable
 from civicbus_schemas.ids import EventId, PolicyVersion
 from civicbus_schemas.page import PageRef
 
@@ -58,6 +58,9 @@ class _Entry:
         event: tuple[EventId, bytes] | None,
         number: bytes | None,
     ) -> None:
+        known = self.find(held.id)
+        if known is not None and known.subject != held.subject:
+            raise Retryable("another person's consent has this id")
         self._tables.consents[held.id] = held, number
         id_, sealed = event or (None, None)
         number_ = len(self._tables.changes) + 1

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from civicbus_schemas.errors import Retryable
 from civicbus_schemas.ids import EventId, PolicyVersion, RecorderId
 from civicbus_schemas.page import PageRef
 from sqlalchemy import Connection, Engine, func, select, text, update
@@ -73,11 +74,16 @@ class Entry:
         """The consent stands so.
 
         `event` is the id of the event to publish with the subject's sealed number, `number` that
-        number as it is kept with the consent.
+        number as it is kept with the consent. Raises `Retryable` where another person's consent
+        got that id meanwhile.
         """
         row = row_of(held) | {"sealed": number}
         stored = insert(consent).values(row)
-        self._connection.execute(stored.on_conflict_do_update(index_elements=["id"], set_=row))
+        stored = stored.on_conflict_do_update(
+            index_elements=["id"], set_=row, where=consent.c.subject == held.subject
+        )
+        if self._connection.execute(stored.returning(consent.c.id)).one_or_none() is None:
+            raise Retryable("another person's consent has this id")
         self._connection.execute(
             insert(change).values(
                 consent_id=held.id,
