@@ -83,6 +83,7 @@ def decision(
     recipient: str = "vss",
     outcome: Outcome = Outcome.PERMIT,
     reason: Reason | None = None,
+    rule: str | None = None,
     officer: str | None = None,
     minutes: int = 0,
 ) -> Record:
@@ -95,6 +96,7 @@ def decision(
         actor=Actor(agency=AgencyId(recipient), system="stream", officer=officer),
         decision=outcome,
         reason=reason,
+        rule=rule,
         recipient=AgencyId(recipient),
         subject=LedgerPseudonym(subject),
         agreement=AgreementRef("vss.child-health-insurance", 3),

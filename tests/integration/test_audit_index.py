@@ -50,6 +50,7 @@ def story() -> list[PageMessage]:
             recipient="bank",
             outcome=Outcome.DENY,
             reason=Reason.NO_CONSENT,
+            rule="a-rule",
             officer=OFFICER,
             minutes=2,
         ),
@@ -103,6 +104,7 @@ def test_leaves_are_found_by_each_of_their_properties_when_they_are_indexed(engi
     assert found(engine, Query(case_id="c" * 32)) == [3]
     assert found(engine, Query(decision="deny")) == [3]
     assert found(engine, Query(reason="no-consent", actor="bank")) == [3]
+    assert found(engine, Query(rule="a-rule")) == [3]
     assert found(engine, Query(kind="page")) == [9, 6, 4, 0]
     assert found(engine, Query(kind="log.gap")) == [8]
     assert found(engine, Query(purpose="health-insurance.enrol-child", limit=2)) == [10, 7]

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from civicbus_audit.index.oversight import CitizenView
     from civicbus_audit.index.searching import Entry, Query
 
-_COLUMNS = ("index", "at", "recipient", "dataset", "purpose", "decision", "reason", "release", "id")
+_COLUMNS = (
+    "index", "at", "recipient", "dataset", "purpose", "decision", "reason", "rule", "release", "id",
+)  # fmt: skip
 _READING = ("at", "recipient", "purpose", "basis", "dataset", "fields", "release", "id")
 
 Words = Annotated[str | None, typer.Option()]
@@ -45,6 +47,7 @@ def search(
     basis: Words = None,
     decision: Annotated[Outcome | None, typer.Option()] = None,
     reason: Words = None,
+    rule: Annotated[str | None, typer.Option(help="The national rule that forbade it.")] = None,
     agreement: Annotated[str | None, typer.Option(help="<id>@<version>.")] = None,
     event_type: Words = None,
     event_id: Words = None,
@@ -69,6 +72,7 @@ def search(
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
         places = places.with_key(ledger_key)
         query = Query(purpose=purpose, basis=basis, decision=decision, reason=reason)
+        query = replace(query, rule=rule)
         query = replace(query, agreement=agreement, dataset=event_type, event_id=event_id)
         query = replace(query, kind=kind, since=_time(since), until=_time(until))
         query = replace(query, case_id=_hex(case_id, "case id"), before=before, limit=limit)

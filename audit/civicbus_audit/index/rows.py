@@ -55,7 +55,7 @@ def _record(datum: Mapping[str, Any]) -> Row:
     event, req = datum["event"] or {}, datum["req"] or {}
     plain = (
         "id kind at recipient subject agreement dataset fields purpose basis consent decision "
-        "reason policy"
+        "reason rule policy"
     )
     return {name: datum[name] for name in plain.split()} | {
         "actor": datum["actor"]["agency"],

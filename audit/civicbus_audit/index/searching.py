@@ -55,6 +55,7 @@ class Query:
     basis: str | None = None
     decision: str | None = None
     reason: str | None = None
+    rule: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
@@ -93,6 +94,7 @@ class Entry:
     policy: str | None
     case_id: str | None
     about: str | None
+    rule: str | None
     release: Release | None
 
 
@@ -109,6 +111,7 @@ _TEXTS = [
     "basis",
     "decision",
     "reason",
+    "rule",
 ]
 
 

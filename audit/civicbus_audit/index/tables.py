@@ -57,6 +57,7 @@ leaf = Table(
     Column("policy", LargeBinary),
     Column("case_id", LargeBinary),
     Column("about", LargeBinary),
+    Column("rule", Text),
 )
 
 # What later pages said of a recorder's pages: those up to `released` were, and if `closed` no
