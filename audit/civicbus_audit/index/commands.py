@@ -166,13 +166,13 @@ def _search(query: Query, places: Places) -> list[Entry]:
     from civicbus_audit.index.database import make_engine
     from civicbus_audit.index.searching import confirm, search
 
-    log = _published_log(places)
     engine = make_engine(places.dsn_file)
     try:
         found = search(engine, query)
     finally:
         engine.dispose()
-    confirm(found, log)
+    # after the search: the index is filled from what is published, so that it is never ahead
+    confirm(found, _published_log(places))
     return found
 
 

@@ -56,11 +56,11 @@ class Officer:
 
 def find_emergencies(folder: StateFolder) -> list[Emergency]:
     """Every emergency, each compared with its leaf; raises `EvidenceBroken`."""
-    log, engine = open_ledger(folder), make_engine(Places.under(folder.home).dsn_file)
+    engine = make_engine(Places.under(folder.home).dsn_file)
 
     def find(query: Query) -> list[Entry]:
         found = search(engine, query)
-        confirm(found, log)
+        confirm(found, open_ledger(folder))  # which is never behind the index
         return found
 
     try:
