@@ -24,7 +24,7 @@ from civicbus_schemas.vocabulary import Access, ConsentRule, ConsentStatus
 from tests.properties.test_access_rules_properties import POLICY, TIMES, all_allowed
 from tests.unit import lookup_samples as samples
 
-QUESTIONS = 5_000
+QUESTIONS = 2_000
 
 
 @cache

@@ -116,7 +116,7 @@ def oracle(folder: Path, agreement: dict[str, Any]) -> Oracle:
     return Oracle(folder, pairwise_key_of=lambda _: KEY)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(releases())
 def test_oracle_and_product_agree_when_fields_are_released_in_any_form(
     case: tuple[dict[str, Any], dict[str, Any], date],

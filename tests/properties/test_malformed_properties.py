@@ -133,7 +133,7 @@ def is_readable(message: Taken) -> bool:
 _UNREADABLE = (EOFError, IndexError, OverflowError, TypeError, ValueError, AssertionError)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(messages())
 def test_nothing_leaves_and_nothing_crashes_when_a_message_is_spoilt(message: Taken) -> None:
     judged = judge(message)
