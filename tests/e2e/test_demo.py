@@ -16,9 +16,6 @@ import pytest
 from civicbus_deploy.embedded import lifecycle, postgres
 from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.state import StateFolder
-from civicbus_deploy.provisioning.binding import bind
-from civicbus_deploy.provisioning.nation import load_nation
-from civicbus_deploy.provisioning.officers import read_statements
 
 pytestmark = pytest.mark.broker
 
@@ -99,13 +96,11 @@ def test_totals_are_whole_and_agree_when_they_are_printed_as_json(totals: dict[s
 
 
 def test_every_decision_is_the_same_when_it_is_replayed_from_ledger_and_set(
-    totals: dict[str, Any], home: Path, tmp_path: Path
+    totals: dict[str, Any], home: Path
 ) -> None:
-    """Offline: the bus is down; the set is the packaged nation's, as its officers signed it."""
-    bound = bind(load_nation(), read_statements(StateFolder(home)))
-    (tmp_path / "announced.json").write_bytes(bound.data)
-    civicbus = str(Path(sys.executable).with_name("civicbus"))
-    command = [civicbus, "replay", "--home", str(home), "--sets", str(tmp_path), "--json"]
+    """Offline: the bus is down; every set that was announced lies beside the signatures."""
+    civicbus, sets = str(Path(sys.executable).with_name("civicbus")), home / "policy" / "sets"
+    command = [civicbus, "replay", "--home", str(home), "--sets", str(sets), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout)

@@ -89,7 +89,9 @@ def assert_books_hold(books: Books, ids: set[str]) -> None:
     assert set(counts) == expected, "every birth is delivered to everyone who may have it"
     assert set(counts.values()) == {1}, "and once"
     assert books.unrecorded() == [], "even aborted data has a durable record"
-    assert {r.kind for r in books.records.values()} == {RecordKind.ACCESS_DECISION}
+    assert {r.kind for r in books.records.values()} == {
+        RecordKind.ACCESS_DECISION, RecordKind.POLICY_SET,
+    }  # fmt: skip
 
 
 def test_nothing_is_lost_doubled_or_unrecorded_when_the_worker_dies_after_any_step(

@@ -105,10 +105,10 @@ def forge(evidence: Evidence, leaves: Leaves, folder: Path) -> LedgerDirectory:
 
 
 def _changed(leaves: Leaves, at: int) -> Leaves:
-    """The record of a decision says something else of the subject's data."""
+    """A record says something else of the subject's data; or of who acted, where there is none."""
     record = Record.decode(leaves[at])
-    assert record.fields
-    other = leaves[at].replace(record.fields[0].encode(), record.fields[0].upper().encode())
+    word = record.fields[0] if record.fields else record.actor.agency
+    other = leaves[at].replace(word.encode(), word.upper().encode())
     assert other != leaves[at]
     return [*leaves[:at], other, *leaves[at + 1 :]]
 

@@ -27,6 +27,7 @@ from civicbus_schemas.ids import PolicyVersion
 from civicbus_schemas.topics import STATE_POLICY
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from civicbus_deploy.embedded.state import write_file
 from civicbus_deploy.provisioning.recorders import begin_recorder
 
 POLICY_KEY = b"policy"
@@ -37,9 +38,16 @@ _TIMEOUT_S = 30.0
 
 
 class PolicyTopic:
-    """`state.policy.v1`, with the administrator's rights; `secrets` is the folder of the keys."""
+    """`state.policy.v1`, with the administrator's rights; `secrets` is the folder of the keys.
 
-    def __init__(self, access: BrokerAccess, *, secrets: Path, registry_url: str) -> None:
+    What is announced is kept in the folder `kept` too, so that decisions can be made again without
+    a broker.
+    """
+
+    def __init__(
+        self, access: BrokerAccess, *, secrets: Path, kept: Path, registry_url: str
+    ) -> None:
+        self._kept = kept
         self._access, self._secrets, self._registry_url = access, secrets, registry_url
         self._errors = ConnectionErrors(PROCESS)
 
@@ -90,6 +98,8 @@ class PolicyTopic:
         record = record_policy_set(version, size_bytes=len(policy), stamp=stamp)
         page.add(record, stamp=stamp, secret=b"")
         written = recorder.write(page, policy=version, positions=())  # 1
+        self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(self._kept / f"{version}.json", policy)
         offset = self._send(announcement)  # 2
         recorder.mark_released(written)
         recorder.write(recorder.open_page(datetime.now(UTC)), policy=version, positions=())  # 3

@@ -117,7 +117,12 @@ class Site:
             registry_url=env["registry_url"],
             lookup_url=env["lookup_url"],
         )
-        policies = PolicyTopic(access, secrets=folder.secrets, registry_url=env["registry_url"])
+        policies = PolicyTopic(
+            access,
+            secrets=folder.secrets,
+            kept=folder.home / "policy" / "sets",
+            registry_url=env["registry_url"],
+        )
         return cls(folder, addresses, Broker(access), SchemaStore(env["registry_url"]), policies)
 
     def announced(self) -> PolicySet | None:
