@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from civicbus_consumers.lookup.matching import cut, identifies, people, same_value
 from civicbus_consumers.lookup.replies import outward
 from civicbus_consumers.lookup.rules import (
     VIEW,
@@ -15,11 +16,7 @@ from civicbus_consumers.lookup.rules import (
     Refusal,
     Verdict,
     compile_reads,
-    cut,
-    identifies,
     judge,
-    people,
-    same_value,
 )
 from civicbus_consumers.population.reading import PersonRow
 from civicbus_schemas.agreement import Agreement

@@ -2,6 +2,7 @@
 
 The texts are fixed: nothing of a request or of a person enters one. What a caller must know to
 repair a request (a member's name, a list of fields of the contract) is given as `members`.
+Longer than our other modules, because one table of words is easier to review than several.
 """
 
 from __future__ import annotations

@@ -30,19 +30,11 @@ from civicbus_consumers.consent.uses import (
     reserve_all,
 )
 from civicbus_consumers.lookup.database import View
+from civicbus_consumers.lookup.matching import cut, people
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.lookup.records import Ground, ground_of, outcome_under, record_verdict
 from civicbus_consumers.lookup.request import LookupRequest
-from civicbus_consumers.lookup.rules import (
-    Grant,
-    Person,
-    ReadPlan,
-    Refusal,
-    Verdict,
-    cut,
-    judge,
-    people,
-)
+from civicbus_consumers.lookup.rules import Grant, Person, ReadPlan, Refusal, Verdict, judge
 from civicbus_consumers.lookup.states import offset_of
 from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.lookup.uses import reserved_by, wanted_uses
