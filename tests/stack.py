@@ -212,7 +212,7 @@ def _owner_file(folder: StateFolder) -> Path:
 
 
 def _remove(folder: StateFolder) -> None:
-    elsewhere = postgres.place(folder)
-    shutil.rmtree(folder.home)
-    if not elsewhere.is_relative_to(folder.home):
-        shutil.rmtree(elsewhere, ignore_errors=True)
+    """Remove a folder and its data; also one that an interrupted removal has left in parts."""
+    if folder.stack_file.exists():  # else its id is lost, and with it what may lie elsewhere
+        shutil.rmtree(postgres.place(folder), ignore_errors=True)
+    shutil.rmtree(folder.home, ignore_errors=True)  # another run may be sweeping it too
