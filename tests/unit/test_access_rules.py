@@ -11,7 +11,7 @@ from civicbus_consumers.access.decide import decide
 from civicbus_consumers.access.permits import RELEASE
 from civicbus_consumers.access.plan import Plan, compile_plan
 from civicbus_consumers.access.rule_files import MAX_RULE_BYTES
-from civicbus_consumers.access.rules import Authority, Bans
+from civicbus_consumers.access.rules import Authority, Bans, Signing
 from civicbus_schemas.consent import NO_CONSENTS
 from civicbus_schemas.decision import Deny, Facts, Permit
 from civicbus_schemas.errors import InvalidAgreement
@@ -102,6 +102,28 @@ def test_a_rule_about_a_field_holds_when_the_field_is_released_in_any_form(form:
 def test_the_set_is_refused_when_two_files_give_one_id() -> None:
     with pytest.raises(InvalidAgreement, match=r"rules/r1\.cedar"):
         Authority(policy(BY_PATH, BY_PATH))
+
+
+# --- who may sign a consent ----------------------------------------------------------------------
+
+SIGNED = NOTES + 'forbid (principal, action == Action::"consent", resource) when {{ {} }};'
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("false", Signing(grown=0, minor=0)),
+        ("context.eid_level < 1", Signing(grown=1, minor=1)),
+        ("context.eid_level < 2 && context.minor", Signing(grown=0, minor=2)),
+        ("context.minor", Signing(grown=0, minor=None)),
+        ("true", Signing(grown=None, minor=None)),
+    ],
+)
+def test_who_may_sign_is_what_the_rules_say(condition: str, expected: Signing) -> None:
+    under = policy(SIGNED.format(condition))
+    signings = Authority(under).signings(under.agreements[0])
+    assert signings[f"{BIRTH}:child.pin"] == expected
+    compiled(SIGNED.format(condition))  # what is released is another question
 
 
 # --- what a rule forbids -------------------------------------------------------------------------

@@ -261,6 +261,11 @@ def test_level_two_is_needed_when_what_is_given_is_sensitive() -> None:
     assert World().do(giving(signer=Signer(pin=LAN, eid_level=1))).standing is Standing.GIVEN
 
 
+def test_a_guardian_cannot_give_what_a_rule_forbids_about_minors() -> None:
+    credit = replace(by(LAN), terms=TERMS, shown=giving().shown)
+    assert refusal(World(), credit) is Reason.FORBIDDEN_BY_RULE
+
+
 def test_what_a_guardian_signs_ends_when_the_child_is_of_age() -> None:
     given = World().do(by(LAN))
     assert given.terms.valid_until == majority(date(2024, 3, 4))

@@ -9,11 +9,11 @@ from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.ids import EventType
 from civicbus_schemas.vocabulary import Access, ConsentRule
 
-RELEASE, READ, VERIFY = "release", "read", "verify"
+RELEASE, READ, VERIFY, CONSENT = "release", "read", "verify", "consent"
 
 
 def permits(agreement: Agreement) -> str:
-    """An agreement as Cedar: one `permit` for each dataset and action."""
+    """An agreement as Cedar: one `permit` for each dataset and action, and for consenting to it."""
     return "\n".join(
         _permit(agreement, action, dataset=dataset, paths=paths)
         for action, dataset, paths in grants_of(agreement)
@@ -53,6 +53,7 @@ def _permit(agreement: Agreement, action: str, *, dataset: EventType, paths: Ite
     ]
     return (
         f'@id("{agreement.ref}")\n'
-        f'permit (principal == Agency::"{agreement.recipient}", action == Action::"{action}",'
-        f" resource)\nwhen {{ {' && '.join(when)} }};"
+        f'permit (principal == Agency::"{agreement.recipient}",'
+        f' action in [Action::"{action}", Action::"{CONSENT}"], resource)\n'
+        f"when {{ {' && '.join(when)} }};"
     )

@@ -27,20 +27,24 @@ entity Field = {
   category: String,
   of_key_subject: Bool,
 };
-action release, read, verify appliesTo {
-  principal: Agency,
-  resource: Field,
-  context: {
-    purpose: Purpose,
-    basis: Basis,
-    minor: Bool,%s
-  },
+type Asked = {
+  purpose: Purpose,
+  basis: Basis,
+  minor: Bool,%(findings)s
 };
+type Signed = {
+  purpose: Purpose,
+  basis: Basis,
+  minor: Bool,%(findings)s
+  eid_level: Long,
+};
+action release, read, verify appliesTo { principal: Agency, resource: Field, context: Asked };
+action consent appliesTo { principal: Agency, resource: Field, context: Signed };
 """
-SCHEMA_OF_RULES = _SCHEMA % ""
-SCHEMA = (
-    _SCHEMA % "agreement: String, day: Long, conditions: Bool, consent: Bool, break_glass: Bool,"
-)
+SCHEMA_OF_RULES = _SCHEMA % {"findings": ""}
+SCHEMA = _SCHEMA % {
+    "findings": "agreement: String, day: Long, conditions: Bool, consent: Bool, break_glass: Bool,"
+}
 
 
 def check_rules(rules: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ under which agreement, on which day, whether a life is said to depend on it, and
 ours: whether the agreement's conditions hold, whether a consent covers the release, and whether the
 key's subject is a minor. Rules may not read agreement, day, emergency, conditions and consent, so
 that of what they read only that person's age is open when a set is loaded: both answers are kept.
+Of who signs a consent it is told the eID level; who may sign is asked for each level.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.statement import Standing
 from civicbus_schemas.vocabulary import Access
 
-from civicbus_consumers.access.permits import grants_of, permits, whole_day
+from civicbus_consumers.access.permits import CONSENT, grants_of, permits, whole_day
 from civicbus_consumers.access.rule_files import SCHEMA, check_rules
 
+EID_LEVELS = (0, 1, 2)
 _STOPPED = {Standing.SUSPENDED, Standing.REVOKED}
 
 
@@ -58,6 +60,14 @@ FREE = Bans()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """The least eID level at which rules let a consent be signed; None lets nobody sign."""
+
+    grown: int | None
+    minor: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One question to Cedar. `day` is written 20261231."""
 
@@ -73,6 +83,7 @@ class Asked:
     consent: bool = True
     minor: bool = False
     break_glass: bool = False
+    eid_level: int = EID_LEVELS[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +136,27 @@ class Authority:
                 )
             found[path] = Bans(grown=grown, minor=minor)
         return found
+
+    def signings(self, agreement: Agreement) -> Mapping[str, Signing]:
+        """Per field, as `dataset:path`, who may consent to it: for himself, and for a minor."""
+        names = {(data, path) for _, data, paths in grants_of(agreement) for path in paths}
+        asked = [
+            _asked(agreement, CONSENT, dataset=data, path=path, minor=minor, eid_level=level)
+            for data, path in sorted(names)
+            for minor in (False, True)
+            for level in EID_LEVELS
+        ]
+        found: dict[tuple[str, bool], int] = {}
+        answers = self._ask(asked, self._forbids.with_added_str(permits(agreement)))
+        for question, answer in zip(asked, answers, strict=True):
+            if answer.allowed:
+                found.setdefault(
+                    (f"{question.dataset}:{question.path}", question.minor), question.eid_level
+                )
+        return {
+            field: Signing(grown=found.get((field, False)), minor=found.get((field, True)))
+            for field in (f"{data}:{path}" for data, path in names)
+        }
 
     def ask(self, questions: Sequence[Asked]) -> list[Answer]:
         """Cedar's answers over the whole set, slowly: all agreements and all rules at once."""
@@ -180,7 +212,7 @@ class Authority:
 
 
 def _asked(
-    agreement: Agreement, action: str, *, dataset: EventType, path: str, minor: bool
+    agreement: Agreement, action: str, *, dataset: EventType, path: str, **findings: Any
 ) -> Asked:
     return Asked(
         recipient=agreement.recipient,
@@ -191,8 +223,8 @@ def _asked(
         basis=agreement.basis,
         agreement=str(agreement.ref),
         day=whole_day(agreement.valid_from),
-        minor=minor,
         break_glass=agreement.access is Access.BREAK_GLASS,
+        **findings,
     )
 
 
@@ -210,6 +242,7 @@ def _request(asked: Asked) -> dict[str, Any]:
             "consent": asked.consent,
             "break_glass": asked.break_glass,
             "minor": asked.minor,
+            **({"eid_level": asked.eid_level} if asked.action == CONSENT else {}),
         },
     }
 

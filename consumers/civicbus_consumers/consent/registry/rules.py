@@ -33,9 +33,6 @@ from civicbus_consumers.consent.registry.acts import (
     Verdict,
 )
 
-LEVEL_FOR_SENSITIVE = 2
-LEVEL = 1
-
 _LIVE = (Standing.GIVEN, Standing.PAUSED)
 # From which standings an act leads where. Renewing revives what expired, never what was withdrawn.
 _MOVES = {
@@ -108,7 +105,7 @@ def _judge_giving(demand: Give, s: Situation) -> Verdict:
         _terms_refusal(demand.terms, s)
         or _text_refusal(demand.terms, demand.shown, s)
         or _person_refusal(demand.signer, s)
-        or _eid_refusal(demand.terms, demand.signer.eid_level, s)
+        or _rules_refusal(demand.terms, demand.signer.eid_level, s)
     )
     if refusal is not None:
         return Refused(reason=refusal)
@@ -193,7 +190,7 @@ def _renewal_refusal(demand: Alter, terms: Terms, s: Situation) -> Reason | None
     return (
         _terms_refusal(terms, s)
         or _text_refusal(terms, demand.shown, s)
-        or _eid_refusal(terms, level, s)
+        or _rules_refusal(terms, level, s)
     )
 
 
@@ -248,11 +245,17 @@ def _is_capable(person: Person, at: datetime) -> bool:
     return age_on(born, local_day(at)) >= MAJORITY_YEARS
 
 
-def _eid_refusal(terms: Terms, vouched: int, s: Situation) -> Reason | None:
-    """The lower of what the citizen's side saw and what the view holds counts."""
+def _rules_refusal(terms: Terms, vouched: int, s: Situation) -> Reason | None:
+    """What the national rules say of a signature about this person with this eID level.
+
+    The lower of the level that the citizen's side saw and the one that the view holds counts.
+    """
     known = None if s.signer is None else s.signer.values["eid_level"]
-    sensitive = s.agreements[terms.recipient, terms.purpose].sensitive & terms.fields
-    needed = LEVEL_FOR_SENSITIVE if sensitive else LEVEL
+    born = None if s.subject is None else s.subject.values["date_of_birth"]
+    minor = born is None or s.at < majority(born)
+    needed = s.agreements[terms.recipient, terms.purpose].level_for(terms.fields, minor=minor)
+    if needed is None:
+        return Reason.FORBIDDEN_BY_RULE
     return None if min(vouched, known or 0) >= needed else Reason.EID_LEVEL_TOO_LOW
 
 

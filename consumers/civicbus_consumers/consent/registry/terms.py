@@ -7,7 +7,7 @@ Its document is what the citizen is shown, and its hash is what he agreed to. Pu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,9 @@ from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.contract import Field
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.policy import PolicySet
-from civicbus_schemas.vocabulary import ConsentRule, Sensitivity
+from civicbus_schemas.vocabulary import ConsentRule
+
+from civicbus_consumers.access.rules import Authority, Signing
 
 Key = tuple[AgencyId, str]
 """Recipient and purpose."""
@@ -24,19 +26,30 @@ Key = tuple[AgencyId, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAgreement:
-    """What one recipient may be allowed for one purpose. `sensitive` are those of its fields."""
+    """What one recipient may be allowed for one purpose, and who may sign for each field."""
 
     recipient: AgencyId
     purpose: str
-    fields: frozenset[str]
-    sensitive: frozenset[str]
+    signings: Mapping[str, tuple[Signing, ...]]
     document: Mapping[str, Any]
     hash: str
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Its fields, as `dataset:path`."""
+        return frozenset(self.signings)
 
     @property
     def id(self) -> str:
         """`<recipient>.<purpose>`."""
         return f"{self.recipient}.{self.purpose}"
+
+    def level_for(self, fields: Iterable[str], *, minor: bool) -> int | None:
+        """The eID level that a consent to these fields needs; None where rules let nobody sign."""
+        signings = (signing for field in fields for signing in self.signings[field])
+        levels = [signing.minor if minor else signing.grown for signing in signings]
+        possible = [level for level in levels if level is not None]
+        return max(possible, default=0) if len(possible) == len(levels) else None
 
 
 def derive_data_agreements(policy: PolicySet) -> Mapping[Key, DataAgreement]:
@@ -45,11 +58,13 @@ def derive_data_agreements(policy: PolicySet) -> Mapping[Key, DataAgreement]:
     for agreement in policy.agreements:
         if agreement.consent is ConsentRule.REQUIRED:
             grounds.setdefault((agreement.recipient, agreement.purpose), []).append(agreement)
-    return {key: _derive(policy, key, agreements) for key, agreements in grounds.items()}
+    authority = Authority(policy)
+    return {key: _derive(authority, policy, agreements) for key, agreements in grounds.items()}
 
 
-def _derive(policy: PolicySet, key: Key, agreements: list[Agreement]) -> DataAgreement:
-    recipient, purpose = key
+def _derive(authority: Authority, policy: PolicySet, agreements: list[Agreement]) -> DataAgreement:
+    recipient, purpose = agreements[0].recipient, agreements[0].purpose
+    signings = [authority.signings(agreement) for agreement in agreements]
     fields = dict(pair for agreement in agreements for pair in _fields(policy, agreement))
     agency, why = policy.agencies[recipient], policy.purposes[purpose]
     document = {
@@ -75,8 +90,9 @@ def _derive(policy: PolicySet, key: Key, agreements: list[Agreement]) -> DataAgr
     return DataAgreement(
         recipient=recipient,
         purpose=purpose,
-        fields=frozenset(fields),
-        sensitive=frozenset(n for n, f in fields.items() if f.sensitivity is Sensitivity.SENSITIVE),
+        signings={
+            name: tuple(found[name] for found in signings if name in found) for name in fields
+        },
         document=document,
         hash=hashlib.sha256(canonical_json(document)).hexdigest(),
     )
