@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from civicbus_deploy.agreements import acting
+from civicbus_deploy.embedded import secrets
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.provisioning.binding import bind, missing
 from civicbus_deploy.provisioning.documents import InvalidNation
@@ -116,6 +118,21 @@ def test_officers_of_a_stack_sign_for_their_own_party_only(folder: StateFolder) 
         sign(agreement, Word.APPROVE, party=bank, key_file=key_file(folder, MOJ), trust=trust)
     with pytest.raises(InvalidSettings, match="no key of"):
         sign(agreement, Word.APPROVE, party=MPS, key_file=folder.secrets / "none", trust=trust)
+
+
+def test_nobody_comes_to_be_trusted_when_an_officer_brings_a_key(folder: StateFolder) -> None:
+    of = nation()
+    ref, own = str(first(of).ref), key_file(folder, MPS)
+    assert acting.approve(folder, of, [ref], role=Role.DATA_PROTECTION)
+    before = trust_of(folder)
+    stranger = folder.secrets / "stranger.pem"
+    stranger.write_bytes(secrets.ed25519_pem())
+    stranger.chmod(0o600)
+    with pytest.raises(Refused, match="not trusted for moj"):
+        acting.approve(folder, of, [ref], role=Role.PROVIDER, key=stranger)
+    assert trust_of(folder) == before
+    assert acting.approve(folder, of, [ref], role=Role.DATA_PROTECTION, key=own)
+    assert len(read_statements(folder)) == 2
 
 
 def test_what_was_signed_is_read_again_when_it_was_kept(folder: StateFolder) -> None:

@@ -120,7 +120,7 @@ def run(*arguments: str) -> str:
 
 def test_lint_says_that_the_nation_is_sound(folder: Path) -> None:
     counts = json.loads(run("lint", "--nation", str(folder), "--json"))
-    assert (counts["agreements"], counts["rules"]) == (28, 2)
+    assert (counts["agreements"], counts["rules"]) == (28, 3)
     assert counts["policy"] in run("lint", "--nation", str(folder))
 
 

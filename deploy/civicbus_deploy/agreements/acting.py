@@ -25,6 +25,7 @@ from civicbus_schemas.statement import Role, Standing, Statement, Word, standing
 
 from civicbus_deploy.embedded import postgres
 from civicbus_deploy.embedded.locks import held
+from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.provisioning.app import Site
 from civicbus_deploy.provisioning.nation import Nation
 from civicbus_deploy.provisioning.officers import (
@@ -59,14 +60,26 @@ class Acted:
 
 
 def approve(
-    site: Site, nation: Nation, names: Sequence[str], *, role: Role, key: Path | None = None
+    folder: StateFolder,
+    nation: Nation,
+    names: Sequence[str],
+    *,
+    role: Role,
+    key: Path | None = None,
 ) -> list[Statement]:
-    """Sign and keep approvals of drafts; raises `Refused` before any is kept."""
-    appoint(site.folder, (party for a in nation.policy.agreements for party in a.approved_by))
+    """Sign and keep approvals of drafts; raises `Refused` before any is kept.
+
+    Without the officer's own key the embedded stack makes one for each party that has none, and
+    trusts it; with a key nobody comes to be trusted.
+    """
     agreements = [find(nation.policy, name) for name in names]
-    known = {s.signed_bytes() for s in read_statements(site.folder)}
-    signed = [_sign(site, agreement, Word.APPROVE, role=role, key=key) for agreement in agreements]
-    keep_statements(site.folder, [s for s in signed if s.signed_bytes() not in known])
+    if key is None:  # the officers of this stack sign
+        appoint(folder, (party for agreement in agreements for party in agreement.approved_by))
+    known = {s.signed_bytes() for s in read_statements(folder)}
+    signed = [
+        _sign(folder, agreement, Word.APPROVE, role=role, key=key) for agreement in agreements
+    ]
+    keep_statements(folder, [s for s in signed if s.signed_bytes() not in known])
     return signed
 
 
@@ -91,7 +104,7 @@ def act(
             raise Refused("no policy set is announced", next_step="civicbus provision")
         before = open_announcement(announced, trust_of(site.folder))
         agreement = find(before, name)
-        statement = _sign(site, agreement, word, role=role, key=key, reason=reason)
+        statement = _sign(site.folder, agreement, word, role=role, key=key, reason=reason)
         _check_turn(before, agreement, statement)
         policy = _with(read_announced(announced), statement)
         keep_statements(site.folder, [statement])
@@ -130,7 +143,7 @@ def _check_turn(before: PolicySet, agreement: Agreement, statement: Statement) -
 
 
 def _sign(
-    site: Site,
+    folder: StateFolder,
     agreement: Agreement,
     word: Word,
     *,
@@ -143,8 +156,8 @@ def _sign(
         agreement,
         word,
         party=party,
-        key_file=key or key_file(site.folder, party),
-        trust=trust_of(site.folder),
+        key_file=key or key_file(folder, party),
+        trust=trust_of(folder),
         reason=reason,
     )
 

@@ -40,7 +40,7 @@ def approve(
 ) -> None:
     """Sign drafts for one of their parties; what both approved binds with `civicbus provision`."""
     site, loaded = Site.open(StateFolder.at(home).home), load_nation(nation)
-    signed = acting.approve(site, loaded, agreements, role=role, key=key)
+    signed = acting.approve(site.folder, loaded, agreements, role=role, key=key)
     known = read_statements(site.folder)
     waiting = {
         str(s.agreement): missing(acting.find(loaded.policy, str(s.agreement)), known)

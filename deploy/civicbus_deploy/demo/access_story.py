@@ -60,9 +60,9 @@ def tell_agreement(scene: Scene, teller: Teller, told: Told, *, citizen: Somebod
     teller.say(f"A draft waits for {waits_for}; asked, it gives nothing: {_code(before)}.")
 
     loaded = load_nation(nation)
-    acting.approve(site, loaded, [AGREEMENT], role=Role.PROVIDER)
+    acting.approve(site.folder, loaded, [AGREEMENT], role=Role.PROVIDER)
     half = provision(scene.folder.home, nation)
-    acting.approve(site, loaded, [AGREEMENT], role=Role.DATA_PROTECTION)
+    acting.approve(site.folder, loaded, [AGREEMENT], role=Role.DATA_PROTECTION)
     whole = provision(scene.folder.home, nation)
     bound_s = _await(site, whole)
     granted = ask(scene, told, agency="vss", body=asked)
