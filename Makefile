@@ -46,10 +46,10 @@ imports: setup ## The directions of the house
 test: test-fast test-broker ## The whole suite: fast tier, then the tier on the real servers
 
 test-fast: setup ## The tier without a broker (under a minute)
-	.venv/bin/pytest -n auto -m "not broker and not docker"
+	.venv/bin/pytest -n auto --durations 10 -m "not broker and not docker"
 
 test-broker: setup ## The tier on the real servers, which it starts itself; one set for each of two workers
-	.venv/bin/pytest -n 2 --dist loadfile -m "broker or docker"
+	.venv/bin/pytest -n 2 --dist loadfile --durations 25 -m "broker or docker"
 
 campaign: setup ## Crash tests, hundreds of rounds
 	.venv/bin/pytest -m crash --rounds 100
