@@ -26,14 +26,17 @@ class Checkpoint:
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """The checkpoint in a note's text; extension lines are allowed and not looked at."""
+    """The checkpoint in a note's text; extension lines are allowed and not looked at.
+
+    Raises `InvalidBytes`, or `EvidenceBroken` if an empty log has another root than nothing has.
+    """
     lines = text.split("\n")
     if len(lines) < 4 or "" in lines[:-1] or lines[-1]:
         malformed("not a checkpoint", expected="the lines origin, size and root")
     size = parse_decimal(lines[1], what="the checkpoint's size")
     root = parse_hash(lines[2], what="the checkpoint's root")
     if size == 0 and root != EMPTY_ROOT:
-        malformed("an empty log has another root than SHA-256 of nothing")
+        raise EvidenceBroken("an empty log has another root than SHA-256 of nothing")
     return Checkpoint(origin=lines[0], size=size, root=root)
 
 

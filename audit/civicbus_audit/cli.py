@@ -19,11 +19,11 @@ from civicbus_schemas.record import RECORD, Record
 from civicbus_audit import options, restoring
 from civicbus_audit.fences import Examination, examine, read_withdrawals
 from civicbus_audit.index.commands import commands as index_commands
-from civicbus_audit.note import Verifier
-from civicbus_audit.options import AsJson, Home, Lang, Vkey, exit_codes
+from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, facts, out, pace, say, show, table
 from civicbus_audit.proof import format_proof
+from civicbus_audit.quorum import Trust
 from civicbus_audit.recount import Progress
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix, verify_proof
@@ -48,6 +48,7 @@ def verify(
     ] = None,
     home: Home = options.HOME,
     vkey: Vkey = None,
+    policy: Policy = None,
     json: AsJson = False,
     lang: Lang = Language.EN,
 ) -> None:
@@ -55,9 +56,9 @@ def verify(
     with exit_codes(json=json):
         if proof and (ledger_dir or older):
             raise Refused("a proof is checked by itself", expected="either --proof or a ledger")
-        places = Places.under(home, ledger_dir=ledger_dir, vkey_file=vkey)
+        places = Places.under(home, ledger_dir=ledger_dir, vkey_file=vkey, policy_file=policy)
         if proof:
-            _verify_proof(proof, places.verifier(), leaf=leaf, json=json, lang=lang)
+            _verify_proof(proof, places.trust(), leaf=leaf, json=json, lang=lang)
         else:
             _verify_ledger(places, older=older, json=json, lang=lang)
 
@@ -72,15 +73,16 @@ def fences(
     home: Home = options.HOME,
     ledger: options.Ledger = None,
     vkey: Vkey = None,
+    policy: Policy = None,
     json: AsJson = False,
     lang: Lang = Language.EN,
 ) -> None:
     """Check that nothing was permitted on a consent behind its withdrawal; `verify` comes first."""
     with exit_codes(json=json):
-        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey)
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
         directory = places.directory()
         known = read_withdrawals(_read(withdrawals)) if withdrawals else ()
-        log = StoredLog(directory.read, published(directory, places.verifier())[0].size)
+        log = StoredLog(directory.read, published(directory, places.trust())[0].size)
         with pace(say("examining", lang), log.size) as advance:
             found = examine(_counted(log, advance), known)
         _tell_fences(found, json=json, lang=lang)
@@ -98,18 +100,19 @@ def prove(
     home: Home = options.HOME,
     ledger: options.Ledger = None,
     vkey: Vkey = None,
+    policy: Policy = None,
     json: AsJson = False,
     lang: Lang = Language.EN,
 ) -> None:
     """Write a C2SP tlog-proof of one leaf, which anybody can check offline with `verify`."""
     with exit_codes(json=json):
-        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey)
-        verifier, directory = places.verifier(), places.directory()
-        checkpoint, note = published(directory, verifier)
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
+        trust, directory = places.trust(), places.directory()
+        checkpoint, note = published(directory, trust)
         log = StoredLog(directory.read, checkpoint.size)
         index = _find_leaf(log, record)
         data = format_proof(log.prove(index, checkpoint=note))
-        verify_proof(data, verifier)
+        verify_proof(data, trust)
         file = output or Path(f"{record}.tlog-proof")
         if str(file) == "-":
             sys.stdout.buffer.write(data)
@@ -128,17 +131,18 @@ def rebuild_state(
     home: Home = options.HOME,
     ledger: options.Ledger = None,
     vkey: Vkey = None,
+    policy: Policy = None,
     json: AsJson = False,
     lang: Lang = Language.EN,
 ) -> None:
     """Make a lost state.json anew from the verified ledger; sealing must not run."""
     with exit_codes(json=json):
-        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey)
-        verifier = places.verifier()
-        size = published(places.directory(), verifier)[0].size
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
+        trust = places.trust()
+        size = published(places.directory(), trust)[0].size
         with pace(say("verifying", lang), size) as advance:
             state = restoring.rebuild_state(
-                places.ledger_dir, log=verifier, position=position, on_progress=advance
+                places.ledger_dir, trust=trust, position=position, on_progress=advance
             )
         told = {"size": state.size, "recorders": len(state.memory), "position": state.position}
         out.out(as_json(told) if json else say("state-rebuilt", lang, **told), highlight=False)
@@ -149,10 +153,10 @@ for command in index_commands:
 
 
 def _verify_ledger(places: Places, *, older: Path | None, json: bool, lang: Language) -> None:
-    verifier, directory = places.verifier(), places.directory()
-    size = published(directory, verifier)[0].size
+    trust, directory = places.trust(), places.directory()
+    size = published(directory, trust)[0].size
     with pace(say("verifying", lang), size) as advance:
-        checkpoint = verify_ledger(directory, verifier, on_progress=advance)
+        checkpoint = verify_ledger(directory, trust, on_progress=advance)
     told: dict[str, Any] = {
         "holds": True,
         "origin": checkpoint.origin,
@@ -160,7 +164,7 @@ def _verify_ledger(places: Places, *, older: Path | None, json: bool, lang: Lang
         "root": checkpoint.root.hex(),
     }
     if older:
-        told["older_size"] = verify_prefix(directory, verifier, older=_read(older)).size
+        told["older_size"] = verify_prefix(directory, trust, older=_read(older)).size
     if json:
         out.out(as_json(told), highlight=False)
         return
@@ -189,9 +193,9 @@ def _tell_fences(found: Examination, *, json: bool, lang: Language) -> None:
 
 
 def _verify_proof(
-    file: Path, verifier: Verifier, *, leaf: Path | None, json: bool, lang: Language
+    file: Path, trust: Trust, *, leaf: Path | None, json: bool, lang: Language
 ) -> None:
-    proved = verify_proof(_read(file), verifier, leaf=_read(leaf) if leaf else None)
+    proved = verify_proof(_read(file), trust, leaf=_read(leaf) if leaf else None)
     told = {
         "holds": True,
         "origin": proved.checkpoint.origin,

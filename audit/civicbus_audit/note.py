@@ -1,6 +1,7 @@
 """C2SP signed-note: text, an empty line, signature lines. Ed25519 only (type 0x01). Pure.
 
 The text of a note means nothing until a known key has signed it: `open_note` is the only way to it.
+Signatures of witnesses have a type of their own (`cosignature`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from civicbus_audit.canonical import malformed, parse_base64, to_base64
 MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100  # as Go's golang.org/x/mod/sumdb/note
 
-_ED25519 = b"\x01"
+ED25519 = b"\x01"
 _KEY_ID_BYTES = 4
 _DASH = "— "
 
@@ -45,34 +46,20 @@ class Verifier:
     @property
     def key_id(self) -> bytes:
         """SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key), first 4 bytes."""
-        material = self.name.encode() + b"\n" + _ED25519 + self.public_key
-        return sha256(material).digest()[:_KEY_ID_BYTES]
+        return key_id_of(self.name, ED25519, self.public_key)
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{to_base64(_ED25519 + self.public_key)}"
+        return format_vkey(self.name, ED25519, self.public_key)
 
     @classmethod
     def parse(cls, vkey: str) -> Verifier:
-        """The verifier key `name+hex key id+base64(type ‖ public key)`."""
-        name, _, rest = vkey.partition("+")
-        key_id, plus, encoded = rest.partition("+")
-        if not plus:
-            malformed("not a verifier key", expected="<name>+<key id>+<base64>")
-        material = parse_base64(encoded, what="the verifier key")
-        if material[:1] != _ED25519 or len(material) != 33:
-            malformed("the verifier key is not Ed25519", got=f"type 0x{material[:1].hex()}")
-        verifier = cls(name=_checked_name(name), public_key=material[1:])
-        if key_id != verifier.key_id.hex():
-            malformed("the verifier key's id does not fit its name and key", got=ascii(key_id[:16]))
-        return verifier
+        """The verifier key `name+hex key id+base64(0x01 ‖ public key)`."""
+        name, public_key = parse_vkey(vkey, ED25519)
+        return cls(name=name, public_key=public_key)
 
     def verifies(self, text: str, signature: bytes) -> bool:
         """Whether this key made the signature over the text."""
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text.encode())
-        except InvalidSignature:
-            return False
-        return True
+        return ed25519_verifies(self.public_key, signature, text.encode())
 
 
 class Signer:
@@ -83,7 +70,7 @@ class Signer:
     def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
         self._key = key
         public = key.public_key().public_bytes_raw()
-        self.verifier = Verifier(name=_checked_name(name), public_key=public)
+        self.verifier = Verifier(name=checked_name(name), public_key=public)
 
     def sign(self, text: str) -> bytes:
         """The text as a note with this one signature."""
@@ -120,7 +107,7 @@ def parse_note(data: bytes) -> Note:
     lines = tail[:-1].split("\n")
     if len(lines) > MAX_SIGNATURES:
         malformed("the note has too many signatures", got=len(lines), expected=MAX_SIGNATURES)
-    return Note(unverified_text=text, signatures=tuple(map(_parse_signature, lines)))
+    return Note(unverified_text=text, signatures=tuple(map(parse_signature, lines)))
 
 
 def open_note(data: bytes, *verifiers: Verifier) -> str:
@@ -147,7 +134,8 @@ def open_note(data: bytes, *verifiers: Verifier) -> str:
     return note.unverified_text
 
 
-def _parse_signature(line: str) -> Signature:
+def parse_signature(line: str) -> Signature:
+    """The parts of a signature line, given without its newline."""
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not encoded:
         malformed("not a signature line", expected="— <name> <base64>")
@@ -155,14 +143,58 @@ def _parse_signature(line: str) -> Signature:
     if len(data) <= _KEY_ID_BYTES:
         malformed("a signature is too short", got=f"{len(data)} bytes")
     return Signature(
-        name=_checked_name(name), key_id=data[:_KEY_ID_BYTES], signature=data[_KEY_ID_BYTES:]
+        name=checked_name(name), key_id=data[:_KEY_ID_BYTES], signature=data[_KEY_ID_BYTES:]
     )
 
 
-def _checked_name(name: str) -> str:
-    if not name or "+" in name or any(c.isspace() or c < " " for c in name):
+def key_id_of(name: str, kind: bytes, public_key: bytes) -> bytes:
+    """SHA-256(name ‖ 0x0A ‖ signature type ‖ public key), first 4 bytes."""
+    return sha256(name.encode() + b"\n" + kind + public_key).digest()[:_KEY_ID_BYTES]
+
+
+def format_vkey(name: str, kind: bytes, public_key: bytes) -> str:
+    """`name+hex key id+base64(signature type ‖ public key)`."""
+    key_id = key_id_of(name, kind, public_key)
+    return f"{name}+{key_id.hex()}+{to_base64(kind + public_key)}"
+
+
+def parse_vkey(vkey: str, kind: bytes) -> tuple[str, bytes]:
+    """Name and 32-byte public key of a verifier key of this signature type."""
+    name, _, rest = vkey.partition("+")
+    key_id, plus, encoded = rest.partition("+")
+    if not plus:
+        malformed("not a verifier key", expected="<name>+<key id>+<base64>")
+    material = parse_base64(encoded, what="the verifier key")
+    if material[:1] != kind or len(material) != 33:
+        malformed(
+            "the verifier key is of another type",
+            got=f"0x{material[:1].hex()}, {len(material) - 1} bytes",
+            expected=f"0x{kind.hex()}, 32 bytes",
+        )
+    if key_id != key_id_of(checked_name(name), kind, material[1:]).hex():
+        malformed("the verifier key's id does not fit its name and key", got=ascii(key_id[:16]))
+    return name, material[1:]
+
+
+def ed25519_verifies(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether this key made the signature over the message."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def checked_name(name: str) -> str:
+    """The key's name, if it may be one."""
+    if not name or "+" in name or any(c.isspace() or c < " " or _half(c) for c in name):
         malformed("a key's name is wrong", expected="no white space and no '+'")
     return name
+
+
+def _half(character: str) -> bool:
+    """Whether it is half of a surrogate pair, which has no UTF-8."""
+    return "\ud800" <= character <= "\udfff"
 
 
 def _check_text(text: str) -> None:

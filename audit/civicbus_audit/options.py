@@ -23,6 +23,10 @@ Ledger = Annotated[
 Vkey = Annotated[
     Path | None, typer.Option(help="The log's verifier key, if not HOME/keys/ledger.vkey.")
 ]
+Policy = Annotated[
+    Path | None,
+    typer.Option(help="Whose cosignatures to demand, if not HOME/keys/audit-policy's."),
+]
 DsnFile = Annotated[
     Path | None,
     typer.Option(help="The database's address, if not HOME/secrets/postgres-sealing-dsn."),

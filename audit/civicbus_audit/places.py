@@ -9,6 +9,10 @@ from civicbus_schemas.errors import Refused
 
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.note import Verifier
+from civicbus_audit.policy import parse_policy
+from civicbus_audit.quorum import Trust
+
+POLICY = "keys/audit-policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +21,7 @@ class Places:
 
     ledger_dir: Path
     vkey_file: Path
+    policy_file: Path | None
     dsn_file: Path
     ledger_key_file: Path
 
@@ -27,12 +32,20 @@ class Places:
         *,
         ledger_dir: Path | None = None,
         vkey_file: Path | None = None,
+        policy_file: Path | None = None,
         dsn_file: Path | None = None,
     ) -> Places:
-        """The places of a state folder, with these exceptions."""
+        """The places of a state folder, with these exceptions.
+
+        A policy that is named must be there. The folder's own counts where it is there, unless a
+        verifier key was named instead.
+        """
+        if policy_file is None and vkey_file is None and (home / POLICY).exists():
+            policy_file = home / POLICY
         return cls(
             ledger_dir=ledger_dir or home / "ledger",
             vkey_file=vkey_file or home / "keys" / "ledger.vkey",
+            policy_file=policy_file,
             dsn_file=dsn_file or home / "secrets" / "postgres-sealing-dsn",
             ledger_key_file=home / "secrets" / "ledger-key",
         )
@@ -45,9 +58,19 @@ class Places:
         """The ledger; raises `Unavailable` if there is none."""
         return LedgerDirectory(self.ledger_dir)
 
+    def trust(self) -> Trust:
+        """Whom to believe: the policy's log and witnesses, or else the log's key alone."""
+        if self.policy_file is None:
+            return self.verifier()
+        data = _read(self.policy_file, what="the policy of witnesses", option="--policy")
+        try:
+            return parse_policy(data)
+        except Refused as error:
+            raise Refused(f"{self.policy_file}: {error}") from None
+
     def verifier(self) -> Verifier:
         """The log's public key, which must not come from the ledger's own folder."""
-        text = _read(self.vkey_file, what="the log's verifier key", option="--vkey")
+        text = _read_text(self.vkey_file, what="the log's verifier key", option="--vkey")
         try:
             return Verifier.parse(text)
         except Refused as error:
@@ -55,7 +78,7 @@ class Places:
 
     def ledger_key(self) -> bytes:
         """The key of the subjects' and officers' pseudonyms in records."""
-        text = _read(self.ledger_key_file, what="the ledger key", option="--ledger-key")
+        text = _read_text(self.ledger_key_file, what="the ledger key", option="--ledger-key")
         try:
             key = bytes.fromhex(text)
         except ValueError:
@@ -65,10 +88,14 @@ class Places:
         return key
 
 
-def _read(path: Path, *, what: str, option: str) -> str:
+def _read_text(path: Path, *, what: str, option: str) -> str:
+    return _read(path, what=what, option=option).decode("utf-8", "replace").strip()
+
+
+def _read(path: Path, *, what: str, option: str) -> bytes:
     try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_bytes()
+    except OSError as error:
         raise Refused(
             f"{what} cannot be read from {path}",
             got=type(error).__name__,

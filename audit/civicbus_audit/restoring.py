@@ -9,7 +9,7 @@ from civicbus_schemas.errors import Refused
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.durable import PosixFiles, replace_atomically
 from civicbus_audit.ledger import LOCK
-from civicbus_audit.note import Verifier
+from civicbus_audit.quorum import Trust
 from civicbus_audit.recount import Progress
 from civicbus_audit.sequencing import Chains
 from civicbus_audit.state import STATE, LedgerState
@@ -18,7 +18,7 @@ from civicbus_audit.verify import verify_ledger
 
 
 def rebuild_state(
-    ledger_dir: Path, *, log: Verifier, position: int = 0, on_progress: Progress | None = None
+    ledger_dir: Path, *, trust: Trust, position: int = 0, on_progress: Progress | None = None
 ) -> LedgerState:
     """Verifies the whole ledger, then writes the state that it and the source position make.
 
@@ -33,7 +33,7 @@ def rebuild_state(
             raise Refused(
                 f"{ledger_dir} has its {STATE}", next_step="use it; this is for a lost one"
             )
-        checkpoint = verify_ledger(directory, log, on_progress=on_progress)
+        checkpoint = verify_ledger(directory, trust, on_progress=on_progress)
         leaves = StoredLog(directory.read, checkpoint.size).leaves()
         state = LedgerState(
             origin=checkpoint.origin,

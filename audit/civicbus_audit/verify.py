@@ -1,8 +1,8 @@
 """Verification, offline: a whole ledger, one proof, an older checkpoint.
 
-Needs the log's verifier key from somewhere other than the ledger, and nothing else. What does not
-hold raises `EvidenceBroken` (or `InvalidBytes`, when it is not even well-formed), naming what and
-where; returning means that it holds.
+Needs whom to believe (`quorum.Trust`: the log's key, or a policy that demands witnesses too) from
+somewhere other than the ledger, and nothing else. What does not hold raises `EvidenceBroken` (or
+`InvalidBytes`, when it is not even well-formed), naming what and where; returning means it holds.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Protocol
 
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused
 
-from civicbus_audit.checkpoint import Checkpoint, open_checkpoint
+from civicbus_audit.checkpoint import Checkpoint
 from civicbus_audit.merkle import (
     consistency_proof,
     leaf_hash,
     verify_consistency,
     verify_inclusion,
 )
-from civicbus_audit.note import Verifier
 from civicbus_audit.proof import parse_proof
+from civicbus_audit.quorum import Trust, open_trusted, without_witnesses
 from civicbus_audit.recount import Progress, recount
 from civicbus_audit.stored import CHECKPOINT, StoredLog
 from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, tile_at
@@ -51,25 +51,26 @@ class ProvedLeaf:
     checkpoint: Checkpoint
 
 
-def published(directory: Directory, log: Verifier) -> tuple[Checkpoint, bytes]:
-    """The ledger's checkpoint, its signature checked, and the note that carries it."""
+def published(directory: Directory, trust: Trust) -> tuple[Checkpoint, bytes]:
+    """The ledger's checkpoint, its signatures checked, and the note that carries it."""
     try:
         note = directory.read(CHECKPOINT)
     except FileNotFoundError:
         raise EvidenceBroken("the checkpoint is missing") from None
-    return open_checkpoint(note, log), note
+    return open_trusted(note, trust), note
 
 
 def verify_ledger(
-    directory: Directory, log: Verifier, *, on_progress: Progress | None = None
+    directory: Directory, trust: Trust, *, on_progress: Progress | None = None
 ) -> Checkpoint:
     """The checkpoint of a ledger in which everything holds.
 
-    1. The log signed the checkpoint. 2. Every entry and every tile leads to its root.
-    3. Below `tile/` there is nothing that a log of this size may not have. 4. What smaller trees
-    published there, and larger ones superseded, is the beginning of what took its place.
+    1. The log signed the checkpoint, and so did the witnesses whom `trust` demands. 2. Every entry
+    and every tile leads to its root. 3. Below `tile/` there is nothing that a log of this size may
+    not have. 4. What smaller trees published there, and larger ones superseded, is the beginning of
+    what took its place.
     """
-    checkpoint, _ = published(directory, log)
+    checkpoint, _ = published(directory, trust)
     stored = StoredLog(directory.read, checkpoint.size)
     root = recount(stored, on_progress=on_progress)
     if root != checkpoint.root:
@@ -78,18 +79,18 @@ def verify_ledger(
             got=root.hex(),
             expected=checkpoint.root.hex(),
         )
-    _check_extent(directory, log)
+    _check_extent(directory, trust)
     _check_superseded(directory, stored)
     return checkpoint
 
 
-def verify_proof(data: bytes, log: Verifier, *, leaf: bytes | None = None) -> ProvedLeaf:
+def verify_proof(data: bytes, trust: Trust, *, leaf: bytes | None = None) -> ProvedLeaf:
     """The leaf that a `.tlog-proof` file proves; `leaf` where the file does not carry it."""
     proof = parse_proof(data)
     content = proof.extra if leaf is None else leaf
     if content is None:
         raise Refused("the proof does not carry its leaf", next_step="give the leaf beside it")
-    checkpoint = open_checkpoint(proof.checkpoint, log)
+    checkpoint = open_trusted(proof.checkpoint, trust)
     verify_inclusion(
         proof.hashes,
         leaf=leaf_hash(content),
@@ -100,10 +101,13 @@ def verify_proof(data: bytes, log: Verifier, *, leaf: bytes | None = None) -> Pr
     return ProvedLeaf(leaf=content, index=proof.index, checkpoint=checkpoint)
 
 
-def verify_prefix(directory: Directory, log: Verifier, *, older: bytes) -> Checkpoint:
-    """The older checkpoint (a signed note), of which the ledger is a continuation."""
-    newer, _ = published(directory, log)
-    old = open_checkpoint(older, log)
+def verify_prefix(directory: Directory, trust: Trust, *, older: bytes) -> Checkpoint:
+    """The older checkpoint (a signed note), of which the ledger is a continuation.
+
+    The log's signature suffices for it: whoever kept it is its witness.
+    """
+    newer, _ = published(directory, trust)
+    old = open_trusted(older, without_witnesses(trust))
     if old.size > newer.size:
         raise EvidenceBroken(
             "the ledger is shorter than the older checkpoint",
@@ -123,10 +127,10 @@ def verify_prefix(directory: Directory, log: Verifier, *, older: bytes) -> Check
     return old
 
 
-def _check_extent(directory: Directory, log: Verifier) -> None:
+def _check_extent(directory: Directory, trust: Trust) -> None:
     """Tiles beyond the checkpoint mean that it was rolled back, or that sealing stands still."""
     deadline = time.monotonic() + _PUBLISHING_S
-    while beyond := _beyond(directory, published(directory, log)[0].size):
+    while beyond := _beyond(directory, published(directory, trust)[0].size):
         if time.monotonic() > deadline:
             raise EvidenceBroken(
                 f"{beyond} lies beyond the checkpoint: it was rolled back, or sealing was cut off",

@@ -124,9 +124,6 @@ def test_a_checkpoint_is_refused_when_its_size_is_not_canonical(size: str) -> No
         pytest.param(f"origin\n1\n{base64.b64encode(bytes(33)).decode()}\n", id="root-33-bytes"),
         pytest.param("origin\n1\n!!!!\n", id="root-not-base64"),
         pytest.param("origin\n1\n", id="root-missing"),
-        pytest.param(
-            f"origin\n0\n{base64.b64encode(bytes(32)).decode()}\n", id="root-of-nothing-differs"
-        ),
         pytest.param(f"\n0\n{EMPTY}\n", id="origin-empty"),
         pytest.param(f"origin\n0\n{EMPTY}\n\nlater\n", id="extension-empty"),
         pytest.param(f"origin\n0\n{EMPTY}", id="newline-missing"),
@@ -135,6 +132,11 @@ def test_a_checkpoint_is_refused_when_its_size_is_not_canonical(size: str) -> No
 def test_a_checkpoint_is_refused_when_its_text_is_tampered(text: str) -> None:
     with pytest.raises(InvalidBytes):
         parse_checkpoint(text)
+
+
+def test_a_checkpoint_is_broken_when_nothing_has_another_root() -> None:
+    with pytest.raises(EvidenceBroken):
+        parse_checkpoint(f"origin\n0\n{base64.b64encode(bytes(32)).decode()}\n")
 
 
 def test_a_checkpoint_is_refused_when_it_is_of_another_log() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from civicbus_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
+from civicbus_audit.cosignature import CosignatureSigner
 from civicbus_audit.note import Signer, open_note, parse_note
+from civicbus_audit.policy import format_policy, parse_policy
 from civicbus_audit.proof import LogProof, format_proof, parse_proof
+from civicbus_audit.quorum import Group, Log, Policy, Witness, open_cosigned
 from civicbus_audit.sealed import decode_sealed, encode_sealed
 from civicbus_audit.sequencing import Chains, PageMessage, sequence
 from civicbus_audit.state import LedgerState
@@ -60,6 +63,57 @@ def test_a_changed_note_is_refused_or_says_the_same_when_it_is_opened(data: byte
         return
     note = parse_note(data)
     assert f"{text}\n{''.join(map(str, note.signatures))}".encode() == data
+
+
+WITNESSES = [
+    CosignatureSigner(f"{i}.example/w", Ed25519PrivateKey.from_private_bytes(bytes([i]) * 32))
+    for i in (1, 2, 3)
+]
+POLICY = Policy(
+    logs=(Log(verifier=SIGNER.verifier),),
+    witnesses=tuple(Witness(name=f"w{i}", cosigner=w.cosigner) for i, w in enumerate(WITNESSES)),
+    groups=(Group(name="quorum", threshold=2, members=("w0", "w1", "w2")),),
+    quorum="quorum",
+)
+
+
+@given(checkpoints, st.lists(st.integers(0, 2), max_size=4), st.integers(1, 2**63 - 1))
+def test_a_checkpoint_opens_exactly_when_two_witnesses_cosigned(
+    checkpoint: Checkpoint, signers: list[int], at_s: int
+) -> None:
+    lines = [str(WITNESSES[i].cosign(checkpoint.text, at_s=at_s)) for i in signers]
+    note = sign_checkpoint(checkpoint, SIGNER) + "".join(lines).encode()
+    if len(set(signers)) < 2:
+        with pytest.raises(EvidenceBroken):
+            open_cosigned(note, POLICY)
+        return
+    cosigned = open_cosigned(note, POLICY)
+    assert cosigned.checkpoint == checkpoint
+    assert cosigned.times_s == {f"w{i}": at_s for i in signers}
+
+
+COSIGNED = sign_checkpoint(Checkpoint(origin=SIGNER.verifier.name, size=9, root=bytes(32)), SIGNER)
+COSIGNED += "".join(
+    str(w.cosign(COSIGNED.decode().partition("\n\n")[0] + "\n", at_s=7)) for w in WITNESSES[:2]
+).encode()
+
+
+@given(changed(st.just(COSIGNED)))
+def test_a_changed_checkpoint_of_just_a_quorum_is_refused(data: bytes) -> None:
+    """Two of two must have signed, so there is no byte that may change."""
+    assert open_cosigned(COSIGNED, POLICY)
+    if data != COSIGNED:
+        with pytest.raises((InvalidBytes, EvidenceBroken)):
+            open_cosigned(data, POLICY)
+
+
+@given(changed(st.just(format_policy(POLICY))) | st.binary(max_size=80))
+def test_a_policy_is_read_or_refused_when_its_bytes_are_anything(data: bytes) -> None:
+    try:
+        policy = parse_policy(data)
+    except InvalidBytes:
+        return
+    assert parse_policy(format_policy(policy)) == policy
 
 
 @given(proofs)

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from civicbus_audit.cli import app
+from civicbus_audit.cosignature import CosignatureSigner
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
+from civicbus_audit.policy import format_policy
+from civicbus_audit.quorum import Group, Log, Policy, Witness
 from civicbus_audit.sealer import Sealer
 from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.record import record_id
@@ -51,6 +54,35 @@ def test_verify_says_that_the_ledger_holds_when_it_does(home: Path) -> None:
     )
     vietnamese = run(home, "verify", "--lang", "vi").stdout
     assert vietnamese == "Sổ cái toàn vẹn: 5 lá dẫn đến gốc do civicbus.local/audit ký.\n"
+
+
+def test_verify_demands_the_quorum_when_a_policy_is_there(home: Path) -> None:
+    """The folder's policy counts by itself; a key that is named instead does not ask witnesses."""
+    witnesses = [
+        CosignatureSigner(f"{n}.example/w", Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32))
+        for n in (1, 2)
+    ]
+    policy = Policy(
+        logs=(Log(verifier=SIGNER.verifier),),
+        witnesses=tuple(Witness(name=w.cosigner.name, cosigner=w.cosigner) for w in witnesses),
+        groups=(Group(name="both", threshold=2, members=("1.example/w", "2.example/w")),),
+        quorum="both",
+    )
+    (home / "keys/audit-policy").write_bytes(format_policy(policy))
+    refused = run(home, "verify")
+    assert (refused.exit_code, "too few witnesses" in refused.stderr) == (1, True)
+    assert run(home, "prove", "0", "-o", str(home / "p")).exit_code == 1
+    assert run(home, "verify", "--vkey", str(home / "keys/ledger.vkey")).exit_code == 0
+    checkpoint = home / "ledger/checkpoint"
+    note = checkpoint.read_bytes()
+    text = note.decode().partition("\n\n")[0] + "\n"
+    lines = "".join(str(witness.cosign(text, at_s=7)) for witness in witnesses)
+    checkpoint.write_bytes(note + lines.encode())
+    assert run(home, "verify", "--older", str(home / "older")).exit_code == 0
+    assert run(home, "prove", "0", "-o", str(home / "p")).exit_code == 0
+    assert run(home, "verify", "--proof", str(home / "p")).exit_code == 0
+    missing = run(home, "verify", "--policy", str(home / "nothing"))
+    assert (missing.exit_code, "--policy" in missing.stderr) == (2, True)
 
 
 def test_verify_tells_the_same_as_json_when_asked(home: Path) -> None:

@@ -178,7 +178,7 @@ def _search(query: Query, places: Places) -> list[Entry]:
 
 def _published_log(places: Places) -> StoredLog:
     directory = places.directory()
-    return StoredLog(directory.read, published(directory, places.verifier())[0].size)
+    return StoredLog(directory.read, published(directory, places.trust())[0].size)
 
 
 def _show(found: list[Entry], columns: tuple[str, ...], *, json: bool, lang: Language) -> None:

@@ -108,8 +108,8 @@ def _check(
         unlike = checks.count_unlike_oracle(books, by_place, oracle=oracle, writer=writer)
     unrecorded, early = books.unrecorded(), books.delivered_before_recorded()
     teller.say(f"lost {lost}, duplicated {doubled}, unrecorded {len(unrecorded)}")
-    directory, verifier = scene.places.directory(), scene.places.verifier()
-    size = published(directory, verifier)[0].size
+    directory, trust = scene.places.directory(), scene.places.trust()
+    size = published(directory, trust)[0].size
     log = StoredLog(directory.read, size)
     sealed = {leaf for _, leaf in log.leaves()}
     return {
@@ -124,7 +124,7 @@ def _check(
         ),
         "delivered_bytes_equal_the_oracle": unlike == 0 and bool(books.delivered),
         "view_equals_its_rebuild": _rebuilds(scene),
-        "ledger_verifies": verify_ledger(directory, verifier).size == size,
+        "ledger_verifies": verify_ledger(directory, trust).size == size,
     }
 
 
@@ -138,7 +138,7 @@ def _totals(
 ) -> dict[str, Any]:
     decisions = Counter(r.decision for r in books.records.values() if r.kind in DECISION_KINDS)
     letters = sum(r.kind is RecordKind.DEAD_LETTER for r in books.records.values())
-    size = published(scene.places.directory(), scene.places.verifier())[0].size
+    size = published(scene.places.directory(), scene.places.trust())[0].size
     return {
         "published": len(sources),
         "permitted": decisions[Outcome.PERMIT],

@@ -220,15 +220,15 @@ def tell_forgery(scene: Scene, teller: Teller, told: Told) -> None:
     """One byte is changed in a copy of the ledger, and caught."""
     teller.chapter("One byte changed, in a copy of the ledger")
     with tempfile.TemporaryDirectory() as folder:
-        copy, log = Path(folder) / "ledger", scene.places.verifier()
+        copy, trust = Path(folder) / "ledger", scene.places.trust()
         shutil.copytree(scene.places.ledger_dir, copy)
-        size = published(LedgerDirectory(copy), log)[0].size
+        size = published(LedgerDirectory(copy), trust)[0].size
         bundle = copy / tile_at(ENTRIES, (size - 1) // WIDTH, size=size).path
         data = bytearray(bundle.read_bytes())
         data[len(data) // 2] ^= 1
         bundle.write_bytes(data)
         try:
-            verify_ledger(LedgerDirectory(copy), log)
+            verify_ledger(LedgerDirectory(copy), trust)
         except (EvidenceBroken, InvalidBytes) as caught:
             teller.say(f"Caught: {caught}")
             told.checks["changed_byte_is_caught"] = True

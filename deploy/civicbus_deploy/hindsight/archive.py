@@ -47,7 +47,7 @@ def open_ledger(folder: StateFolder) -> StoredLog:
     """The ledger up to its signed checkpoint."""
     places = Places.under(folder.home)
     directory = places.directory()
-    return StoredLog(directory.read, published(directory, places.verifier())[0].size)
+    return StoredLog(directory.read, published(directory, places.trust())[0].size)
 
 
 def announced_sets(folder: StateFolder) -> Mapping[PolicyVersion, bytes]:
