@@ -1,4 +1,4 @@
-"""The command `civicbus-audit`: verify, fences, prove, search, who-read, rebuild-index and -state.
+"""The command `civicbus-audit`: verify, fences, prove, serve, search, who-read, rebuild-….
 
 Exit codes: 0 it holds, or it was done · 1 the evidence is broken · 2 wrong usage · 3 ledger or
 database cannot be reached. Only search, who-read and rebuild-index need a database and an extra.
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from civicbus_schemas.errors import InvalidBytes, Refused
+from civicbus_schemas.errors import Refused
 from civicbus_schemas.record import RECORD, Record
 
 from civicbus_audit import options, restoring
 from civicbus_audit.fences import Examination, examine, read_withdrawals
+from civicbus_audit.finding import find_record
 from civicbus_audit.index.commands import commands as index_commands
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
 from civicbus_audit.places import Places
@@ -25,6 +26,7 @@ from civicbus_audit.presenting import Language, as_json, facts, out, pace, say, 
 from civicbus_audit.proof import format_proof
 from civicbus_audit.quorum import Trust
 from civicbus_audit.recount import Progress
+from civicbus_audit.serving.command import serve
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix, verify_proof
 
@@ -148,7 +150,7 @@ def rebuild_state(
         out.out(as_json(told) if json else say("state-rebuilt", lang, **told), highlight=False)
 
 
-for command in index_commands:
+for command in (*index_commands, serve):
     app.command()(command)
 
 
@@ -236,13 +238,9 @@ def _find_leaf(log: StoredLog, name: str) -> int:
         return int(name)
     if not re.fullmatch(r"[0-9a-f]{32}", name):
         raise Refused("not a record's id", expected="32 lower-case hex characters, or a number")
-    for index, leaf in log.containing(bytes.fromhex(name)):
-        try:
-            if Record.decode(leaf).id == name:
-                return index
-        except InvalidBytes:
-            continue
-    raise Refused(f"no record {name} in the ledger", got=f"{log.size} leaves searched")
+    if (index := find_record(log, name)) is None:
+        raise Refused(f"no record {name} in the ledger", got=f"{log.size} leaves searched")
+    return index
 
 
 def _read(file: Path) -> bytes:

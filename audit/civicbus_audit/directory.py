@@ -24,15 +24,20 @@ class LedgerDirectory:
 
     def read(self, path: str) -> bytes:
         """The bytes at a path below the ledger; raises `FileNotFoundError`."""
-        try:
-            return (self.path / path).read_bytes()
-        except NotADirectoryError as error:
-            raise FileNotFoundError(path) from error
-        except PermissionError:
-            raise Unavailable(f"{path} may not be read by this user") from None
+        return read_below(self.path, path)
 
     def tile_paths(self) -> Iterator[str]:
         """Every file below `tile/`, whatever it is called."""
         for file in (self.path / "tile").rglob("*"):
             if not file.is_dir():
                 yield file.relative_to(self.path).as_posix()
+
+
+def read_below(folder: Path, path: str) -> bytes:
+    """The bytes at a path below a folder, be there a ledger or not yet; as `LedgerDirectory`."""
+    try:
+        return (folder / path).read_bytes()
+    except NotADirectoryError as error:
+        raise FileNotFoundError(path) from error
+    except PermissionError:
+        raise Unavailable(f"{path} may not be read by this user") from None

@@ -90,6 +90,7 @@ _WORDS = {
         "The state of {size} leaves is there again; sealing goes on from offset {position}.",
         "Đã khôi phục trạng thái {size} lá; việc niêm phong tiếp tục từ vị trí {position}.",
     ),
+    "serving": ("serving {address}", "đang phục vụ tại {address}"),
     "verifying": ("verifying", "đang kiểm tra"),
     "examining": ("examining", "đang xem xét"),
     "indexing": ("indexing", "đang lập chỉ mục"),

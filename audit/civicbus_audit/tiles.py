@@ -85,6 +85,12 @@ def tile_at(level: int | str, index: int, *, size: int) -> Tile:
     return Tile(level=level, index=index, width=min(WIDTH, count - index * WIDTH))
 
 
+def is_within(tile: Tile, size: int) -> bool:
+    """Whether a log of this size, or an older one, may have published this tile."""
+    count = size if tile.level == ENTRIES else size >> 8 * int(tile.level)
+    return tile.index * WIDTH + tile.width <= count
+
+
 def changed_tiles(old_size: int, new_size: int) -> Iterator[Tile]:
     """The hash tiles that a tree of `new_size` has and one of `old_size` has not, lowest first."""
     for level in range(MAX_LEVEL + 1):

@@ -25,7 +25,7 @@ from civicbus_audit.proof import parse_proof
 from civicbus_audit.quorum import Trust, open_trusted, without_witnesses
 from civicbus_audit.recount import Progress, recount
 from civicbus_audit.stored import CHECKPOINT, StoredLog
-from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, tile_at
+from civicbus_audit.tiles import Tile, is_within, tile_at
 
 _PUBLISHING_S = 2.0
 
@@ -145,15 +145,9 @@ def _beyond(directory: Directory, size: int) -> str | None:
             tile = Tile.parse(path)
         except InvalidBytes:
             raise EvidenceBroken(f"{path!a} does not belong into a ledger") from None
-        if not _is_within(tile, size):
+        if not is_within(tile, size):
             return path
     return None
-
-
-def _is_within(tile: Tile, size: int) -> bool:
-    """Whether a log of this size, or an older one, may have published this tile."""
-    count = size if tile.level == ENTRIES else size >> 8 * int(tile.level)
-    return tile.index * WIDTH + tile.width <= count
 
 
 def _check_superseded(directory: Directory, log: StoredLog) -> None:
@@ -164,7 +158,7 @@ def _check_superseded(directory: Directory, log: StoredLog) -> None:
     """
     for path in directory.tile_paths():
         tile = Tile.parse(path)
-        if not tile.partial or not _is_within(tile, log.size):
+        if not tile.partial or not is_within(tile, log.size):
             continue
         try:
             beginning = directory.read(path)

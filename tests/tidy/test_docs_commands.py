@@ -129,6 +129,9 @@ RUN_BY = {
         "::test_command_finds_the_breach_when_the_withdrawal_is_named"
     ),
     "civicbus-audit prove": f"{_AUDIT}::test_a_proof_holds_offline_when_it_was_written",
+    "civicbus-audit serve": (
+        "tests/unit/test_audit_serving.py::test_the_command_serves_until_it_is_told_to_end"
+    ),
     "civicbus-audit rebuild-state": (
         f"{_AUDIT}::test_sealing_goes_on_exactly_once_when_the_state_was_lost_and_rebuilt"
     ),

@@ -32,6 +32,8 @@ ENV_KEYS = {
     "ledger_dir",
     "ledger_vkey_file",
     "lookup_url",
+    "proofs_url",
+    "mirror_token_file",
     "zipkin_url",
     "home",
 }
@@ -159,7 +161,7 @@ def test_command_of_a_member_is_its_own_when_it_is_called(name: str) -> None:
 def test_settings_of_own_processes_name_secrets_and_hold_none(folder: StateFolder) -> None:
     own.make_keys(folder)
     specs = own.write_settings(folder, ground.known_ports(folder))
-    assert [spec.name for spec in specs] == list(own.ROOMS)
+    assert [spec.name for spec in specs] == [*own.ROOMS, own.PROOFS]
     texts = [path.read_text() for path in folder.processes.iterdir()]
     for file in folder.secrets.iterdir():
         assert not [text for text in texts if file.read_text().strip() in text]

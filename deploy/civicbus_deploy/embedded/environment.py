@@ -25,6 +25,8 @@ def environment(folder: StateFolder) -> dict[str, str]:
         "ledger_dir": str(folder.ledger),
         "ledger_vkey_file": str(own.ledger_vkey_file(folder)),
         "lookup_url": f"http://{HOST}:{ports['lookup']}",
+        "proofs_url": f"http://{HOST}:{ports[own.PROOFS]}",
+        "mirror_token_file": str(folder.secrets / own.MIRROR_TOKEN),
         "zipkin_url": f"http://{HOST}:{ports['zipkin']}/zipkin/",
         "home": str(folder.home),
     }

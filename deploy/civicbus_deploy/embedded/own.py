@@ -35,7 +35,8 @@ ROOMS = {
     "population": "population",
     "lookup": "lookup",
 }
-PORTS = ("lookup", *(f"{name}_health" for name in ROOMS))
+PROOFS = "proofs"  # serves the ledger's files, and can read nothing else
+PORTS = ("lookup", PROOFS, *(f"{name}_health" for name in ROOMS))
 RECORDERS = (*ENFORCEMENT, "lookup", "provisioning", "oversight")
 PRINCIPALS = {
     "enforcement": "bus-enforce",
@@ -44,6 +45,7 @@ PRINCIPALS = {
     "population": POPULATION_AGENCY,
     "lookup": "bus-lookup",
 }
+MIRROR_TOKEN = "mirror-token"  # noqa: S105 (a file's name); whoever brings it may read leaves
 _HEX_KEYS = ("topic-key", "ledger-key", "seal-key", "consent-key")
 
 
@@ -51,6 +53,7 @@ def make_keys(folder: StateFolder) -> None:
     """Make every key of the bus that is missing, and publish the public halves in H/keys."""
     for name in _HEX_KEYS:
         secrets.get_or_create(folder.home, name, secrets.hex_key)
+    secrets.get_or_create(folder.home, MIRROR_TOKEN, secrets.password)
     for name in ("log-key.pem", *(f"sign-{process}.pem" for process in RECORDERS)):
         secrets.get_or_create(folder.home, name, secrets.ed25519_pem)
     recorders = [_public_key(folder.secrets / f"sign-{process}.pem") for process in RECORDERS]
@@ -97,7 +100,22 @@ def _public_key(pem: Path) -> bytes:
 
 def write_settings(folder: StateFolder, ports: Mapping[str, int]) -> tuple[ProcessSpec, ...]:
     """Write H/processes/*.json and say how each own process is started."""
-    return tuple(_write_one(folder, ports, name) for name in ROOMS)
+    return (*(_write_one(folder, ports, name) for name in ROOMS), _proofs(folder, ports[PROOFS]))
+
+
+def _proofs(folder: StateFolder, port: int) -> ProcessSpec:
+    """The server of proofs; it has options instead of settings."""
+    return ProcessSpec(
+        name=PROOFS,
+        command=(
+            *(sys.executable, "-P", "-m", "civicbus_audit", "serve", "--port", str(port)),
+            *("--ledger", str(folder.ledger), "--vkey", str(ledger_vkey_file(folder))),
+            *("--token-file", str(folder.secrets / MIRROR_TOKEN)),
+        ),
+        log=folder.log(PROOFS),
+        cwd=folder.home,
+        ready_url=f"http://{HOST}:{port}/readyz",
+    )
 
 
 def _write_one(folder: StateFolder, ports: Mapping[str, int], name: str) -> ProcessSpec:

@@ -1,0 +1,1 @@
+"""Proofs over HTTP: `questions` and `answers` are pure, `published` reads, `server` listens."""

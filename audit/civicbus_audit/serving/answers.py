@@ -1,0 +1,146 @@
+"""The answer to each question about a ledger. Reads files; knows no sockets.
+
+Leaves are about people: entry bundles, and the leaf within a proof, are for whoever brings the
+token. Hashes and checkpoints are for everybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import assert_never
+
+from civicbus_schemas.errors import Refused
+
+from civicbus_audit.canonical import to_base64
+from civicbus_audit.finding import find_record
+from civicbus_audit.merkle import consistency_proof, inclusion_proof
+from civicbus_audit.note import Verifier
+from civicbus_audit.proof import LogProof, format_proof
+from civicbus_audit.serving.published import Publications, Published
+from civicbus_audit.serving.questions import (
+    AskCheckpoint,
+    AskConsistency,
+    AskInclusion,
+    AskTile,
+    Code,
+    Problem,
+    Question,
+)
+from civicbus_audit.stored import Read, StoredLog
+from civicbus_audit.tiles import is_within
+
+_TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
+_NEVER, _BRIEFLY, _FOREVER = "no-cache", "max-age=60", "max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The body, its media type, and for how long who may keep it."""
+
+    body: bytes
+    media_type: str
+    caching: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Answering:
+    """Answers about one ledger; safe to call from many threads."""
+
+    def __init__(self, read: Read, log: Verifier) -> None:
+        self._read = read
+        self._publications = Publications(read, log)
+        self._searching = Lock()
+
+    def check(self) -> None:
+        """Returns if there is a checkpoint that may be served."""
+        self._publications.newest()
+
+    def answer(self, question: Question, *, trusted: bool) -> Answer:
+        """What is told; raises `Problem`, or `EvidenceBroken` if the ledger contradicts itself.
+
+        `trusted`: the caller brought the token, and may see leaves.
+        """
+        newest = self._publications.newest()
+        match question:
+            case AskCheckpoint():
+                return Answer(body=newest.note, media_type=_TEXT, caching=f"public, {_NEVER}")
+            case AskTile():
+                return self._tile(question, newest, trusted=trusted)
+            case AskInclusion():
+                return self._inclusion(question, newest, trusted=trusted)
+            case AskConsistency():
+                return self._consistency(question, newest)
+            case _:
+                assert_never(question)
+
+    def _tile(self, question: AskTile, newest: Published, *, trusted: bool) -> Answer:
+        tile = question.tile
+        if question.restricted and not trusted:
+            raise Problem(
+                Code.TOKEN_REQUIRED,
+                "leaves are about people and not for everybody",
+                expected="Authorization: Bearer <the token of this ledger's mirrors>",
+            )
+        if not is_within(tile, newest.checkpoint.size):
+            raise _not_published(newest, got=tile.path)
+        try:
+            body = self._read(tile.path)
+        except FileNotFoundError:
+            raise Problem(
+                Code.NOT_PUBLISHED,
+                "no checkpoint ended within this tile, or the full one has taken its place",
+                got=tile.path,
+                expected=f"{replace(tile, width=256).path}, or the width of a checkpoint",
+            ) from None
+        scope = "private" if question.restricted else "public"
+        lifetime = _BRIEFLY if tile.partial else _FOREVER
+        return Answer(body=body, media_type=_BYTES, caching=f"{scope}, {lifetime}")
+
+    def _inclusion(self, question: AskInclusion, newest: Published, *, trusted: bool) -> Answer:
+        size = newest.checkpoint.size if question.size is None else question.size
+        meant = self._publications.find(size)
+        if meant is None:
+            raise _not_published(newest, got=f"size {size}")
+        log = StoredLog(self._read, newest.checkpoint.size)
+        index = self._find(log, question.id) if question.id is not None else question.index
+        if index is None or index >= size:
+            raise Problem(Code.NO_SUCH_LEAF, "there is no such leaf", got=f"{size} leaves")
+        proof = LogProof(
+            index=index,
+            hashes=inclusion_proof(index, size, log.node),
+            checkpoint=meant.note,
+            extra=log.leaf(index) if trusted else None,
+        )
+        scope = "private" if trusted else "public"
+        lifetime = _NEVER if question.size is None else _FOREVER
+        return Answer(
+            body=format_proof(proof),
+            media_type=_TEXT,
+            caching=f"{scope}, {lifetime}",
+            headers={"Vary": "Authorization"},
+        )
+
+    def _consistency(self, question: AskConsistency, newest: Published) -> Answer:
+        if question.new > newest.checkpoint.size:
+            raise _not_published(newest, got=f"size {question.new}")
+        nodes = StoredLog(self._read, newest.checkpoint.size).node
+        lines = map(to_base64, consistency_proof(question.old, question.new, nodes))
+        body = "".join(f"{line}\n" for line in lines).encode()
+        return Answer(body=body, media_type=_TEXT, caching=f"public, {_FOREVER}")
+
+    def _find(self, log: StoredLog, id_: str) -> int | None:
+        """Reads all bundles, so only one at a time."""
+        if not self._searching.acquire(blocking=False):
+            raise Problem(Code.BUSY, "another record is being looked for", expected="ask by index")
+        try:
+            return find_record(log, id_)
+        finally:
+            self._searching.release()
+
+
+def _not_published(newest: Published, *, got: str) -> Refused:
+    size = newest.checkpoint.size
+    return Problem(
+        Code.NOT_PUBLISHED, "this is not published", got=got, expected=f"a log of {size} leaves"
+    )
