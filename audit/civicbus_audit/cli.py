@@ -1,4 +1,4 @@
-"""The command `civicbus-audit`: verify, fences, prove, serve, search, who-read, rebuild-….
+"""The command `civicbus-audit`: verify, fences, prove, serve, search, who-read, witness, rebuild-….
 
 Exit codes: 0 it holds, or it was done · 1 the evidence is broken · 2 wrong usage · 3 ledger or
 database cannot be reached. Only search, who-read and rebuild-index need a database and an extra.
@@ -29,6 +29,7 @@ from civicbus_audit.recount import Progress
 from civicbus_audit.serving.command import serve
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix, verify_proof
+from civicbus_audit.witness.cli import app as witness_app
 
 app = typer.Typer(
     name="civicbus-audit",
@@ -152,6 +153,7 @@ def rebuild_state(
 
 for command in (*index_commands, serve):
     app.command()(command)
+app.add_typer(witness_app)
 
 
 def _verify_ledger(places: Places, *, older: Path | None, json: bool, lang: Language) -> None:

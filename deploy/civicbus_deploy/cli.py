@@ -41,6 +41,7 @@ MOUNTED = {
     "unread": ("civicbus_deploy.unread", "What a recipient has not read of a consent's."),
     "pseudonyms": ("civicbus_deploy.pseudonyms.cli", "Rotate keys of recipients' pseudonyms."),
     "provision": ("civicbus_deploy.provisioning.cli", "Topics, users, grants, schemas, policy."),
+    "witness": ("civicbus_audit.witness.cli", "Cosign what continues a log: make a key, run."),
     "replay": ("civicbus_deploy.hindsight.replaying", "Make every past decision again."),
     "shadow": ("civicbus_deploy.hindsight.shadowing", "Past decisions under another policy set."),
 }

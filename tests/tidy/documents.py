@@ -23,6 +23,7 @@ GROUPS = {
     "civicbus consent",
     "civicbus population",
     "civicbus pseudonyms",
+    "civicbus-audit witness",
 }  # commands that only hold commands
 _COMMAND = re.compile(
     r"(?:\.venv/bin/)?(?:civicbus(?:-audit)?|make|python -m \w+(?:\.\w+)*)(?: |$)"

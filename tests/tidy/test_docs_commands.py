@@ -22,6 +22,7 @@ from tests.tidy.rules import ROOT
 
 _LIFECYCLE = "tests/integration/test_embedded_lifecycle.py"
 _AUDIT = "tests/unit/test_audit_commands.py"
+_WITNESS = "tests/unit/test_witness_process.py"
 _INDEX = (
     "tests/integration/test_audit_index.py"
     "::test_the_commands_tell_the_story_when_the_index_was_rebuilt"
@@ -132,6 +133,8 @@ RUN_BY = {
     "civicbus-audit serve": (
         "tests/unit/test_audit_serving.py::test_the_command_serves_until_it_is_told_to_end"
     ),
+    "civicbus-audit witness key": f"{_WITNESS}::test_the_key_is_refused_when_others_may_read_it",
+    "civicbus-audit witness run": f"{_WITNESS}::test_the_line_verifies_when_the_log_continues",
     "civicbus-audit rebuild-state": (
         f"{_AUDIT}::test_sealing_goes_on_exactly_once_when_the_state_was_lost_and_rebuilt"
     ),
@@ -168,8 +171,8 @@ def verbs(command: Command) -> Iterator[str]:
             yield from (f"make {verb}" for verb in wanted)
         case ("python", "-m", module, *_):
             yield f"python -m {module}"
-        case ("civicbus", member, verb, *_) if f"civicbus {member}" in documents.GROUPS:
-            yield f"civicbus {member} {verb}"
+        case (program, member, verb, *_) if f"{program} {member}" in documents.GROUPS:
+            yield f"{program} {member} {verb}"
         case (program, verb, *_):
             yield f"{program} {verb}"
 

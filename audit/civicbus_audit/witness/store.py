@@ -1,0 +1,116 @@
+"""What a witness holds, in SQLite: one row for each log, durable before anything is answered.
+
+Whoever can change this file can make the witness forget what it saw, and so cosign a second
+history; that is why witnesses are several, and in other hands than the log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from civicbus_schemas.errors import Unavailable
+
+from civicbus_audit.witness.rules import Held, Refusal
+
+_BUSY_S = 5.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS held (
+    origin TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    root BLOB NOT NULL CHECK (length(root) = 32),
+    note BLOB NOT NULL
+) STRICT
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What is held from now on, and the cosigned note that says so."""
+
+    held: Held
+    note: bytes
+
+
+Judge = Callable[[Held], Accepted | Refusal]
+"""The decision on one checkpoint, given what is held of its log."""
+
+
+class WitnessStore:
+    """One row per origin; every decision and its keeping are one transaction."""
+
+    def __init__(self, file: Path) -> None:
+        self._lock = threading.Lock()
+        with _sqlite_errors_translated(file):
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            file.chmod(0o600)
+            # the rollback journal: a commit is on the disk when it returns
+            self._connection.execute("PRAGMA journal_mode = DELETE")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute(_SCHEMA)
+        self._file = file
+
+    def decide(self, origin: str, judge: Judge) -> Accepted | Refusal:
+        """What `judge` says of what is held; if it accepts, that is on the disk on return.
+
+        Exactly one of two racing decisions sees what the other left, also in two processes.
+        """
+        with self._transaction() as connection:
+            verdict = judge(_held(connection, origin))
+            if isinstance(verdict, Accepted):
+                connection.execute(
+                    "INSERT OR REPLACE INTO held (origin, size, root, note) VALUES (?, ?, ?, ?)",
+                    (origin, verdict.held.size, verdict.held.root, verdict.note),
+                )
+        return verdict
+
+    def held(self, origin: str) -> Held:
+        """What is held of a log."""
+        with self._transaction() as connection:
+            return _held(connection, origin)
+
+    def find_note(self, origin: str) -> bytes | None:
+        """The checkpoint of a log that was cosigned last, with the cosignature."""
+        with self._transaction() as connection:
+            row = connection.execute("SELECT note FROM held WHERE origin = ?", (origin,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _sqlite_errors_translated(self._file):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
+
+
+def _held(connection: sqlite3.Connection, origin: str) -> Held:
+    row = connection.execute("SELECT size, root FROM held WHERE origin = ?", (origin,)).fetchone()
+    return Held() if row is None else Held(size=row[0], root=bytes(row[1]))
+
+
+@contextmanager
+def _sqlite_errors_translated(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise Unavailable(
+            f"the witness's store {file} cannot be used",
+            got=type(error).__name__,
+            next_step="look at the disk's space and health",
+        ) from None
