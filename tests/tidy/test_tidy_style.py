@@ -19,6 +19,7 @@ TEST_CODE = tuple(filter(rules.is_test_code, FILES))
 
 # `path name` → why this one breach is right. Keep it short: an entry needs a reviewer's word.
 ALLOWED = {
+    "audit/civicbus_audit/standalone/verify.py": "one file that others copy and read by itself",
     "consumers/civicbus_consumers/access/decide.py decide": "the signature that the design draws",
     "consumers/civicbus_consumers/runtime/settings.py settings_customise_sources": (
         "pydantic-settings calls it with these parameters"
@@ -68,7 +69,7 @@ def test_the_list_of_broad_excepts_is_current_when_it_is_checked() -> None:
 
 
 def test_the_list_of_allowed_breaches_is_current_when_it_is_checked() -> None:
-    every = (rules.many_positionals, rules.sleeping)
+    every = (rules.many_positionals, rules.sleeping, rules.long_modules)
     found = {
         re.sub(r":\d+ ", " ", breach, count=1)
         for rule in every

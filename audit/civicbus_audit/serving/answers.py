@@ -15,8 +15,8 @@ from civicbus_schemas.errors import Refused
 from civicbus_audit.canonical import to_base64
 from civicbus_audit.finding import find_record
 from civicbus_audit.merkle import consistency_proof, inclusion_proof
-from civicbus_audit.note import Verifier
 from civicbus_audit.proof import LogProof, format_proof
+from civicbus_audit.quorum import Trust
 from civicbus_audit.serving.published import Publications, Published
 from civicbus_audit.serving.questions import (
     AskCheckpoint,
@@ -47,9 +47,9 @@ class Answer:
 class Answering:
     """Answers about one ledger; safe to call from many threads."""
 
-    def __init__(self, read: Read, log: Verifier) -> None:
+    def __init__(self, read: Read, trust: Trust) -> None:
         self._read = read
-        self._publications = Publications(read, log)
+        self._publications = Publications(read, trust)
         self._searching = Lock()
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from civicbus_audit import options
 from civicbus_audit.directory import read_below
-from civicbus_audit.options import Home, Lang, Vkey, exit_codes
+from civicbus_audit.options import Home, Lang, Policy, Vkey, exit_codes
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, err, say
 
@@ -27,6 +27,7 @@ def serve(
     home: Home = options.HOME,
     ledger: options.Ledger = None,
     vkey: Vkey = None,
+    policy: Policy = None,
     lang: Lang = Language.EN,
 ) -> None:
     """Serve checkpoint, tiles and proofs over HTTP until told to end (SIGTERM)."""
@@ -34,9 +35,9 @@ def serve(
     from civicbus_audit.serving.server import listen, read_token
 
     with exit_codes(json=False):
-        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey)
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
         token = None if token_file is None else read_token(token_file)
-        answering = Answering(partial(read_below, places.ledger_dir), places.verifier())
+        answering = Answering(partial(read_below, places.ledger_dir), places.trust())
         server = listen(host, port, answering, token=token)
     for number in (signal.SIGTERM, signal.SIGINT):
         # from another thread: `shutdown` waits for the loop, which this handler interrupts

@@ -12,8 +12,8 @@ from threading import Lock
 
 from civicbus_schemas.errors import EvidenceBroken
 
-from civicbus_audit.checkpoint import Checkpoint, open_checkpoint
-from civicbus_audit.note import Verifier
+from civicbus_audit.checkpoint import Checkpoint
+from civicbus_audit.quorum import Trust, open_trusted
 from civicbus_audit.stored import CHECKPOINT, Read
 
 _KEPT = 4096
@@ -30,8 +30,8 @@ class Published:
 class Publications:
     """The newest checkpoint, and the last few thousand that were seen before it."""
 
-    def __init__(self, read: Read, log: Verifier) -> None:
-        self._read, self._log, self._lock = read, log, Lock()
+    def __init__(self, read: Read, trust: Trust) -> None:
+        self._read, self._trust, self._lock = read, trust, Lock()
         self._seen: OrderedDict[int, Published] = OrderedDict()
 
     def newest(self) -> Published:
@@ -41,7 +41,7 @@ class Publications:
             last = next(reversed(self._seen.values()), None)
             if last is not None and last.note == note:
                 return last
-            found = Published(checkpoint=open_checkpoint(note, self._log), note=note)
+            found = Published(checkpoint=open_trusted(note, self._trust), note=note)
             if last is not None:
                 _check_growth(last.checkpoint, found.checkpoint)
             self._seen[found.checkpoint.size] = found

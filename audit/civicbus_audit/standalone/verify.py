@@ -1,0 +1,731 @@
+#!/usr/bin/env python3
+"""Verifies evidence from a CivicBus ledger, offline: Python 3.11 and this one file are enough.
+
+    verify.py bundle FOLDER-OR-ZIP --policy FILE --exporter FILE
+    verify.py proof FILE.tlog-proof --policy FILE [--leaf FILE]
+    verify.py checkpoint FILE --policy FILE
+
+`--policy` is a C2SP tlog-policy (`log <vkey>`, `witness`, `group`, `quorum`), `--exporter` the vkey
+of whoever signs bundles. Both must come from somebody other than who gave you the evidence: the
+copies in a bundle are for comparing. Exit codes: 0 it holds, 1 it is broken (and where), 2 usage.
+
+It is written apart from the ledger's own code, on purpose: two programs that share nothing must
+find the same. It follows RFC 6962 and 8032 and C2SP signed-note, tlog-checkpoint, tlog-cosignature,
+tlog-policy and tlog-proof, and is stricter than they are where two spellings would mean the same.
+It is longer than our other modules because it must stand alone, in one file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import csv
+import hashlib
+import io
+import json
+import re
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, Never
+
+
+class Broken(Exception):
+    """The evidence does not hold; the text says what and where."""
+
+
+class Usage(Exception):
+    """The caller's own files or options are wrong."""
+
+
+def broken(what: str) -> Never:
+    """The evidence does not hold."""
+    raise Broken(what)
+
+
+# --- one spelling of numbers and bytes
+
+
+def decimal(text: str, what: str) -> int:
+    """0 to 2^63 - 1, without sign, space or leading zero."""
+    if not re.fullmatch("0|[1-9][0-9]{0,18}", text, re.ASCII) or int(text) >= 1 << 63:
+        broken(f"{what} is not a canonical decimal: {text[:32]!a}")
+    return int(text)
+
+
+def unbase64(text: str, what: str, *, length: int | None = None) -> bytes:
+    """Standard base64 in its only spelling, of so many bytes."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        broken(f"{what} is not base64")
+    if base64.b64encode(data).decode() != text:
+        broken(f"{what} is not canonical base64")
+    if length is not None and len(data) != length:
+        broken(f"{what} has {len(data)} bytes, not {length}")
+    return data
+
+
+# --- Ed25519 (RFC 8032 section 5.1.7, without cofactor); it only verifies, so time is no secret
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_SQRT_M1 = pow(2, (_P - 1) // 4, _P)
+_Point = tuple[int, int, int, int]
+
+
+def _add(p: _Point, q: _Point) -> _Point:
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % _P, (p[1] + p[0]) * (q[1] + q[0]) % _P
+    c, d = 2 * p[3] * q[3] * _D % _P, 2 * p[2] * q[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _times(scalar: int, point: _Point) -> _Point:
+    result = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = _add(result, point)
+        point, scalar = _add(point, point), scalar >> 1
+    return result
+
+
+def _point(data: bytes) -> _Point | None:
+    value = int.from_bytes(data, "little")
+    y, sign = value & ((1 << 255) - 1), value >> 255
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if x * x % _P != square:
+        x = x * _SQRT_M1 % _P
+    if x * x % _P != square or (x == 0 and sign):
+        return None
+    x = _P - x if x & 1 != sign else x
+    return x, y, 1, x * y % _P
+
+
+_BASE = _point(bytes([0x58]) + bytes([0x66]) * 31) or (0, 1, 1, 0)
+
+
+def ed25519_verifies(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether the 64-byte signature over the message was made with this key."""
+    key, s = _point(public_key), int.from_bytes(signature[32:], "little")
+    if key is None or len(signature) != 64 or s >= _ORDER:
+        return False
+    digest = hashlib.sha512(signature[:32] + public_key + message).digest()
+    challenge = int.from_bytes(digest, "little") % _ORDER
+    minus_key = (_P - key[0], key[1], 1, _P - key[3])
+    x, y, z, _ = _add(_times(s, _BASE), _times(challenge, minus_key))
+    x, y = x * pow(z, -1, _P) % _P, y * pow(z, -1, _P) % _P
+    return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
+
+
+# --- signed notes, keys, policies
+
+_LOG, _WITNESS = b"\x01", b"\x04"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A verifier key: of a log or an exporter (type 1), or of a witness (type 4)."""
+
+    name: str
+    id: bytes
+    type: bytes
+    public: bytes
+
+    def signed(self, text: str, signature: bytes) -> bool:
+        """Whether it signed, or cosigned, a note's text."""
+        if self.type == _LOG:
+            return ed25519_verifies(self.public, signature, text.encode())
+        time = int.from_bytes(signature[:8], "big")
+        message = f"cosignature/v1\ntime {time}\n{text}".encode()
+        return time < 1 << 63 and ed25519_verifies(self.public, signature[8:], message)
+
+
+def parse_key(vkey: str, type_: bytes) -> Key:
+    """`name+hex key id+base64(type ‖ public key)`."""
+    name, _, rest = vkey.partition("+")
+    id_, _, encoded = rest.partition("+")
+    material = unbase64(encoded, "a verifier key", length=33)
+    _check_name(name)
+    key_id = hashlib.sha256(name.encode() + b"\n" + material).digest()[:4]
+    if material[:1] != type_ or id_ != key_id.hex():
+        broken(f"the key of {name!a} has another type, or an id that does not fit")
+    return Key(name=name, id=key_id, type=type_, public=material[1:])
+
+
+def _check_name(name: str) -> None:
+    if not name or "+" in name or any(c.isspace() or c < " " for c in name):
+        broken("a key's name is empty or has white space or '+'")
+
+
+def open_note(data: bytes, keys: Sequence[Key], where: str) -> tuple[str, set[Key]]:
+    """The text of a note and who of these signed it; a wrong signature by one of them breaks it."""
+    try:
+        head, separator, tail = data.decode().rpartition("\n\n")
+    except UnicodeDecodeError:
+        broken(f"{where} is not UTF-8")
+    text, lines = head + "\n", tail.split("\n")
+    if len(data) > 1_000_000 or not separator or lines.pop() or not 1 <= len(lines) <= 100:
+        broken(f"{where} is not a note of text, an empty line and 1 to 100 signatures")
+    if any(c < " " and c != "\n" for c in text):
+        broken(f"{where} has a control character")
+    known, signers = {(key.name, key.id): key for key in keys}, set[Key]()
+    for line in lines:
+        match = re.fullmatch("— ([^ ]+) ([^ ]+)", line)
+        if not match:
+            broken(f"{where} has a line that is no signature")
+        _check_name(match[1])
+        signature = unbase64(match[2], f"a signature in {where}")
+        if len(signature) <= 4:
+            broken(f"{where} has a signature that is too short")
+        if key := known.get((match[1], signature[:4])):
+            if not key.signed(text, signature[4:]):
+                broken(f"{where}: the signature by {key.name!a} is wrong")
+            signers.add(key)
+    return text, signers
+
+
+@dataclass(kw_only=True)
+class Policy:
+    """C2SP tlog-policy: logs, witnesses by name, groups as (threshold, members), the quorum."""
+
+    logs: list[Key] = field(default_factory=list)
+    witnesses: dict[str, Key] = field(default_factory=dict)
+    groups: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    quorum: str = ""
+
+    def add(self, words: list[str]) -> None:
+        """Takes one line; raises `ValueError` or `Broken` on anything but the format."""
+        match words:
+            case ["log", vkey, *url] if len(url) <= 1:
+                self.logs.append(parse_key(vkey, _LOG))
+            case ["witness", name, vkey, *url] if len(url) <= 1:
+                self.witnesses[self._fresh(name)] = parse_key(vkey, _WITNESS)
+            case ["group", name, threshold, *members] if members:
+                fixed = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
+                grouped = [m for _, ms in self.groups.values() for m in ms]
+                count = decimal(fixed, "a threshold")
+                once = len({*members, *grouped}) == len(members) + len(grouped)
+                if not once or not 1 <= count <= len(members):
+                    raise ValueError(f"group {name}")
+                self.groups[self._fresh(name)] = count, [self._defined(m) for m in members]
+            case ["quorum", name] if not self.quorum:
+                self.quorum = name if name == "none" else self._defined(name)
+            case _:
+                raise ValueError(words[0])
+
+    def _fresh(self, name: str) -> str:
+        if name == "none" or name in self.witnesses or name in self.groups:
+            raise ValueError(f"{name} is defined twice")
+        return name
+
+    def _defined(self, name: str) -> str:
+        if name not in self.witnesses and name not in self.groups:
+            raise ValueError(f"{name} is not defined")
+        return name
+
+    def accepts(self, name: str, signers: set[Key]) -> bool:
+        """Whether these signers suffice for a witness, a group or `none`."""
+        if name in self.groups:
+            threshold, members = self.groups[name]
+            return sum(self.accepts(member, signers) for member in members) >= threshold
+        return name == "none" or self.witnesses[name] in signers
+
+
+def parse_policy(data: bytes) -> Policy:
+    """The policy of a file; raises `Usage`, since it is the caller's own."""
+    policy = Policy()
+    if re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", data) or not data.endswith(b"\n"):
+        raise Usage("the policy has a control character, or does not end its last line")
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), start=1):
+        if not (words := re.findall("[^ \t]+", line)) or words[0].startswith("#"):
+            continue
+        try:
+            policy.add(words)
+        except (ValueError, Broken) as error:
+            raise Usage(f"line {number} of the policy is wrong: {error}") from None
+    keys = [key.public for key in [*policy.logs, *policy.witnesses.values()]]
+    if not policy.quorum or not policy.logs or len(set(keys)) < len(keys):
+        raise Usage("a policy needs a log, one quorum line, and no key twice")
+    return policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """The root of the first `size` leaves of the log `origin`."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def open_checkpoint(note: bytes, policy: Policy, where: str) -> Checkpoint:
+    """The checkpoint that a log of the policy signed and its quorum cosigned."""
+    text, signers = open_note(note, [*policy.logs, *policy.witnesses.values()], where)
+    lines = text.split("\n")
+    if len(lines) < 4 or "" in lines[:-1]:
+        broken(f"{where} is not a checkpoint")
+    if lines[0] not in [key.name for key in signers if key.type == _LOG]:
+        broken(f"{where} was not signed by the log {lines[0][:80]!a}")
+    if not policy.accepts(policy.quorum, signers):
+        broken(f"{where}: too few witnesses have cosigned it for the quorum {policy.quorum!a}")
+    size = decimal(lines[1], f"the size in {where}")
+    root = unbase64(lines[2], f"the root in {where}", length=32)
+    if size == 0 and root != hashlib.sha256().digest():
+        broken(f"{where} gives an empty log another root than SHA-256 of nothing")
+    return Checkpoint(origin=lines[0], size=size, root=root)
+
+
+# --- the tree (RFC 6962 section 2.1), and proofs of one leaf
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """SHA-256(0x00 ‖ leaf)."""
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256(0x01 ‖ left ‖ right)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def middle_of(start: int, end: int) -> int:
+    """Where the tree over these leaves splits: the largest power of two below their number."""
+    return start + (1 << (end - start - 1).bit_length() - 1)
+
+
+def root_from_path(leaf: bytes, path: list[bytes], index: int, size: int) -> bytes:
+    """The root that an inclusion path leads to, by the definition of the path."""
+    start, end, turns = 0, size, list[bool]()
+    while end - start > 1:
+        middle = middle_of(start, end)
+        turns.append(index >= middle)
+        start, end = (middle, end) if index >= middle else (start, middle)
+    if len(turns) != len(path):
+        broken(f"the proof of leaf {index} has {len(path)} hashes, not {len(turns)}")
+    current = leaf
+    for sibling, is_right in zip(path, reversed(turns), strict=True):
+        current = node_hash(sibling, current) if is_right else node_hash(current, sibling)
+    return current
+
+
+def verify_proof(data: bytes, policy: Policy, leaf: bytes | None) -> tuple[int, Checkpoint]:
+    """Checks a C2SP tlog-proof; the leaf's number and the checkpoint."""
+    head, _, note = data.partition(b"\n\n")
+    try:
+        first, *lines = head.decode("ascii").split("\n")
+    except UnicodeDecodeError:
+        broken("the proof is not ASCII before its checkpoint")
+    if first != "c2sp.org/tlog-proof@v1" or len(data) > 2_000_000:
+        broken("the first line is not that of a tlog-proof")
+    content = leaf
+    if lines and lines[0].startswith("extra "):
+        extra = unbase64(lines.pop(0)[6:], "the extra line")
+        content = extra if leaf is None else leaf
+    if content is None:
+        raise Usage("the proof does not carry its leaf: give it with --leaf")
+    if not lines or not lines[0].startswith("index "):
+        broken("the proof names no index")
+    index = decimal(lines.pop(0)[6:], "the proof's index")
+    path = [unbase64(line, "a hash of the proof", length=32) for line in lines]
+    checkpoint = open_checkpoint(note, policy, "the proof's checkpoint")
+    if index >= checkpoint.size:
+        broken(f"the proof's index {index} lies outside a tree of {checkpoint.size} leaves")
+    if root_from_path(leaf_hash(content), path, index, checkpoint.size) != checkpoint.root:
+        broken(f"the proof of leaf {index} does not lead to the root of size {checkpoint.size}")
+    return index, checkpoint
+
+
+# --- a record as its leaf tells it: Avro in single-object encoding, in its one spelling
+
+_HEADER = bytes.fromhex("c3017698927ee4e942a8")
+_Read = Callable[["Reader"], Any]
+
+
+class Reader:
+    """The bytes of a leaf, from the front."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def take(self, count: int) -> bytes:
+        """The next bytes; raises `ValueError` where there are not so many."""
+        start, self._at = self._at, self._at + count
+        if count < 0 or self._at > len(self._data):
+            raise ValueError
+        return self._data[start : self._at]
+
+    def at_end(self) -> bool:
+        """Whether all was read."""
+        return self._at == len(self._data)
+
+
+def _long(r: Reader) -> int:
+    value = shift = 0
+    while (byte := r.take(1)[0]) & 0x80:
+        value, shift = value | (byte & 0x7F) << shift, shift + 7
+    value |= byte << shift
+    if (shift and not byte) or value >> 64:
+        raise ValueError
+    return value >> 1 ^ -(value & 1)
+
+
+def _string(r: Reader) -> str:
+    return r.take(_long(r)).decode()
+
+
+def _strings(r: Reader) -> list[str]:
+    values = [_string(r) for _ in range(count)] if (count := _long(r)) > 0 else []
+    if count < 0 or (count and _long(r)):
+        raise ValueError
+    return values
+
+
+def _time(r: Reader) -> str:
+    since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=_long(r))
+    return since.isoformat(timespec="microseconds")
+
+
+def _fixed(length: int) -> _Read:
+    return lambda r: r.take(length).hex()
+
+
+def _struct(**fields: _Read) -> _Read:
+    return lambda r: {name: read(r) for name, read in fields.items()}
+
+
+def _maybe(read: _Read) -> _Read:
+    def either(r: Reader) -> Any:
+        branch = r.take(1)
+        if branch not in (b"\x00", b"\x02"):
+            raise ValueError
+        return read(r) if branch == b"\x02" else None
+
+    return either
+
+
+_ID, _HASH = _fixed(16), _fixed(32)
+RECORD = _struct(
+    v=_long, id=_ID, nonce=_ID, kind=_string, at=_time,
+    actor=_struct(agency=_string, system=_string, role=_maybe(_string), officer=_maybe(_ID)),
+    recipient=_maybe(_string), subject=_maybe(_ID), agreement=_maybe(_string),
+    event=_maybe(_struct(
+        topic=_string, partition=_long, offset=_long, id=_maybe(_string), schema=_maybe(_HASH)
+    )),
+    positions=_struct(consent=_maybe(_long), view=_maybe(_long)),
+    dataset=_maybe(_string), fields=_strings, purpose=_maybe(_string), basis=_maybe(_string),
+    consent=_maybe(_string), decision=_string, reason=_maybe(_string), rule=_maybe(_string),
+    policy=_maybe(_HASH), obligations=_strings, rows=_long, size_bytes=_long,
+    payload_hash=_maybe(_HASH),
+    req=_maybe(_struct(
+        jti=_maybe(_string), id=_maybe(_string), trace=_maybe(_string), case=_maybe(_ID)
+    )),
+    clock=_struct(src=_string, err_us=_maybe(_long)), sealed=_maybe(_HASH),
+)  # fmt: skip
+
+
+def decode(leaf: bytes, index: int) -> dict[str, Any]:
+    """What the record in a leaf says."""
+    reader = Reader(leaf)
+    try:
+        if reader.take(len(_HEADER)) != _HEADER:
+            raise ValueError
+        record: dict[str, Any] = RECORD(reader)
+    except (ValueError, OverflowError):
+        broken(f"leaf {index} in leaves.bin is not a record")
+    if not reader.at_end():
+        broken(f"leaf {index} in leaves.bin has bytes left over")
+    return record
+
+
+COLUMNS = (
+    "index", "at", "kind", "decision", "reason", "recipient", "agency", "system", "officer",
+    "subject", "dataset", "fields", "purpose", "basis", "agreement", "consent", "rule", "case",
+    "id",
+)  # fmt: skip
+
+
+def as_line(index: int, leaf: bytes, record: dict[str, Any]) -> bytes:
+    """The line of records.ndjson."""
+    told = {"index": index, "leaf_hash": leaf_hash(leaf).hex(), "record": record}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def as_row(index: int, record: dict[str, Any]) -> bytes:
+    """The row of records.csv; what a spreadsheet would take for a formula has an apostrophe."""
+    actor = record["actor"]
+    names = {"agency": actor["agency"], "system": actor["system"], "officer": actor["officer"]}
+    more = {"index": index, "fields": " ".join(record["fields"]), "case": None}
+    if record["req"]:
+        more["case"] = record["req"]["case"]
+    return csv_row([(record | names | more)[column] for column in COLUMNS])
+
+
+def csv_row(values: Sequence[object]) -> bytes:
+    """One row in CSV (RFC 4180)."""
+    texts = ["" if value is None else str(value) for value in values]
+    out = io.StringIO()
+    csv.writer(out).writerow(
+        f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text for text in texts
+    )
+    return out.getvalue().encode()
+
+
+# --- a bundle: a folder, or a zip that is nothing but its stored files
+
+
+class Part:
+    """One file of a bundle, read from the front; its hash and checksum grow with what was read."""
+
+    def __init__(self, name: str, path: Path, *, offset: int = 0, length: int) -> None:
+        self.name, self.length, self._left = name, length, length
+        self.checksum, self._sha256 = 0, hashlib.sha256()
+        self.expected_checksum: int | None = None
+        self._path, self._offset = path, offset
+        self._file: BinaryIO | None = None
+
+    def read(self, count: int) -> bytes:
+        """At most so many of the next bytes."""
+        if self._file is None:
+            self._file = self._path.open("rb")
+            self._file.seek(self._offset)
+        data = self._file.read(min(count, self._left))
+        self._left -= len(data)
+        self.checksum = zlib.crc32(data, self.checksum)
+        self._sha256.update(data)
+        return data
+
+    def rest(self) -> bytes:
+        """All that is left, of a file that must be small."""
+        if self._left > 1_000_000:
+            broken(f"{self.name} is too long")
+        return self.read(self._left)
+
+    def finish(self) -> str:
+        """Reads on to the end; the SHA-256 of the whole file, hex."""
+        while self.read(1 << 20):
+            pass
+        if self._file is not None:
+            self._file.close()
+        return self._sha256.hexdigest()
+
+
+def parts_of(path: Path) -> dict[str, Part]:
+    """The files of a bundle by name."""
+    if path.is_dir():
+        files = sorted(path.rglob("*"))
+        if odd := [f.name for f in files if f.is_symlink() or not f.is_file()]:
+            broken(f"{odd[0]!a} does not belong into a bundle")
+        return {f.name: Part(f.name, f, length=f.stat().st_size) for f in files}
+    return _parts_of_zip(path)
+
+
+def _parts_of_zip(path: Path) -> dict[str, Part]:
+    """Each header must be the only one that its file can have, so that every byte is bound."""
+    parts, directory, offset = dict[str, Part](), b"", 0
+    with path.open("rb") as file:
+        while (head := file.read(30))[:4] == b"PK\x03\x04" and len(head) == 30:
+            checksum, length, _, name_length = struct.unpack("<3IH", head[14:28])
+            name = file.read(name_length)
+            fixed = struct.pack("<5H3I2H", 20, 0, 0, 0, 0x21, checksum, length, length,
+                                name_length, 0)  # fmt: skip
+            text = name.decode("ascii", "replace")
+            if head[4:] != fixed or not re.fullmatch("[a-z.-]+", text, re.I) or text in parts:
+                broken(f"the zip's header of {text[:40]!a} was changed")
+            directory += struct.pack("<4sH", b"PK\x01\x02", 3 << 8 | 20) + fixed
+            directory += struct.pack("<3H2I", 0, 0, 0, 0o100644 << 16, offset) + name
+            part = Part(text, path, offset=file.tell(), length=length)
+            parts[text], part.expected_checksum = part, checksum
+            offset = file.seek(length, 1)
+        end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, len(parts), len(parts),
+                          len(directory), offset, 0)  # fmt: skip
+        if head + file.read(len(directory) + len(end)) != directory + end:
+            broken("the zip's directory was changed")
+    return parts
+
+
+@dataclass(kw_only=True)
+class Leaves:
+    """Reads leaves.bin once, and proves and compares each leaf on the way."""
+
+    parts: dict[str, Part]
+    count: int = 0
+    index: int = -1
+    leaf: bytes = b""
+
+    def advance(self) -> None:
+        """The next leaf; index 2^64 is behind the last one."""
+        head = self.parts["leaves.bin"].read(10)
+        if not head:
+            self.index = 1 << 64
+            return
+        index, length = int.from_bytes(head[:8], "big"), int.from_bytes(head[8:], "big")
+        self.leaf = self.parts["leaves.bin"].read(length)
+        if len(head) < 10 or len(self.leaf) < length or index <= self.index:
+            broken(f"leaves.bin cannot be read behind leaf {self.index}")
+        self.index, self.count = index, self.count + 1
+        record = decode(self.leaf, index)
+        self._compare("records.ndjson", as_line(index, self.leaf, record))
+        self._compare("records.csv", as_row(index, record))
+
+    def _compare(self, name: str, expected: bytes) -> None:
+        if self.parts[name].read(len(expected)) != expected:
+            broken(f"{name}, record {self.count}, does not say what leaf {self.index} says")
+
+    def root(self, start: int, end: int) -> bytes:
+        """MTH(D[start:end]) from the leaves within, and from one hash for each tree without any."""
+        if self.index >= end:
+            hash_ = self.parts["proof.hashes"].read(32)
+            if len(hash_) < 32:
+                broken("proof.hashes ends too early")
+            return hash_
+        if end - start == 1:
+            counted = leaf_hash(self.leaf)
+            self.advance()
+            return counted
+        middle = middle_of(start, end)
+        left = self.root(start, middle)
+        return node_hash(left, self.root(middle, end))
+
+
+CONTENT = ("leaves.bin", "proof.hashes", "records.ndjson", "records.csv")
+SIGNED = ("checkpoint", "README.md", "exporter.vkey", "trust.policy", "verify.py", *CONTENT)
+
+
+def verify_bundle(path: Path, policy: Policy, exporter: Key) -> dict[str, Any]:
+    """Checks a whole bundle; what its manifest says.
+
+    1. The exporter signed the manifest. 2. The files are exactly those that it names. 3. A log and
+    its witnesses vouch for the checkpoint. 4. Every leaf is in that log, and says what the records
+    say. 5. Every file is the one that was signed, to the last byte.
+    """
+    parts = parts_of(path)
+    manifest = _open_manifest(parts, exporter)  # 1
+    if parts.keys() != manifest["files"].keys() | {"manifest.json", "manifest.sig"}:  # 2
+        odd = sorted(parts.keys() ^ {*manifest["files"], "manifest.json", "manifest.sig"})
+        broken(f"a file is missing or too many: {odd[0]!a}")
+    checkpoint = open_checkpoint(parts["checkpoint"].rest(), policy, "checkpoint")  # 3
+    told = (manifest["origin"], manifest["size"])
+    if told != (checkpoint.origin, checkpoint.size):
+        broken("manifest.json names another checkpoint than the bundle has")
+    _verify_leaves(parts, checkpoint, expected=manifest["records"])  # 4
+    for name, part in parts.items():  # 5
+        digest = part.finish()
+        if name in manifest["files"] and digest != manifest["files"][name]["sha256"]:
+            broken(f"{name} is not the file that was signed")
+        if part.expected_checksum not in (None, part.checksum):
+            broken(f"the zip's checksum of {name} was changed")
+    return manifest
+
+
+def _open_manifest(parts: dict[str, Part], exporter: Key) -> dict[str, Any]:
+    for name in ("manifest.json", "manifest.sig"):
+        if name not in parts:
+            broken(f"{name} is missing")
+    data = parts["manifest.json"].rest()
+    text, signers = open_note(parts["manifest.sig"].rest(), [exporter], "manifest.sig")
+    if not signers:
+        broken(f"{exporter.name!a} did not sign manifest.sig")
+    if text != f"civicbus evidence v1\n{hashlib.sha256(data).hexdigest()}\n":
+        broken("manifest.json is not the file that manifest.sig signs")
+    try:
+        manifest: dict[str, Any] = json.loads(data)
+        names = manifest["files"].keys()
+        sums = [manifest["files"][name]["sha256"] for name in names]
+        told = [manifest["origin"], manifest["size"], manifest["records"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        broken("manifest.json is not what a manifest is")
+    if names != {*SIGNED} or [*map(type, told)] != [str, int, int] or None in sums:
+        broken("manifest.json tells of other things than a bundle has")
+    return manifest
+
+
+def _verify_leaves(parts: dict[str, Part], checkpoint: Checkpoint, *, expected: int) -> None:
+    if parts["records.csv"].read(len(csv_row(COLUMNS))) != csv_row(COLUMNS):
+        broken("records.csv has another first line")
+    leaves = Leaves(parts=parts)
+    leaves.advance()
+    size = checkpoint.size
+    root = leaves.root(0, size) if size else hashlib.sha256().digest()
+    if root != checkpoint.root:
+        broken("the leaves and proof.hashes do not lead to the checkpoint's root")
+    if leaves.index != 1 << 64 or leaves.count != expected:
+        broken(f"manifest.json counts {expected} records, leaves.bin has others")
+    for name in CONTENT:
+        if parts[name].read(1):
+            broken(f"{name} has bytes behind its last record")
+
+
+# --- the command
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Usage(f"{path} cannot be read: {type(error).__name__}") from None
+
+
+def _exporter(path: Path | None) -> Key:
+    if path is None:
+        raise Usage("whose signature counts? --exporter FILE, from somebody you trust")
+    try:
+        return parse_key(_read(path).decode("utf-8", "replace").strip(), _LOG)
+    except Broken as error:
+        raise Usage(f"{path} is no verifier key: {error}") from None
+
+
+def _tell(arguments: argparse.Namespace) -> Iterator[str]:
+    """Verifies what was asked for, and says what holds."""
+    policy, file = parse_policy(_read(arguments.policy)), arguments.file
+    match arguments.what:
+        case "bundle":
+            if not file.exists():
+                raise Usage(f"there is no {file}")
+            told = verify_bundle(file, policy, _exporter(arguments.exporter))
+            yield f"The bundle holds: {told['records']} records of {told['origin']}, each in the "
+            yield f"tree of {told['size']} leaves; every byte is the one that was signed.\n"
+            yield "That no other record matches is the exporter's signed statement; whoever has "
+            yield "the ledger can recount it.\n"
+        case "proof":
+            leaf = _read(arguments.leaf) if arguments.leaf else None
+            index, checkpoint = verify_proof(_read(file), policy, leaf)
+            yield f"The proof holds: leaf {index} of {checkpoint.size} in {checkpoint.origin}.\n"
+        case _:
+            checkpoint = open_checkpoint(_read(file), policy, "the checkpoint")
+            yield f"The checkpoint holds: {checkpoint.size} leaves of {checkpoint.origin}, root "
+            yield f"{checkpoint.root.hex()}.\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["bundle", "proof", "checkpoint"])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--policy", type=Path, required=True)
+    parser.add_argument("--exporter", type=Path)
+    parser.add_argument("--leaf", type=Path)
+    try:
+        sys.stdout.write("".join(_tell(parser.parse_args(arguments))))
+    except Broken as error:
+        sys.stderr.write(f"BROKEN: {error}.\n")
+        return 1
+    except Usage as error:
+        sys.stderr.write(f"{error}.\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
