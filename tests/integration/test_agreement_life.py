@@ -54,8 +54,20 @@ def bus() -> Iterator[Bus]:
 
 def say(bus: Bus, word: str, *options: str, role: str = "provider") -> dict[str, Any]:
     """An officer's word about the agreement, as its command."""
-    asked = [word, INSURANCE, "--as", role, "--reason", "kiểm tra", "--home", str(bus.stack.home)]
-    told = CliRunner().invoke(cli.app, [*asked, "--json", *options], catch_exceptions=False)
+    return run(bus, word, INSURANCE, "--as", role, "--reason", "kiểm tra", *options)
+
+
+def listed(bus: Bus) -> str:
+    """What the agreement is by the announced set."""
+    rows = run(bus, "list")["agreements"]
+    [state] = [row["state"] for row in rows if row["agreement"].startswith(f"{INSURANCE}@")]
+    return str(state)
+
+
+def run(bus: Bus, *command: str) -> dict[str, Any]:
+    """What a command about agreements answers programs."""
+    arguments = [*command, "--home", str(bus.stack.home), "--json"]
+    told = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
     assert told.exit_code == 0, told.output
     answer: dict[str, Any] = json.loads(told.stdout)
     return answer
@@ -95,6 +107,7 @@ def test_an_agreement_is_stopped_and_resumed_behind_a_fence_when_its_party_says_
         assert reason_of(bus, publish(bus, 1)) is None
         stopped = say(bus, "suspend")
         assert (stopped["standing"], stopped["fence_s"] >= 0) == ("suspended", True)
+        assert listed(bus) == "suspended"
         assert reason_of(bus, publish(bus, 2)) is Reason.AGREEMENT_SUSPENDED
         with pytest.raises(Refused, match="cannot be told to resume by mps"):
             say(bus, "resume", role="data-protection")

@@ -136,9 +136,10 @@ def test_lint_names_file_line_rule_and_law_when_an_agreement_breaks_one(folder: 
 
 def test_list_says_what_is_in_force_on_a_day(tmp_path: Path) -> None:
     def states(day: str) -> dict[str, str]:
-        listed = json.loads(run("list", "--home", str(home.home), "--on", day, "--json"))
+        listed = json.loads(run(*asked, "--home", str(home.home), "--on", day, "--json"))
         return {row["agreement"]: row["state"] for row in listed["agreements"]}
 
+    asked = ("list", "--nation", "vietnam")
     home = StateFolder.at(tmp_path / "home")
     home.make()
     assert set(states("2026-06-01").values()) == {"draft"}
@@ -148,7 +149,7 @@ def test_list_says_what_is_in_force_on_a_day(tmp_path: Path) -> None:
     assert states("2026-06-01")["bank.customer-card@1"] == "in force"
     assert states("2025-12-31")["bank.customer-card@1"] == "not yet in force"
     assert states("2028-01-01")["bank.customer-card@1"] == "expired"
-    assert "bank.customer-card@1" in run("list", "--on", "2026-06-01")
+    assert "bank.customer-card@1" in run(*asked, "--home", str(home.home), "--on", "2026-06-01")
 
 
 def test_diff_says_who_newly_sees_what_between_two_folders(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """`civicbus agreement lint | list | diff`: what a reviewer asks before anything binds.
 
-Only `diff` without `--from` asks the bus.
+`list` without `--nation` and `diff` without `--from` ask the bus what is announced.
 """
 
 from __future__ import annotations
@@ -53,9 +53,11 @@ def list_agreements(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Every agreement of a nation's files, and what it is on a day by what officers signed here."""
-    statements = read_statements(StateFolder.at(home))
-    policy = with_statements(load_nation(nation), statements)
+    """Every announced agreement, or every one of a nation's files, and what it is on a day."""
+    if nation is None:
+        policy = announced(home)
+    else:  # by what officers have signed here
+        policy = with_statements(load_nation(nation), read_statements(StateFolder.at(home)))
     day = local_day(datetime.now(UTC)) if on is None else on.date()
     rows = [
         {

@@ -62,8 +62,8 @@ class ProvisioningReport:
         ]
         if not self.steps:
             return [*drafts, f"nothing to change: policy {self.policy[:16]}… is in force"]
-        verb = "done" if self.applied else "planned, nothing changed"
-        return [*drafts, *map(str, self.steps), f"{len(self.steps)} steps {verb}"]
+        verb = "done" if self.applied else "planned, none taken"
+        return [*drafts, *map(str, self.steps), f"steps {verb}: {len(self.steps)}"]
 
 
 def provision(

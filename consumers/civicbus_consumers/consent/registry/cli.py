@@ -16,7 +16,7 @@ from uuid import uuid4
 import typer
 from civicbus_schemas.vocabulary import ConsentAct, UsePeriod
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from civicbus_consumers.consent.registry.calls import REGISTRAR, call, held_of, shown_today
 from civicbus_consumers.consent.registry.client import RegistryAnswer
@@ -200,7 +200,14 @@ def list_(pin: Number, agency: As = REGISTRAR, home: Home = HOME, as_json: AsJso
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    table = Table("consent", "standing", "recipient", "purpose", "fields", "until")
+    table = Table(
+        Column("consent", overflow="fold", no_wrap=True),
+        "standing",
+        "recipient",
+        "purpose",
+        "fields",
+        "until",
+    )
     for one in found["consents"]:
         name = f"{one['consent_id']}@{one['version']}"
         until = one["valid_until"] or ""
