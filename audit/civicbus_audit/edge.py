@@ -130,16 +130,19 @@ def changed_paths(old_size: int, new_size: int) -> list[str]:
 
 def superseded(old_size: int, new_size: int) -> list[str]:
     """The directories of partial tiles of size `old_size` that are full at `new_size`."""
+    still_partial = set(partial_directories(new_size))
+    return [path for path in partial_directories(old_size) if path not in still_partial]
+
+
+def partial_directories(size: int) -> list[str]:
+    """The directories of the partial tiles of a log of this size."""
     directories = list[str]()
     for level in range(MAX_LEVEL + 1):
-        old, new = old_size >> 8 * level, new_size >> 8 * level
-        index, width = divmod(old, WIDTH)
-        if not new:
-            break
-        if width and new // WIDTH > index:
-            tile = Tile(level=level, index=index)
-            directories.append(f"{tile.path}.p")
-            if level == 0:
-                bundle = Tile(level=ENTRIES, index=index)
-                directories += [f"{bundle.path}.p", f"{sealed_path(bundle)}.p"]
+        index, width = divmod(size >> 8 * level, WIDTH)
+        if not width:
+            continue
+        directories.append(f"{Tile(level=level, index=index).path}.p")
+        if level == 0:
+            bundle = Tile(level=ENTRIES, index=index)
+            directories += [f"{bundle.path}.p", f"{sealed_path(bundle)}.p"]
     return directories

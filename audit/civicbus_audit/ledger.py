@@ -1,14 +1,15 @@
-"""The ledger's store: appends leaves and publishes a signed checkpoint, safe against any crash.
+"""The ledger's store: appends leaves and publishes their checkpoint, safe against any crash.
 
 It holds its directory under a lock; one ledger has one writer. See `append` for the order that
-makes it safe, and README.md for what whoever can change the files can and cannot do.
+makes it safe, and README.md for what whoever can change the files can and cannot do. With a policy
+of witnesses an append is committed and signed at once, and published when a quorum has cosigned.
 """
 
 from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any
 
 from civicbus_schemas.errors import BusError, EvidenceBroken, Fenced, Refused, Stopped
 
-from civicbus_audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from civicbus_audit.checkpoint import Checkpoint
 from civicbus_audit.durable import (
     DurableFiles,
     PosixFiles,
@@ -26,13 +27,15 @@ from civicbus_audit.durable import (
     store_all,
     sync_parents,
 )
-from civicbus_audit.edge import Edge, Files, changed_paths, superseded
-from civicbus_audit.merkle import CompactRange, root_of_range
-from civicbus_audit.note import Signer
+from civicbus_audit.edge import Edge, Files, changed_paths
+from civicbus_audit.merkle import CompactRange
+from civicbus_audit.note import Signature, Signer
+from civicbus_audit.publishing import Publishing
+from civicbus_audit.quorum import Policy
 from civicbus_audit.recount import recount
 from civicbus_audit.sealed import QUARANTINE
 from civicbus_audit.state import STATE, LedgerState
-from civicbus_audit.stored import CHECKPOINT, StoredLog
+from civicbus_audit.stored import CHECKPOINT, PENDING, StoredLog
 
 LOCK = "lock"
 STAGES = "staging"
@@ -41,8 +44,8 @@ STAGES = "staging"
 class Ledger:
     """An open ledger; made by `Ledger.open`, closed by `close` or as a context manager."""
 
-    def __init__(self, files: DurableFiles, *, signer: Signer, state: LedgerState) -> None:
-        self._files, self._signer, self._state = files, signer, state
+    def __init__(self, files: DurableFiles, *, publishing: Publishing, state: LedgerState) -> None:
+        self._files, self._publishing, self._state = files, publishing, state
         self._edge = Edge(peaks=CompactRange())
         self._usable = True
 
@@ -53,17 +56,20 @@ class Ledger:
         *,
         origin: str,
         signer: Signer,
+        policy: Policy | None = None,
         files: DurableFiles | None = None,
     ) -> Ledger:
         """Takes the ledger over: finishes or drops what a crash left, then checks what is there.
 
-        Raises `Fenced` if another process has it, `EvidenceBroken` if state, tiles and checkpoint
-        contradict each other, `Stopped` if a part is missing or the disk fails.
+        With a policy nothing is published but by `publish`. Raises `Fenced` if another process has
+        it, `EvidenceBroken` if state, tiles and checkpoint contradict each other, `Stopped` if a
+        part is missing or the disk fails.
         """
         files = files or PosixFiles(directory)
         files.lock(LOCK)
         try:
-            ledger = cls(files, signer=signer, state=_read_state(files, origin=origin))
+            publishing = Publishing(files, signer=signer, policy=policy)
+            ledger = cls(files, publishing=publishing, state=_read_state(files, origin=origin))
             ledger._recover()
         except OSError as error:
             files.close()
@@ -75,8 +81,18 @@ class Ledger:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The newest checkpoint, which is published."""
+        """The newest checkpoint: committed and signed; published, if no witnesses are asked."""
         return self._state.checkpoint
+
+    @property
+    def published(self) -> Checkpoint | None:
+        """The published checkpoint; None while no quorum has cosigned any."""
+        return self._publishing.published()
+
+    @property
+    def pending(self) -> bytes:
+        """The newest checkpoint as a note that the log alone has signed."""
+        return self._publishing.pending()
 
     @property
     def position(self) -> int:
@@ -106,7 +122,8 @@ class Ledger:
         1. Compute root and files in memory. 2. Stage the files under a fresh name and sync them.
         3. Read them back and recount the root by the second way; both must agree. 4. Replace the
         state, which commits size, root, position and stage at once. 5. Move the files into their
-        places and sync. 6. Sign and publish the checkpoint. 7. Drop what is superseded.
+        places and sync. 6. Sign the checkpoint; with no policy of witnesses, that publishes it.
+        7. Drop what is superseded and not published.
 
         A crash before 4 leaves nothing but a stage to drop; after 4, `open` finishes 5 to 7.
         An error leaves the ledger unusable: it is to be opened again, which finds out what held.
@@ -135,12 +152,25 @@ class Ledger:
             self._commit(state)  # 4
             if state.stage:
                 self._place()  # 5
-            self._publish()  # 6
+            self._sign()  # 6
             self._drop_superseded()  # 7
         except OSError as error:
             raise _disk_failed(error) from error
         self._edge, self._usable = edge, True
         return self.checkpoint
+
+    def publish(self, cosignatures: Iterable[Signature]) -> Checkpoint:
+        """Publishes the newest checkpoint with these cosignatures of it.
+
+        Raises `EvidenceBroken` if they do not satisfy the policy; the published one stays then.
+        """
+        if not self._usable:
+            raise Stopped("the ledger failed before", next_step="open it again")
+        try:
+            return self._publishing.publish(cosignatures)
+        except OSError as error:
+            self._usable = False
+            raise _disk_failed(error) from error
 
     def close(self) -> None:
         """Lets go of the lock."""
@@ -198,37 +228,16 @@ class Ledger:
                 raise EvidenceBroken(f"{path} is missing after a crash")
         sync_parents(files, [*places.values(), *changed])
 
-    def _publish(self) -> None:
-        """Step 6: signs nothing that the published checkpoint is not a prefix of."""
-        state, old = self._state, self._published()
-        if old is None and state.since > 0:
-            raise Stopped("the checkpoint is missing", next_step="restore it from a copy")
-        if old is not None:
-            if old.size > state.size:
-                raise EvidenceBroken(
-                    "the state is older than the checkpoint: it was rolled back",
-                    got=f"{state.size} leaves",
-                    expected=f"at least {old.size}",
-                )
-            if root_of_range(0, old.size, self.log().node) != old.root:
-                raise EvidenceBroken(f"the ledger does not continue its checkpoint of {old.size}")
-            if old.size == state.size:
-                return
-        note = sign_checkpoint(state.checkpoint, self._signer)
-        replace_atomically(self._files, CHECKPOINT, note)
+    def _sign(self) -> None:
+        """Step 6; harmless when it was done before."""
+        state = self._state
+        self._publishing.sign(state.checkpoint, self.log().node, first=state.since == 0)
 
     def _drop_superseded(self) -> None:
         """Step 7."""
-        for directory in superseded(self._state.since, self._state.size):
-            remove_directory(self._files, directory)
+        self._publishing.drop_superseded(self._state.since, self._state.size)
         for stage in self._files.names(STAGES):
             remove_directory(self._files, f"{STAGES}/{stage}")
-
-    def _published(self) -> Checkpoint | None:
-        try:
-            return open_checkpoint(self._files.read(CHECKPOINT), self._signer.verifier)
-        except FileNotFoundError:
-            return None
 
     def _recover(self) -> None:
         """Finishes the last append where a crash left it; signs only after a recount."""
@@ -241,7 +250,7 @@ class Ledger:
                 f"the stored leaves do not lead to the root of size {state.size}",
                 next_step="verify the ledger, and restore it from a copy",
             )
-        self._publish()
+        self._sign()
         self._drop_superseded()
         self._edge = Edge.load(log, read=self._files.read)
 
@@ -251,7 +260,7 @@ def _read_state(files: DurableFiles, *, origin: str) -> LedgerState:
     try:
         state = LedgerState.decode(files.read(STATE))
     except FileNotFoundError:
-        if {CHECKPOINT, "tile"} & set(files.names(".")):
+        if {CHECKPOINT, PENDING, "tile"} & set(files.names(".")):
             raise Stopped(
                 f"{STATE} is missing beside a ledger",
                 next_step="run `civicbus-audit rebuild-state`",

@@ -18,6 +18,7 @@ from civicbus_audit.sealed import decode_sealed, sealed_path
 from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, decode_bundle, decode_hashes, tile_at
 
 CHECKPOINT = "checkpoint"
+PENDING = "pending"  # signed by the log, and not yet by enough witnesses
 
 Read = Callable[[str], bytes]
 """The bytes at a path relative to the ledger; raises `FileNotFoundError`."""

@@ -24,7 +24,7 @@ from civicbus_audit.merkle import (
 from civicbus_audit.proof import parse_proof
 from civicbus_audit.quorum import Trust, open_trusted, without_witnesses
 from civicbus_audit.recount import Progress, recount
-from civicbus_audit.stored import CHECKPOINT, StoredLog
+from civicbus_audit.stored import CHECKPOINT, PENDING, StoredLog
 from civicbus_audit.tiles import Tile, is_within, tile_at
 
 _PUBLISHING_S = 2.0
@@ -128,15 +128,32 @@ def verify_prefix(directory: Directory, trust: Trust, *, older: bytes) -> Checkp
 
 
 def _check_extent(directory: Directory, trust: Trust) -> None:
-    """Tiles beyond the checkpoint mean that it was rolled back, or that sealing stands still."""
+    """Tiles beyond the checkpoint mean that it was rolled back, or that sealing stands still.
+
+    Only what the log has signed and witnesses have not cosigned yet may lie there (`pending`).
+    """
     deadline = time.monotonic() + _PUBLISHING_S
-    while beyond := _beyond(directory, published(directory, trust)[0].size):
+    while beyond := _beyond(directory, _extent(directory, trust)):
         if time.monotonic() > deadline:
             raise EvidenceBroken(
                 f"{beyond} lies beyond the checkpoint: it was rolled back, or sealing was cut off",
                 next_step="let the sealing process finish, then verify again",
             )
         time.sleep(0.05)
+
+
+def _extent(directory: Directory, trust: Trust) -> int:
+    """How many leaves the log has signed; those that are not published yet lead to its root too."""
+    size = published(directory, trust)[0].size
+    try:
+        pending = open_trusted(directory.read(PENDING), without_witnesses(trust))
+    except FileNotFoundError:
+        return size
+    if pending.size <= size:
+        return size
+    if recount(StoredLog(directory.read, pending.size), since=size) != pending.root:
+        raise EvidenceBroken(f"the entries do not lead to the pending root of size {pending.size}")
+    return pending.size
 
 
 def _beyond(directory: Directory, size: int) -> str | None:

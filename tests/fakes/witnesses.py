@@ -12,13 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from civicbus_audit.checkpoint import Checkpoint, sign_checkpoint
 from civicbus_audit.cosignature import CosignatureSigner
 from civicbus_audit.merkle import CompactRange, consistency_proof, leaf_hash, perfect_root
-from civicbus_audit.note import Signer
+from civicbus_audit.note import Signature, Signer
 from civicbus_audit.quorum import Group, Log, Policy, Witness
-from civicbus_audit.witness.request import Request, format_request
+from civicbus_audit.witness.request import Request, format_request, parse_request
+from civicbus_audit.witness.rules import Held, Refusal, Status, Submitted, authenticate, judge
+from civicbus_audit.witnessing import Stale
+from civicbus_schemas.errors import EvidenceBroken, Unavailable
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ORIGIN = "civicbus.local/audit"
@@ -71,6 +75,39 @@ class FakeLog:
 
 HONEST = FakeLog([f"leaf {i}".encode() for i in range(700)])
 SPLIT = FakeLog([*HONEST.leaves[:90], b"another", *HONEST.leaves[91:]])
+
+
+class FakeWitness:
+    """A witness of another machine, asked without a network; `mode` is how it fails."""
+
+    def __init__(self, signer: CosignatureSigner) -> None:
+        self.name, self.cosigner, self._signer = signer.cosigner.name, signer.cosigner, signer
+        self.held = Held()
+        self.cosigned = list[Checkpoint]()
+        self.mode: Literal["well", "dead", "deaf", "lying"] = "well"
+
+    def add_checkpoint(self, request: Request) -> tuple[Signature, ...] | Stale:
+        if self.mode == "dead":
+            raise Unavailable("nobody listens")
+        request = parse_request(format_request(request))
+        submitted = authenticate(request, {ORIGIN: LOG.verifier})
+        assert isinstance(submitted, Submitted), submitted
+        verdict = judge(request, submitted.checkpoint, self.held)
+        match verdict:
+            case Refusal(status=Status.STALE, size=int() as size):
+                return Stale(size=size)
+            case Refusal():
+                raise EvidenceBroken(verdict.why)
+        self.held = verdict
+        self.cosigned.append(submitted.checkpoint)
+        if self.mode == "deaf":
+            raise Unavailable("persisted, and the answer was lost")
+        text = submitted.text if self.mode != "lying" else "another text\n"
+        return (self._signer.cosign(text, at_s=1_800_000_000),)
+
+
+def fake_witnesses() -> list[FakeWitness]:
+    return [FakeWitness(signer) for signer in SIGNERS]
 
 
 def free_port() -> int:
