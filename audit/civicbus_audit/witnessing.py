@@ -82,8 +82,12 @@ class Witnessing:
         asked = [witness for witness in self._witnesses if witness.name not in self._busy]
         for witness in asked:
             self._busy.add(witness.name)
-            args = (witness, note, log, answers)
-            threading.Thread(target=self._ask, args=args, name=witness.name, daemon=True).start()
+            threading.Thread(
+                target=self._ask,
+                args=(witness, note),
+                kwargs={"log": log, "answers": answers},
+                daemon=True,
+            ).start()
         gathered = Gathered()
         for name in self._busy - {witness.name for witness in asked}:
             gathered.failures[name] = Unavailable(f"{name!a} has not answered the last request yet")
@@ -109,6 +113,7 @@ class Witnessing:
         self,
         witness: Asked,
         note: bytes,
+        *,
         log: Callable[[], StoredLog],
         answers: SimpleQueue[tuple[str, Signature | BusError]],
     ) -> None:
