@@ -71,6 +71,7 @@ class RecordKind(StrEnum):
     ACCESS_DEFERRED = "access.deferred"
     BREAK_GLASS_REVIEW = "break-glass.review"
     CASE_CLOSED = "case.closed"
+    OFFICER_QUERY = "officer.query"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
     WITHDRAWAL_TOLD = "withdrawal.told"
@@ -86,6 +87,9 @@ class RecordKind(StrEnum):
 
 DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
 """The kinds of leaves that record a decision about somebody's data."""
+
+TRAIL_KINDS = (RecordKind.OFFICER_QUERY,)
+"""The kinds of leaves that record what somebody asked of the ledger: the officers' trail."""
 
 
 class Outcome(StrEnum):
@@ -130,6 +134,9 @@ class Reason(StrEnum):
     NEVER_IN_FORCE = "consent-never-in-force"
     TEXT_OUTDATED = "shown-text-outdated"
     NOT_YOURS = "not-for-this-agency"
+    NOT_YOUR_ROLE = "not-for-this-role"
+    NOT_ABOUT_YOU = "not-about-yourself"
+    CASE_MISSING = "case-missing"
     NOT_THE_GUARDIAN = "not-the-guardian"
     NOT_CAPABLE = "signer-not-capable"
     EID_LEVEL_TOO_LOW = "eid-level-too-low"

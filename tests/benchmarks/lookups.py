@@ -18,7 +18,6 @@ from typing import Any
 import httpx
 import psycopg
 from civicbus_audit.merkle import leaf_hash
-from civicbus_consumers.lookup.app import recorders
 from civicbus_consumers.lookup.database import PopulationView
 from civicbus_consumers.lookup.handler import answer_batch
 from civicbus_consumers.lookup.replies import Bench, Lookup
@@ -26,6 +25,7 @@ from civicbus_consumers.lookup.request import parse_request
 from civicbus_consumers.lookup.settings import LookupSettings
 from civicbus_consumers.lookup.states import STATE_PARTITIONS, States
 from civicbus_consumers.lookup.token import Token, make_token
+from civicbus_consumers.recording.wiring import recorders
 from civicbus_consumers.runtime.state import StateTail
 from civicbus_consumers.runtime.trust import open_policy
 from civicbus_producers.kafka import client_config, consumer_config, producer_config

@@ -34,6 +34,7 @@ ENV_KEYS = {
     "lookup_url",
     "proofs_url",
     "mirror_token_file",
+    "officers_url",
     "zipkin_url",
     "home",
 }

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import rfc8785
-from civicbus_consumers.lookup.states import LOADING_S, PROMPT_S, States, offset_of
+from civicbus_consumers.lookup.states import LOADING_S, States, offset_of
+from civicbus_consumers.recording.wiring import PROMPT_S
 from civicbus_consumers.runtime.trust import open_policy
 from civicbus_deploy.provisioning.nation import load_nation
 from civicbus_schemas.codec import frame

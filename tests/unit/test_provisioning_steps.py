@@ -130,6 +130,7 @@ def test_pages_are_written_by_recorders_and_read_by_sealing_when_grants_are_plan
     assert on_pages == {
         ("bus-enforce", Operation.WRITE),
         ("bus-lookup", Operation.WRITE),
+        ("bus-officers", Operation.WRITE),
         ("bus-sealing", Operation.READ),
     }
 

@@ -23,19 +23,25 @@ _WRITER_LOCK = 0x0C1B_A0D1
 _SERVER_GONE = ("08", "53", "57", "58")  # classes of SQLSTATE
 
 
-def make_engine(dsn_file: Path, *, schema: str = SCHEMA) -> Engine:
-    """An engine whose unqualified names lie in `schema`; the file holds one DSN."""
+def make_engine(dsn_file: Path, *, schema: str = SCHEMA, reading_s: int | None = None) -> Engine:
+    """An engine whose unqualified names lie in `schema`; the file holds one DSN.
+
+    With `reading_s` it only reads, and no statement takes longer than so many seconds.
+    """
     try:
         url = make_url(dsn_file.read_text("utf-8").strip())
     except (OSError, UnicodeDecodeError, ArgumentError):
         raise Refused(
             f"{dsn_file} does not hold the address of a database", expected="postgresql://…"
         ) from None
+    options = f"-csearch_path={schema}"
+    if reading_s is not None:
+        options += f" -cdefault_transaction_read_only=on -cstatement_timeout={reading_s}s"
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_size=2,
-        connect_args={"options": f"-csearch_path={schema}"},
+        connect_args={"options": options},
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from civicbus_schemas.errors import EvidenceBroken, Refused
 from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome
-from sqlalchemy import ColumnElement, Engine, RowMapping, select
+from sqlalchemy import ColumnElement, Engine, RowMapping, func, select
 
 from civicbus_audit.index.database import errors_translated
 from civicbus_audit.index.rows import row_of
@@ -37,6 +37,7 @@ class Query:
     """What to look for; None asks for nothing. Pseudonyms and ids are hex.
 
     `decided` asks for decisions about somebody's data, `disclosed` for those that gave it.
+    `except_…` leaves out kinds, an officer's own leaves, or leaves by their number.
     """
 
     id: str | None = None
@@ -59,6 +60,10 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
+    except_kinds: tuple[str, ...] = ()
+    except_officer: str | None = None
+    except_leaves: tuple[int, ...] = ()
+    offset: int = 0
     limit: int = 50
 
 
@@ -116,17 +121,25 @@ _TEXTS = [
 
 
 def search(engine: Engine, query: Query) -> list[Entry]:
-    """The newest leaves that match, newest first."""
+    """The newest leaves that match, newest first, without the first `offset` of them."""
     joined = leaf.outerjoin(recorder, leaf.c.recorder == recorder.c.recorder)
     statement = (
         select(leaf, recorder.c.released, recorder.c.closed)
         .select_from(joined)
         .where(*_conditions(query))
         .order_by(leaf.c.index.desc())
+        .offset(query.offset)
         .limit(min(query.limit, MAX_LIMIT))
     )
     with errors_translated("searching the index"), engine.connect() as connection:
         return [_entry(row) for row in connection.execute(statement).mappings()]
+
+
+def count(engine: Engine, query: Query) -> int:
+    """How many leaves match, whatever the query's `limit` and `offset`, as the index tells."""
+    statement = select(func.count()).select_from(leaf).where(*_conditions(query))
+    with errors_translated("counting leaves"), engine.connect() as connection:
+        return connection.execute(statement).scalar_one()
 
 
 def confirm(entries: list[Entry], log: StoredLog) -> None:
@@ -180,6 +193,12 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
         yield leaf.c.at < query.until
     if query.before is not None:
         yield leaf.c.index < query.before
+    if query.except_kinds:
+        yield leaf.c.kind.not_in(query.except_kinds)
+    if query.except_officer is not None:
+        yield leaf.c.officer.is_distinct_from(bytes.fromhex(query.except_officer))
+    if query.except_leaves:
+        yield leaf.c.index.not_in(query.except_leaves)
 
 
 def _entry(row: RowMapping) -> Entry:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 SCHEMA: Final = "audit"
 REBUILT: Final = "audit_rebuilt"
+READER_ROLE: Final = "audit_reader"  # may read the index and nothing else
 
 metadata = MetaData()
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import gc
-import logging
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import uvicorn
-from civicbus_producers.kafka import client_config, consumer_config, producer_config
-from civicbus_producers.registry import Registry
+from civicbus_producers.kafka import client_config, consumer_config
 from civicbus_producers.settings import read_key
-from civicbus_schemas.errors import Unavailable
-from civicbus_schemas.ids import new_recorder_id
-from civicbus_schemas.page import PAGE, PageRef
-from civicbus_schemas.topics import AUDIT_PAGE
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine
-from starlette.applications import Starlette
 
 from civicbus_consumers.consent.registry import database as consent_registry
 from civicbus_consumers.consent.registry.uses import RegistryUses
@@ -33,19 +25,16 @@ from civicbus_consumers.lookup.leases import LeaseHolders, Leases
 from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.lookup.service import LookupService
 from civicbus_consumers.lookup.settings import LookupSettings, read_agency_keys
-from civicbus_consumers.lookup.states import PROMPT_S, STATE_PARTITIONS, States
+from civicbus_consumers.lookup.states import STATE_PARTITIONS, States
 from civicbus_consumers.lookup.token import Keyring, UsedTokens
-from civicbus_consumers.lookup.worker import BeginRecorder, Worker
-from civicbus_consumers.recording.chain import Chain
-from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
-from civicbus_consumers.recording.signing import read_signing_key
+from civicbus_consumers.lookup.worker import Worker
+from civicbus_consumers.recording.wiring import recorders
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
+from civicbus_consumers.runtime.serving import listening, server_config
 from civicbus_consumers.runtime.state import StateTail
 from civicbus_consumers.runtime.tracing import configure_tracing
 from civicbus_consumers.runtime.trust import open_policy
-
-PAGE_BROKER_BYTES = 8 * 1024 * 1024
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,10 +95,12 @@ def serve(
         holders=(LeaseHolders(leases),),
     )
     app = compose(*lookups.routes(), *explaining.routes(), *consents.service.routes())
-    server = uvicorn.Server(_server_config(settings, app))
-    logging.getLogger("uvicorn.error").addFilter(_without_values)
+    server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     duties = (worker.run, consents.worker.run, consents.endings.run)
-    with _listening(settings) as listener, ThreadPoolExecutor(len(duties), "worker") as threads:
+    with (
+        listening(settings.host, settings.port, what="look-ups") as listener,
+        ThreadPoolExecutor(len(duties), "worker") as threads,
+    ):
         working = [threads.submit(duty, stop) for duty in duties]
         for one in working:
             one.add_done_callback(lambda _: setattr(server, "should_exit", True))
@@ -149,74 +140,3 @@ def build_worker(
         begin_recorder=recorders(settings, process=settings.name),
         health=health,
     )
-
-
-def recorders(settings: LookupSettings, *, process: str) -> BeginRecorder:
-    """Makes recorders, each with a producer of its own: a failed one leaves nothing behind."""
-    registry = Registry(settings.registry_url)
-    schema_id = registry.get_id(AUDIT_PAGE, PAGE.document)
-    signer, key = read_signing_key(settings.signing_key_file)
-    seal_key = read_key(settings.seal_key_file)
-
-    def begin(closes: PageRef | None) -> Recorder:
-        producer = Producer(
-            producer_config(
-                settings,
-                client_id=f"{process}-pages",
-                delivery_timeout_s=PROMPT_S,
-                max_message_bytes=PAGE_BROKER_BYTES,
-            )
-        )
-        return Recorder(
-            KafkaPageLog(producer, schema_id=schema_id, timeout_s=PROMPT_S),
-            chain=Chain(process=process, recorder=new_recorder_id(), closes=closes),
-            signer=signer,
-            key=key,
-            seal_key=seal_key,
-        )
-
-    return begin
-
-
-def _server_config(settings: LookupSettings, app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=settings.max_connections,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=16 * 1024,
-    )
-
-
-def _listening(settings: LookupSettings) -> socket.socket:
-    """A listening socket whose connections send at once.
-
-    An answer is written in two pieces; without TCP_NODELAY, which connections inherit, the second
-    waits some 40 ms for the caller's delayed acknowledgement of the first. asyncio sets it on
-    sockets that it made itself only.
-    """
-    try:
-        listener = socket.create_server((settings.host, settings.port), backlog=512)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
-    except OSError as error:
-        raise Unavailable(
-            "look-ups cannot listen",
-            got=f"{settings.host}:{settings.port}: {error.strerror}",
-            next_step="free the port, or choose another",
-        ) from None
-
-
-def _without_values(record: logging.LogRecord) -> bool:
-    """Keep of an exception its type: its text, and what it was raised on, may name a person."""
-    if record.exc_info and record.exc_info[0]:
-        record.msg, record.args = f"failed: {record.exc_info[0].__name__}", ()
-        record.exc_info = record.exc_text = None
-    return True

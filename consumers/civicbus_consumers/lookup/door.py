@@ -23,13 +23,13 @@ from civicbus_consumers.lookup.problems import (
     Problem,
     document,
     preferred_language,
-    status_of,
 )
 from civicbus_consumers.lookup.request import MAX_BODY_BYTES
 from civicbus_consumers.lookup.token import Keyring, Token, UsedTokens
 
 log = structlog.get_logger("civicbus.door")
 
+JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -53,19 +53,26 @@ class Door:
 
     async def body(self, request: Request, *, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
         """The request's JSON, unread; raises `Problem` when it is none, too large or too slow."""
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            raise Problem(Code.WRONG_MEDIA_TYPE)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self.body_timeout_s):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > limit_bytes:
-                        raise Problem(Code.TOO_LARGE, limit_bytes=limit_bytes)
-        except TimeoutError:
-            raise Problem(Code.TOO_SLOW) from None
-        return bytes(body)
+        return await read_body(request, limit_bytes=limit_bytes, timeout_s=self.body_timeout_s)
+
+
+async def read_body(
+    request: Request, *, limit_bytes: int, timeout_s: float, media_type: str = JSON
+) -> bytes:
+    """The bytes of a request of this type; raises `Problem`."""
+    told = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if told != media_type:
+        raise Problem(Code.WRONG_MEDIA_TYPE)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise Problem(Code.TOO_LARGE, limit_bytes=limit_bytes)
+    except TimeoutError:
+        raise Problem(Code.TOO_SLOW) from None
+    return bytes(body)
 
 
 def compose(*routes: BaseRoute) -> Starlette:
@@ -84,7 +91,7 @@ def compose(*routes: BaseRoute) -> Starlette:
 def problem_response(problem: Problem, request: Request) -> Response:
     """The problem document in the language that the caller prefers."""
     language = preferred_language(request.headers.get("accept-language", ""))
-    status = status_of(problem.code)
+    status = problem.texts[0]
     headers = {"Content-Language": language, "Vary": "Accept-Language", **NO_STORE}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

@@ -52,28 +52,42 @@ class Code(StrEnum):
     NOT_YOURSELF = "not-yourself"
 
 
+Texts = tuple[HTTPStatus, str, str]
+"""A status, and "title" or "title: detail" in Vietnamese and in English."""
+
+
 class Problem(Refused):
     """An answer without data. `members` are more members of the document, never personal data."""
 
-    def __init__(self, code: Code | Reason, **members: Any) -> None:
-        super().__init__(f"look-up refused: {code}")
+    def __init__(self, code: StrEnum, **members: Any) -> None:
+        super().__init__(f"request refused: {code}")
         self.code = code
         self.members: Mapping[str, Any] = MappingProxyType(members)
 
+    @property
+    def texts(self) -> Texts:
+        """Status and texts; a room with codes of its own looks into its own table first."""
+        return _TEXTS[self.code]
 
-def status_of(code: Code | Reason) -> HTTPStatus:
+    def told(self, language: str) -> tuple[str, str]:
+        """Title and detail in one of `LANGUAGES`; the detail may be empty."""
+        _, vietnamese, english = self.texts
+        title, _, detail = (vietnamese if language == "vi" else english).partition(": ")
+        return title, detail
+
+
+def status_of(code: StrEnum) -> HTTPStatus:
     """The status of an answer with this code."""
     return _TEXTS[code][0]
 
 
 def document(problem: Problem, language: str) -> bytes:
     """The problem document in one of `LANGUAGES`, as UTF-8 JSON."""
-    status, vietnamese, english = _TEXTS[problem.code]
-    title, _, detail = (vietnamese if language == "vi" else english).partition(": ")
+    title, detail = problem.told(language)
     body = {
         "type": f"{TYPE_PREFIX}{problem.code}",
         "title": title,
-        "status": status.value,
+        "status": problem.texts[0].value,
         "code": problem.code.value,
         **({"detail": detail} if detail else {}),
         **problem.members,
@@ -101,8 +115,7 @@ def _weight(parameter: str) -> float:
     return float(value) if name.strip() == "q" and digits.isdecimal() and len(value) < 6 else 0.0
 
 
-# Each text is "title" or "title: detail".
-_TEXTS: Mapping[Code | Reason, tuple[HTTPStatus, str, str]] = {
+_TEXTS: Mapping[StrEnum, Texts] = {
     Code.TOKEN_MISSING: (
         HTTPStatus.UNAUTHORIZED,
         "Thiếu mã xác thực: Gửi tiêu đề Authorization: Bearer kèm mã của cơ quan.",

@@ -12,13 +12,12 @@ from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT, STATE_POLICY
 from confluent_kafka import Message
 
 from civicbus_consumers.lookup.rules import ReadPlan, compile_reads
+from civicbus_consumers.recording.wiring import PROMPT_S
 from civicbus_consumers.runtime.consents import ConsentStore
 from civicbus_consumers.runtime.state import StateTail
 
 STATE_PARTITIONS = ((STATE_POLICY, 0), *((STATE_CONSENT, p) for p in range(PARTITIONS)))
 LOADING_S = 600.0
-PROMPT_S = 3.0
-"""How long the broker may take while requests wait: less than they do."""
 
 
 class States:

@@ -1,13 +1,11 @@
 """Agency tokens: which agency asks, proved by its signature over claims that live five minutes.
 
-A token is a JWT (RFC 7519) signed with EdDSA over Ed25519 (RFC 8037), good for one look-up. The
-service holds public keys only. What is not exactly of this form is refused: no other algorithm is
-ever looked up, no other header or claim is read.
+A token is a JWT (`runtime.jwt`), good for one look-up. The service holds public keys only. What is
+not exactly of this form is refused: no other claim is read.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import secrets
@@ -18,37 +16,18 @@ from typing import Any
 
 from civicbus_schemas.errors import InvalidIdentifier
 from civicbus_schemas.ids import AgencyId, agency_id
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from joserfc import jws, jwt
-from joserfc.errors import JoseError, UnsupportedAlgorithmError
-from joserfc.jwa import EdDSAAlgorithm, JWSAlgModel
-from joserfc.jwk import OKPKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.runtime.jwt import MalformedToken, PublicKey, read_bearer, sign
 
 AUDIENCE = "civicbus-lookup"
 MAX_LIFE_S = 300
 SKEW_S = 2
 """How far an agency's clock may be ahead of ours."""
 
-_HEADER = {"alg": "EdDSA", "typ": "JWT"}
 _CLAIMS = {"iss", "aud", "iat", "exp", "jti"}
-_BEARER = re.compile(r"Bearer ([A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]{1,1024}\.[A-Za-z0-9_-]{1,128})")
 _JTI = re.compile(r"[0-9a-f]{32}")
-
-
-class _EdDSAOnly(jws.JWSRegistry):
-    """Knows one algorithm, so that no token can choose another."""
-
-    _algorithm = EdDSAAlgorithm()
-
-    def get_alg(self, name: str) -> JWSAlgModel:
-        if name != self._algorithm.name:
-            raise UnsupportedAlgorithmError
-        return self._algorithm
-
-
-_REGISTRY = _EdDSAOnly()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +49,7 @@ def make_token(agency: AgencyId, key: Ed25519PrivateKey, *, now: float, life_s: 
         "exp": int(now) + life_s,
         "jti": secrets.token_hex(16),
     }
-    return jwt.encode(dict(_HEADER), claims, OKPKey.import_key(key), registry=_REGISTRY)
+    return sign(claims, key)
 
 
 class Keyring:
@@ -78,37 +57,28 @@ class Keyring:
 
     def __init__(self, keys: Mapping[AgencyId, bytes]) -> None:
         """`keys` holds 32 raw bytes for each agency."""
-        self._keys = {
-            agency: OKPKey.import_key(Ed25519PublicKey.from_public_bytes(raw))
-            for agency, raw in keys.items()
-        }
+        self._keys = {agency: PublicKey(raw) for agency, raw in keys.items()}
 
     def verify(self, authorization: str | None, *, now: float) -> Token:
         """The token of an `Authorization` header; raises `Problem`.
 
-        1. form, 2. header, 3. agency, 4. signature, 5. audience, 6. times.
+        1. form and header, 2. agency, 3. signature, 4. audience, 5. times.
         """
         if authorization is None:
             raise Problem(Code.TOKEN_MISSING)
-        form = _BEARER.fullmatch(authorization)  # 1
-        if form is None:
-            raise Problem(Code.TOKEN_MALFORMED)
         try:
-            signed = jws.extract_compact(form[1].encode(), registry=_REGISTRY)
-            claims = json.loads(signed.payload)
-        except (JoseError, ValueError, TypeError, RecursionError):
+            unverified = read_bearer(authorization)  # 1
+        except MalformedToken:
             raise Problem(Code.TOKEN_MALFORMED) from None
-        if signed.headers() != _HEADER:  # 2
-            raise Problem(Code.TOKEN_MALFORMED)
-        token = _token(claims)
-        key = self._keys.get(token.agency)  # 3
+        token = _token(unverified.claims)
+        key = self._keys.get(token.agency)  # 2
         if key is None:
             raise Problem(Code.UNKNOWN_AGENCY)
-        if not jws.validate_compact(signed, key, registry=_REGISTRY):  # 4
+        if not key.has_signed(unverified):  # 3
             raise Problem(Code.TOKEN_FORGED)
-        if claims["aud"] != AUDIENCE:  # 5
+        if unverified.claims["aud"] != AUDIENCE:  # 4
             raise Problem(Code.TOKEN_WRONG_AUDIENCE)
-        _check_times(token, now)  # 6
+        check_times(token.issued_at, token.expires_at, now=now)  # 5
         return token
 
 
@@ -124,12 +94,13 @@ def _token(claims: Any) -> Token:
     raise Problem(Code.TOKEN_MALFORMED)
 
 
-def _check_times(token: Token, now: float) -> None:
-    if token.expires_at - token.issued_at > MAX_LIFE_S:
+def check_times(issued_at: int, expires_at: int, *, now: float) -> None:
+    """Whether a token is of now, and short-lived; raises `Problem`."""
+    if expires_at - issued_at > MAX_LIFE_S:
         raise Problem(Code.TOKEN_TOO_LONG_LIVED)
-    if token.issued_at > now + SKEW_S:
+    if issued_at > now + SKEW_S:
         raise Problem(Code.TOKEN_NOT_YET_VALID)
-    if token.expires_at <= now:
+    if expires_at <= now:
         raise Problem(Code.TOKEN_EXPIRED)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from civicbus_consumers.lookup.handler import Unanswered, answer_batch
 from civicbus_consumers.lookup.problems import Code, Problem
 from civicbus_consumers.lookup.replies import Bench, Reply
 from civicbus_consumers.recording.recorder import Recorder
+from civicbus_consumers.recording.wiring import BeginRecorder
 from civicbus_consumers.runtime.health import Health
 
 MAX_BATCH = 128
@@ -37,9 +38,6 @@ QUIET_S = 1.0
 _broken = Counter(telemetry.BREAK_GLASS_TOTAL, "Answers for an emergency", ["agency"])
 
 log = structlog.get_logger("civicbus.lookup")
-
-BeginRecorder = Callable[[PageRef | None], Recorder]
-"""A recorder of a fresh chain that closes its predecessor at that page."""
 
 
 class Leases(Protocol):

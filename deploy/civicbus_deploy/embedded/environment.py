@@ -27,6 +27,7 @@ def environment(folder: StateFolder) -> dict[str, str]:
         "lookup_url": f"http://{HOST}:{ports['lookup']}",
         "proofs_url": f"http://{HOST}:{ports[own.PROOFS]}",
         "mirror_token_file": str(folder.secrets / own.MIRROR_TOKEN),
+        "officers_url": f"http://{HOST}:{ports['officers']}",
         "zipkin_url": f"http://{HOST}:{ports['zipkin']}/zipkin/",
         "home": str(folder.home),
     }

@@ -34,18 +34,21 @@ ROOMS = {
     "sealing": "sealing",
     "population": "population",
     "lookup": "lookup",
+    "officers": "officers",
 }
 PROOFS = "proofs"  # serves the ledger's files, and can read nothing else
-PORTS = ("lookup", PROOFS, *(f"{name}_health" for name in ROOMS))
-RECORDERS = (*ENFORCEMENT, "lookup", "provisioning", "oversight")
+PORTS = ("lookup", "officers", PROOFS, *(f"{name}_health" for name in ROOMS))
+RECORDERS = (*ENFORCEMENT, "lookup", "officers", "provisioning", "oversight")
 PRINCIPALS = {
     "enforcement": "bus-enforce",
     "consent": "bus-consent",
     "sealing": "bus-sealing",
     "population": POPULATION_AGENCY,
     "lookup": "bus-lookup",
+    "officers": "bus-officers",
 }
 MIRROR_TOKEN = "mirror-token"  # noqa: S105 (a file's name); whoever brings it may read leaves
+INSPECTORS = "mps"  # whose officers and supervisors may ask the ledger
 _HEX_KEYS = ("topic-key", "ledger-key", "seal-key", "consent-key")
 
 
@@ -67,6 +70,22 @@ def publish_agency_keys(folder: StateFolder) -> None:
     files = sorted(folder.secrets.glob("token-*.pem"))
     keys = {file.stem.removeprefix("token-"): _public_key(file).hex() for file in files}
     write_json(agency_keys_file(folder), keys)
+    publish_issuers(folder, tuple(keys))
+
+
+def publish_issuers(folder: StateFolder, agencies: tuple[str, ...]) -> None:
+    """Make the keys of the officers' tokens that are missing; say who may vouch for which roles.
+
+    They are other keys than those of look-ups: a system that looks up must not make an officer.
+    """
+    issuers = {}
+    for agency in agencies:
+        key = secrets.get_or_create(folder.home, f"officers-{agency}.pem", secrets.ed25519_pem)
+        roles = ["agency-auditor"]
+        roles += ["officer", "supervisor"] if agency == INSPECTORS else []
+        roles += ["citizen"] if agency == REGISTRAR else []
+        issuers[agency] = {"public_key": _public_key(key).hex(), "roles": roles}
+    write_json(issuers_file(folder), issuers)
 
 
 def recorder_keys_file(folder: StateFolder) -> Path:
@@ -77,6 +96,11 @@ def recorder_keys_file(folder: StateFolder) -> Path:
 def agency_keys_file(folder: StateFolder) -> Path:
     """Agency → public key of its look-up tokens, in hex."""
     return folder.keys / "agencies.json"
+
+
+def issuers_file(folder: StateFolder) -> Path:
+    """Agency → public key of the officers' tokens that it issues, and the roles they may name."""
+    return folder.keys / "issuers.json"
 
 
 def policy_keys_file(folder: StateFolder) -> Path:
@@ -163,12 +187,11 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
     """What only this room reads."""
     topic_key = {"topic_key_file": str(folder.secrets / "topic-key")}
     recording = {
-        **topic_key,
-        "policy_keys_file": str(policy_keys_file(folder)),
         "ledger_key_file": str(folder.secrets / "ledger-key"),
         "seal_key_file": str(folder.secrets / "seal-key"),
         "signing_key_file": str(folder.secrets / f"sign-{name}.pem"),
     }
+    deciding = {**topic_key, **recording, "policy_keys_file": str(policy_keys_file(folder))}
     room = ROOMS[name]
     dsn = {"postgres_dsn_file": str(postgres.dsn_file(folder, room))}
     match room:
@@ -178,7 +201,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "groups": GROUPS,
                 "uses_dsn_file": dsn["postgres_dsn_file"],
                 "pairwise_keys_file": str(pseudonyms.keyring_file(folder)),
-                **recording,
+                **deciding,
             }
         case "consent":
             return {"group": CONSENT.index(name), "groups": GROUPS, **topic_key}
@@ -194,7 +217,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
             return {**dsn, "agency": POPULATION_AGENCY}
         case "lookup":
             return {
-                **recording,
+                **deciding,
                 **dsn,
                 "consent_dsn_file": str(postgres.dsn_file(folder, "consent")),
                 "consent_key_file": str(folder.secrets / "consent-key"),
@@ -202,6 +225,17 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "host": HOST,
                 "port": ports["lookup"],
                 "agency_keys_file": str(agency_keys_file(folder)),
+            }
+        case "officers":
+            return {
+                **recording,
+                **dsn,
+                "ledger_dir": str(folder.ledger),
+                "ledger_vkey_file": str(ledger_vkey_file(folder)),
+                "issuers_file": str(issuers_file(folder)),
+                "policy_sets_dir": str(folder.home / "policy" / "sets"),
+                "host": HOST,
+                "port": ports["officers"],
             }
         case _:
             raise AssertionError(room)

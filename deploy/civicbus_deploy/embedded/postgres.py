@@ -12,6 +12,7 @@ from typing import LiteralString
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
+from civicbus_audit.index.tables import READER_ROLE as INDEX_ROLE
 from civicbus_consumers.consent.registry.tables import USES_ROLE
 from civicbus_consumers.population.tables import READER_ROLE
 from psycopg import sql
@@ -30,7 +31,7 @@ DATABASES = {"civicbus": "bus", "registry": "registry"}
 # The rooms that keep tables in `civicbus`, each as a role that owns its schemas and no other's.
 ROOMS = ("sealing", "population", "lookup", "consent")
 # Who keeps no tables, and may do in others' what a role may.
-GUESTS = {"enforcement": USES_ROLE}
+GUESTS = {"enforcement": USES_ROLE, "officers": INDEX_ROLE}
 ELSEWHERE = Path("/var/lib/civicbus")
 
 _SETTINGS = {
@@ -169,7 +170,7 @@ class Postgres:
         with self._connect() as connection:
             for database, role in DATABASES.items():
                 make_database(connection, database, role=role, password=self._password(role))
-            for role in (READER_ROLE, USES_ROLE):
+            for role in (READER_ROLE, USES_ROLE, INDEX_ROLE):
                 make_role(connection, role)
             for room in ROOMS:
                 make_role(connection, room, password=self._password(room))

@@ -24,7 +24,8 @@ from civicbus_schemas.withheld import WITHHELD
 from civicbus_deploy.provisioning.connections import AgencyFile
 
 ENFORCE, CONSENT, SEALING, LOOKUP = "bus-enforce", "bus-consent", "bus-sealing", "bus-lookup"
-BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP)
+OFFICERS = "bus-officers"
+BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP, OFFICERS)
 
 _MIB = 1024 * 1024
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -173,6 +174,7 @@ def _grants(policy: PolicySet) -> Iterator[Grant]:
     yield from _consent_grants(policy)
     yield from _allow(SEALING, Operation.READ, Resource.TOPIC, topics.AUDIT_PAGE)
     yield from _allow(SEALING, Operation.READ, Resource.GROUP, "sealing", prefixed=True)
+    yield from _allow(OFFICERS, Operation.WRITE, Resource.TOPIC, topics.AUDIT_PAGE)
     states = (topics.STATE_CONSENT, topics.STATE_POLICY)
     yield from _allow(LOOKUP, Operation.READ, Resource.TOPIC, *states)
     yield from _allow(LOOKUP, Operation.WRITE, Resource.TOPIC, topics.AUDIT_PAGE)

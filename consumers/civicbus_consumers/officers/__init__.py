@@ -1,0 +1,1 @@
+"""The officers' web process: who may ask the ledger, every question recorded before its answer."""

@@ -1,0 +1,110 @@
+"""Wiring of the officers' process: settings in, a serving loop and a tended chain of pages out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+import uvicorn
+from civicbus_audit.index.database import make_engine
+from civicbus_audit.places import Places
+from civicbus_producers.settings import read_key
+from civicbus_schemas.errors import Retryable
+from sqlalchemy import Engine
+
+from civicbus_consumers.lookup.door import compose
+from civicbus_consumers.officers.counter import Counter
+from civicbus_consumers.officers.desk import Desk, OnStep, nothing
+from civicbus_consumers.officers.reading import IndexShelf
+from civicbus_consumers.officers.service import QueryService
+from civicbus_consumers.officers.settings import OfficersSettings
+from civicbus_consumers.officers.signet import Signet
+from civicbus_consumers.officers.token import read_issuers
+from civicbus_consumers.recording.wiring import recorders
+from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.process import run_process
+from civicbus_consumers.runtime.serving import listening, server_config
+from civicbus_consumers.runtime.tracing import configure_tracing
+
+TEND_S = 0.5
+
+log = structlog.get_logger("civicbus.officers")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the process that `--settings FILE` describes; its exit code."""
+    settings = OfficersSettings.from_command_line(arguments)
+    return run_process(settings.name, lambda stop: run(settings, stop))
+
+
+def run(settings: OfficersSettings, stop: threading.Event, *, on_step: OnStep = nothing) -> None:
+    """Serve until asked to stop."""
+    configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
+    health = Health()
+    probes = serve_health(health, settings.health_port)
+    engine = make_engine(settings.postgres_dsn_file, reading_s=settings.reading_s)
+    try:
+        desk = build_desk(settings, engine, on_step=on_step)
+        serve(settings, desk, health=health, stop=stop)
+    finally:
+        probes.shutdown()
+        probes.server_close()
+        engine.dispose()
+
+
+def build_desk(settings: OfficersSettings, engine: Engine, *, on_step: OnStep) -> Desk:
+    """The desk on the real broker, index and ledger."""
+    places = Places(
+        ledger_dir=settings.ledger_dir,
+        vkey_file=settings.ledger_vkey_file,
+        dsn_file=settings.postgres_dsn_file,
+        ledger_key_file=settings.ledger_key_file,
+    )
+    return Desk(
+        IndexShelf(engine=engine, places=places),
+        begin_recorder=recorders(settings, process=settings.name),
+        ledger_key=read_key(settings.ledger_key_file),
+        on_step=on_step,
+    )
+
+
+def serve(settings: OfficersSettings, desk: Desk, *, health: Health, stop: threading.Event) -> None:
+    """Serve while the chain is tended; raises what ended it."""
+    counter = Counter(
+        desk=desk,
+        issuers=read_issuers(settings.issuers_file),
+        signet=Signet(os.urandom(32)),
+        ledger_key=read_key(settings.ledger_key_file),
+    )
+    queries = QueryService(counter=counter, body_timeout_s=settings.body_timeout_s)
+    app = compose(*queries.routes())
+    server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
+    with (
+        listening(settings.host, settings.port, what="the officers' process") as listener,
+        ThreadPoolExecutor(1, "tending") as threads,
+    ):
+        tending = threads.submit(tend, desk, health=health, stop=stop)
+        tending.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        try:
+            server.run(sockets=[listener])
+        finally:
+            stop.set()
+        tending.result()
+
+
+def tend(desk: Desk, *, health: Health, stop: threading.Event) -> None:
+    """Keep the chain of pages told, until asked to stop."""
+    while not stop.wait(TEND_S):
+        health.beat()
+        try:
+            desk.tend()
+            health.ready()
+        except Retryable as error:
+            health.unready("cannot-record")
+            log.warning("not recording", error=type(error).__name__)
+    try:
+        desk.close()
+    except Retryable as error:
+        log.warning("ended untidily", error=type(error).__name__)

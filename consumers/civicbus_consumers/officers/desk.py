@@ -1,0 +1,202 @@
+"""The desk where questions are put: judged, recorded, and only then answered.
+
+    1. judge   2. record, and wait for the acknowledgement   3. read, and compare with the ledger
+    4. the next page may say that this one was released
+
+One question at a time: so the chain of pages says of each what became of it. A process that dies
+between 2 and 4 leaves a question in the ledger whose answer nobody is known to have seen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from civicbus_audit.index.searching import Entry
+from civicbus_audit.merkle import leaf_hash
+from civicbus_schemas.errors import BusError, EvidenceBroken
+from civicbus_schemas.ids import RecordId
+from civicbus_schemas.page import Page, PageRef
+
+from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
+from civicbus_consumers.officers.reading import Shelf, hidden_from, query_of
+from civicbus_consumers.officers.records import record_query, secret_of
+from civicbus_consumers.officers.rules import Denied, Find, Granted, Question, View, judge
+from civicbus_consumers.officers.token import Pass
+from civicbus_consumers.recording.recorder import Recorder
+from civicbus_consumers.recording.wiring import BeginRecorder
+
+QUIET_S = 1.0
+
+log = structlog.get_logger("civicbus.officers")
+
+OnStep = Callable[[str], None]
+
+
+def nothing(step: str) -> None:
+    """What happens between two steps in production."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The record of a question; its leaf hash is what a proof will prove."""
+
+    record_id: RecordId
+    leaf_hash: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Which matches are wanted: before a leaf, or from an offset; and whether to count all."""
+
+    limit: int
+    before: int | None = None
+    offset: int = 0
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What may be shown. `more`: the leaf before which the next slice begins."""
+
+    receipt: Receipt
+    find: Find
+    rows: tuple[Entry, ...]
+    hidden: int | None = None
+    more: int | None = None
+    total: int | None = None
+
+
+class Desk:
+    """Answers one question after the other; may be called from several threads."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        begin_recorder: BeginRecorder,
+        ledger_key: bytes,
+        on_step: OnStep = nothing,
+    ) -> None:
+        self.shelf, self._ledger_key, self._on_step = shelf, ledger_key, on_step
+        self._begin_recorder = begin_recorder
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+        self._released: PageRef | None = None
+        self._told: PageRef | None = None
+        self._answered_at = float("-inf")
+
+    def ask(self, holder: Pass, question: Question, wanted: Slice) -> Answer:
+        """The answer, which is on record before it is read; raises `OfficersProblem`."""
+        with self._lock:
+            now = datetime.now(UTC)
+            verdict = judge(holder.asker, question, now=now)  # 1
+            receipt, page = self._record(holder, question, verdict, now=now)  # 2
+            self._on_step("recorded")
+            if isinstance(verdict, Denied):
+                self._release(page)
+                raise OfficersProblem(verdict.reason, receipt=receipt_document(receipt))
+            try:
+                answer = self._read(holder, verdict, wanted, receipt)  # 3
+            except BusError as error:
+                self._recorder = None  # of this page nobody may say that it was released
+                raise _unread(error, receipt) from error
+            self._release(page)  # 4
+        return answer
+
+    def prove(self, index: int) -> bytes:
+        """The proof of a leaf that was shown; raises `OfficersProblem`."""
+        try:
+            return self.shelf.prove(index)
+        except BusError as error:
+            raise _unread(error, None) from error
+
+    def tend(self) -> None:
+        """Say in a page of its own what was released last, once it is quiet; raises `BusError`."""
+        with self._lock:
+            quiet = time.monotonic() - self._answered_at >= QUIET_S
+            if quiet and self._released != self._told:
+                self._tell()
+
+    def close(self) -> None:
+        """Say it before the process ends; raises `BusError`."""
+        with self._lock:
+            if self._released != self._told:
+                self._tell()
+
+    def _record(
+        self, holder: Pass, question: Question, verdict: Granted | Denied, *, now: datetime
+    ) -> tuple[Receipt, Page]:
+        try:
+            recorder = self._current_recorder()
+            self._recorder = None
+            builder = recorder.open_page(now)
+            stamp = builder.stamp()
+            record = record_query(
+                holder, question, verdict, ledger_key=self._ledger_key, stamp=stamp
+            )
+            leaf = builder.add(record, stamp=stamp, secret=secret_of(holder.asker, question))
+            page = recorder.write(builder, policy=None, positions=())
+        except BusError as error:
+            log.error("not recorded", error=type(error).__name__)
+            raise OfficersProblem(Code.CANNOT_RECORD) from error
+        self._recorder, self._told = recorder, self._released  # its header said so
+        receipt = Receipt(record_id=stamp.id, leaf_hash=leaf_hash(leaf).hex(), recorded_at=stamp.at)
+        return receipt, page
+
+    def _read(self, holder: Pass, granted: Granted, wanted: Slice, receipt: Receipt) -> Answer:
+        query = query_of(granted, holder.asker, ledger_key=self._ledger_key)
+        hidden = None
+        if granted.view is View.OWN_DATA:
+            leaves, hidden = hidden_from(query, self.shelf)
+            query = replace(query, except_leaves=leaves)
+        total = self.shelf.count(query) if wanted.counted else None
+        query = replace(query, before=wanted.before, offset=wanted.offset, limit=wanted.limit)
+        rows = tuple(self.shelf.find(query))
+        return Answer(
+            receipt=receipt,
+            find=granted.find,
+            rows=rows,
+            hidden=hidden,
+            more=rows[-1].index if len(rows) == wanted.limit else None,
+            total=total,
+        )
+
+    def _current_recorder(self) -> Recorder:
+        if self._recorder is None:
+            self._recorder = self._begin_recorder(self._released)
+        return self._recorder
+
+    def _release(self, page: Page) -> None:
+        if self._recorder is not None:
+            self._released = self._recorder.mark_released(page)
+        self._answered_at = time.monotonic()
+
+    def _tell(self) -> None:
+        recorder = self._current_recorder()
+        self._recorder = None
+        recorder.write(recorder.open_page(datetime.now(UTC)), policy=None, positions=())
+        self._recorder, self._told = recorder, self._released
+
+
+def receipt_document(receipt: Receipt) -> dict[str, str]:
+    """A receipt as answers and refusals tell it."""
+    return {
+        "record_id": receipt.record_id,
+        "leaf_hash": receipt.leaf_hash,
+        "recorded_at": receipt.recorded_at.isoformat(),
+    }
+
+
+def _unread(error: BusError, receipt: Receipt | None) -> OfficersProblem:
+    """Why a question that was recorded is not answered."""
+    log.error("not answered", error=type(error).__name__, why=error.what)
+    broken = isinstance(error, EvidenceBroken)
+    code = OfficersCode.EVIDENCE_BROKEN if broken else OfficersCode.INDEX_UNAVAILABLE
+    return OfficersProblem(code, **({"receipt": receipt_document(receipt)} if receipt else {}))

@@ -1,0 +1,142 @@
+"""Why the officers' process gives no answer: its own codes beside those that all rooms share.
+
+The texts are fixed. What an asker must know to repair a question is told as `member`, `expected`
+and `next_step`; `got` tells a kind or a length, never what was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from http import HTTPStatus
+
+from civicbus_schemas.vocabulary import Reason
+
+from civicbus_consumers.lookup.problems import Code, Problem, Texts
+
+
+class OfficersCode(StrEnum):
+    """What only this process says."""
+
+    TOKEN_MISSING = "token-missing"  # noqa: S105 (a code, no secret)
+    TOKEN_MALFORMED = "token-malformed"  # noqa: S105
+    UNKNOWN_ISSUER = "unknown-issuer"
+    ROLE_NOT_VOUCHED = "role-not-vouched-for"
+    MALFORMED_QUERY = "malformed-query"
+    CURSOR_UNKNOWN = "cursor-unknown"
+    NOT_SHOWN = "not-shown"
+    NOT_YET_SEALED = "not-yet-sealed"
+    INDEX_UNAVAILABLE = "index-unavailable"
+    EVIDENCE_BROKEN = "evidence-broken"
+    NOT_THE_PERSON = "user-is-not-the-person"
+
+
+class OfficersProblem(Problem):
+    """A problem with a text of this process's own, or with the shared one."""
+
+    @property
+    def texts(self) -> Texts:
+        """Status and texts."""
+        return _TEXTS.get(self.code) or super().texts
+
+
+def malformed(member: str, *, got: str, expected: str, next_step: str) -> OfficersProblem:
+    """A question that cannot be read: which member, and how to repair it."""
+    return OfficersProblem(
+        OfficersCode.MALFORMED_QUERY,
+        member=member,
+        got=got,
+        expected=expected,
+        next_step=next_step,
+    )
+
+
+_TEXTS: Mapping[StrEnum, Texts] = {
+    OfficersCode.TOKEN_MISSING: (
+        HTTPStatus.UNAUTHORIZED,
+        "Thiếu mã xác thực: Gửi Authorization: Bearer kèm mã do đơn vị cấp.",
+        "The token is missing: Send Authorization: Bearer with the token that your body issued.",
+    ),
+    OfficersCode.TOKEN_MALFORMED: (
+        HTTPStatus.UNAUTHORIZED,
+        "Mã xác thực sai định dạng: Cần JWT ký EdDSA với đúng các mục "
+        "iss, sub, role, aud, iat, exp, jti.",
+        "The token is malformed: A JWT signed with EdDSA is needed, with exactly the claims "
+        "iss, sub, role, aud, iat, exp, jti.",
+    ),
+    OfficersCode.UNKNOWN_ISSUER: (
+        HTTPStatus.UNAUTHORIZED,
+        "Không biết đơn vị cấp mã xác thực",
+        "The issuer of the token is unknown",
+    ),
+    OfficersCode.ROLE_NOT_VOUCHED: (
+        HTTPStatus.FORBIDDEN,
+        "Đơn vị cấp mã không được xác nhận vai trò này",
+        "The issuer may not vouch for this role",
+    ),
+    OfficersCode.MALFORMED_QUERY: (
+        HTTPStatus.BAD_REQUEST,
+        "Câu hỏi chưa hợp lệ: Xem «member», «expected» và «next_step».",
+        "The question is malformed: See `member`, `expected` and `next_step`.",
+    ),
+    OfficersCode.CURSOR_UNKNOWN: (
+        HTTPStatus.BAD_REQUEST,
+        "Dấu trang không thuộc câu hỏi này: Hãy hỏi lại từ đầu, không kèm «cursor».",
+        "The cursor is not of this question: Ask again from the start, without `cursor`.",
+    ),
+    OfficersCode.NOT_SHOWN: (
+        HTTPStatus.FORBIDDEN,
+        "Bản ghi này chưa được hiển thị cho bạn: Hãy hỏi trước rồi dùng liên kết «proof» của dòng.",
+        "This record was not shown to you: Ask first, then follow a row's `proof`.",
+    ),
+    OfficersCode.NOT_YET_SEALED: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Sổ cái chưa có lá nào: Hãy thử lại sau giây lát.",
+        "The ledger has no leaf yet: Try again in a moment.",
+    ),
+    OfficersCode.INDEX_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Chỉ mục hoặc sổ cái không trả lời: Câu hỏi đã được ghi lại; hãy thử lại.",
+        "Index or ledger does not answer: The question was recorded; try again.",
+    ),
+    OfficersCode.EVIDENCE_BROKEN: (
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Chỉ mục nói khác sổ cái: Không có gì được hiển thị; báo ngay cho bộ phận giám sát.",
+        "The index says something else than the ledger: Nothing is shown; tell the supervisors.",
+    ),
+    OfficersCode.NOT_THE_PERSON: (
+        HTTPStatus.FORBIDDEN,
+        "Chỉ được hỏi về chính mình: X-Road-UserId và userCode phải là người mà mã xác thực nêu.",
+        "Only about yourself: X-Road-UserId and userCode must be the person of the token.",
+    ),
+    Code.CANNOT_RECORD: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Không ghi được câu hỏi: Không ghi được thì không có gì được hiển thị.",
+        "The question cannot be recorded: What cannot be recorded is not answered.",
+    ),
+    Reason.PURPOSE_MISMATCH: (
+        HTTPStatus.FORBIDDEN,
+        "Mục đích không thuộc vai trò này",
+        "This role does not ask for this purpose",
+    ),
+    Reason.CASE_MISSING: (
+        HTTPStatus.FORBIDDEN,
+        "Hỏi về một người cụ thể thì phải nêu vụ việc: Điền «case».",
+        "Whoever asks about a named person must name a case: Fill in `case`.",
+    ),
+    Reason.NOT_YOURS: (
+        HTTPStatus.FORBIDDEN,
+        "Chỉ được hỏi về cơ quan mình",
+        "An agency's auditor asks about that agency only",
+    ),
+    Reason.NOT_YOUR_ROLE: (
+        HTTPStatus.FORBIDDEN,
+        "Vai trò này không được hỏi điều đó",
+        "This role may not ask that",
+    ),
+    Reason.NOT_ABOUT_YOU: (
+        HTTPStatus.FORBIDDEN,
+        "Công dân chỉ được hỏi về chính mình",
+        "A citizen asks about himself only",
+    ),
+}

@@ -1,0 +1,139 @@
+"""Reading index and ledger for a question that was granted and recorded.
+
+Rows come from PostgreSQL; each is compared with its leaf before anybody sees it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from civicbus_audit.index.oversight import citizen_view, find_all
+from civicbus_audit.index.rows import row_of
+from civicbus_audit.index.searching import Entry, Query, confirm, count, search
+from civicbus_audit.places import Places
+from civicbus_audit.proof import format_proof
+from civicbus_audit.stored import StoredLog
+from civicbus_audit.verify import published
+from civicbus_schemas.errors import Refused
+from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
+from civicbus_schemas.vocabulary import TRAIL_KINDS, RecordKind
+from sqlalchemy import Engine
+
+from civicbus_consumers.officers.records import officer_of
+from civicbus_consumers.officers.rules import Asker, Find, Granted, View
+
+
+class Shelf(Protocol):
+    """Index and ledger. Calls raise `Unavailable`, `Fatal` or `EvidenceBroken`."""
+
+    def find(self, query: Query) -> list[Entry]:
+        """The newest leaves that match, each compared with the ledger."""
+        ...
+
+    def count(self, query: Query) -> int:
+        """How many match."""
+        ...
+
+    def prove(self, index: int) -> bytes:
+        """The `.tlog-proof` of a leaf."""
+        ...
+
+    def begun_at(self) -> datetime | None:
+        """When the ledger's first leaf was written; None while it is empty."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexShelf:
+    """The index in PostgreSQL, and the ledger's own files beside it."""
+
+    engine: Engine
+    places: Places
+
+    def find(self, query: Query) -> list[Entry]:
+        """The newest leaves that match, each compared with the ledger."""
+        found = search(self.engine, query)
+        log, _ = self._log()  # after the search: the index is never ahead of what is published
+        confirm(found, log)
+        return found
+
+    def count(self, query: Query) -> int:
+        """How many match, as the index tells."""
+        return count(self.engine, query)
+
+    def prove(self, index: int) -> bytes:
+        """The proof of a leaf under the newest checkpoint; raises `Refused` where there is none."""
+        log, checkpoint = self._log()
+        return format_proof(log.prove(index, checkpoint=checkpoint))
+
+    def begun_at(self) -> datetime | None:
+        """When the first leaf was written."""
+        log, _ = self._log()
+        try:
+            row, _, _ = row_of(0, log.leaf(0), page=None)
+        except Refused:
+            return None
+        at = row.get("at")
+        return at if isinstance(at, datetime) else None
+
+    def _log(self) -> tuple[StoredLog, bytes]:
+        directory = self.places.directory()
+        checkpoint, note = published(directory, self.places.verifier())
+        return StoredLog(directory.read, checkpoint.size), note
+
+
+def query_of(granted: Granted, asker: Asker, *, ledger_key: bytes) -> Query:
+    """What the index is asked; names become pseudonyms here, on the server."""
+    query = _plain(granted.find, ledger_key)
+    match granted.view:
+        case View.RECORDS:
+            return replace(query, except_kinds=TRAIL_KINDS)
+        case View.TRAIL:
+            own = officer_of(asker, ledger_key)
+            return replace(query, kind=RecordKind.OFFICER_QUERY, except_officer=own)
+        case View.OWN_DATA:
+            return replace(query, decided=True, disclosed=granted.find.decision is None)
+        case _:
+            assert_never(granted.view)
+
+
+def hidden_from(query: Query, shelf: Shelf) -> tuple[tuple[int, ...], int]:
+    """The leaves that the query's subject may not see yet, and how many readings these are.
+
+    They are those of all his time, whatever else the query asks for: a count that followed a filter
+    would tell who investigates.
+    """
+    deferred = Query(subject=query.subject, kind=RecordKind.ACCESS_DEFERRED)
+    found = find_all(deferred, shelf.find)
+    cases = {entry.case_id for entry in found if entry.case_id is not None}
+    closed = frozenset(case for case in cases if _is_closed(case, shelf))
+    shown = {entry.index for entry in citizen_view(found, closed).shown}
+    hidden = [entry for entry in found if entry.index not in shown]
+    disclosed = [entry for entry in hidden if entry.decision != "deny"]
+    return tuple(entry.index for entry in hidden), len(disclosed)
+
+
+def _is_closed(case: str, shelf: Shelf) -> bool:
+    return bool(shelf.find(Query(kind=RecordKind.CASE_CLOSED, case_id=case, limit=1)))
+
+
+def _plain(find: Find, ledger_key: bytes) -> Query:
+    query = Query(
+        id=find.record,
+        subject=None if find.pin is None else ledger_pseudonym(ledger_key, find.pin),
+        recipient=find.agency,
+        purpose=find.purpose,
+        basis=find.basis,
+        dataset=find.dataset,
+        decision=find.decision,
+        since=find.since,
+        until=find.until,
+    )
+    if find.agency is not None and find.officer is not None:
+        name = officer_pseudonym(ledger_key, find.agency, find.officer)
+        query = replace(query, officer=name)
+    if find.agency is not None and find.case is not None:
+        query = replace(query, case_id=case_pseudonym(ledger_key, find.agency, find.case))
+    return query

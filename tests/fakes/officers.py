@@ -1,0 +1,84 @@
+"""Fakes of what the officers' desk stands on: index and ledger in memory, with fault switches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from civicbus_audit.index.searching import DISCLOSING, Entry, Query
+from civicbus_schemas.errors import EvidenceBroken, Unavailable
+from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
+
+AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
+_SAME = ("id", "kind", "subject", "recipient", "actor", "officer", "case_id", "agreement",
+         "dataset", "event_id", "purpose", "basis", "decision", "reason", "rule")  # fmt: skip
+
+
+def entry(index: int, **values: Any) -> Entry:
+    """A leaf of the index; whatever is not given is empty."""
+    given = dict.fromkeys(field.name for field in fields(Entry)) | {
+        "index": index,
+        "hash": f"{index:064x}",
+        "kind": RecordKind.ACCESS_DECISION,
+        "id": f"{index:032x}",
+        "at": AT,
+        "decision": Outcome.PERMIT,
+        "fields": (),
+    }
+    return Entry(**given | values)
+
+
+@dataclass
+class FakeShelf:
+    """Leaves in memory. `fails`: does not answer; `broken`: index and ledger differ.
+
+    `asked` keeps every query, so that a test can tell that nothing was read.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    fails: bool = False
+    broken: bool = False
+    asked: list[Query] = field(default_factory=list)
+
+    def find(self, query: Query) -> list[Entry]:
+        """The newest leaves that match."""
+        found = self._matching(query)[query.offset : query.offset + query.limit]
+        if self.broken:
+            raise EvidenceBroken("the index says something else than a leaf")
+        return found
+
+    def count(self, query: Query) -> int:
+        """How many match."""
+        return len(self._matching(replace(query, before=None)))
+
+    def prove(self, index: int) -> bytes:
+        """Not a proof, but something that names the leaf."""
+        if self.fails:
+            raise Unavailable("the ledger does not answer")
+        return f"proof of leaf {index}\n".encode()
+
+    def begun_at(self) -> datetime | None:
+        """When the first leaf was written."""
+        return min((one.at for one in self.entries if one.at), default=None)
+
+    def _matching(self, query: Query) -> list[Entry]:
+        self.asked.append(query)
+        if self.fails:
+            raise Unavailable("the index does not answer")
+        newest = sorted(self.entries, key=lambda one: -one.index)
+        return [one for one in newest if _matches(one, query)]
+
+
+def _matches(one: Entry, query: Query) -> bool:
+    return (
+        all(getattr(query, name) in (None, getattr(one, name)) for name in _SAME)
+        and (not query.decided or one.kind in DECISION_KINDS)
+        and (not query.disclosed or one.decision in DISCLOSING)
+        and (query.since is None or (one.at is not None and one.at >= query.since))
+        and (query.until is None or (one.at is not None and one.at < query.until))
+        and (query.before is None or one.index < query.before)
+        and one.kind not in query.except_kinds
+        and (query.except_officer is None or one.officer != query.except_officer)
+        and one.index not in query.except_leaves
+    )

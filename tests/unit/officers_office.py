@@ -1,0 +1,122 @@
+"""The officers' process on fakes, asked through HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from civicbus_consumers.lookup.door import compose
+from civicbus_consumers.officers.counter import Counter
+from civicbus_consumers.officers.desk import Desk
+from civicbus_consumers.officers.rules import Role
+from civicbus_consumers.officers.service import QueryService
+from civicbus_consumers.officers.signet import Signet
+from civicbus_consumers.officers.token import Issuer, make_pass
+from civicbus_consumers.runtime.jwt import PublicKey
+from civicbus_schemas.ids import AgencyId, Pin
+from civicbus_schemas.page import HeaderLeaf, PageHeader
+from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
+from civicbus_schemas.record import Record
+
+from tests.fakes.lookup import FakePages
+from tests.fakes.officers import FakeShelf
+from tests.unit.lookup_samples import LAN, LEDGER_KEY, MOTHER, SIGNER, recorder
+
+MPS, BANK, VNEID = AgencyId("mps"), AgencyId("bank"), AgencyId("vneid")
+INSPECTOR, CASE = "tt-0042 Lê Văn Hùng", "TT-2026/0007"
+COMPLAINT = {"purpose": "oversight.complaint", "case": CASE}
+QUERIES = "/v1/audit/queries"
+PUBLIC = PublicKey(SIGNER.public_key().public_bytes_raw())
+ISSUERS = {
+    MPS: Issuer(public_key=PUBLIC, roles=frozenset({Role.OFFICER, Role.SUPERVISOR, Role.AUDITOR})),
+    BANK: Issuer(public_key=PUBLIC, roles=frozenset({Role.AUDITOR})),
+    VNEID: Issuer(public_key=PUBLIC, roles=frozenset({Role.CITIZEN})),
+}
+_ISSUER_OF = {
+    Role.OFFICER: MPS,
+    Role.SUPERVISOR: MPS,
+    Role.AUDITOR: BANK,
+    Role.CITIZEN: VNEID,
+}
+
+
+def subject(pin: Pin = LAN) -> str:
+    """A person's name in records."""
+    return ledger_pseudonym(LEDGER_KEY, pin)
+
+
+def official(name: str = INSPECTOR, agency: AgencyId = MPS) -> str:
+    """An official's name in records."""
+    return officer_pseudonym(LEDGER_KEY, agency, name)
+
+
+def case(number: str, agency: AgencyId = MPS) -> str:
+    """A case's name in records."""
+    return case_pseudonym(LEDGER_KEY, agency, number)
+
+
+def bearer(role: Role = Role.OFFICER, *, sub: str | None = None, **claims: Any) -> dict[str, str]:
+    """The header of a fresh token."""
+    name = sub or (LAN.number if role is Role.CITIZEN else INSPECTOR)
+    token = make_pass(_ISSUER_OF[role], SIGNER, sub=name, role=role, now=time.time(), **claims)
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass
+class Office:
+    """A desk on fakes behind the real routes."""
+
+    shelf: FakeShelf = field(default_factory=FakeShelf)
+    pages: FakePages = field(default_factory=FakePages)
+
+    def __post_init__(self) -> None:
+        self.desk = Desk(
+            self.shelf,
+            begin_recorder=lambda closes: recorder(self.pages, closes),
+            ledger_key=LEDGER_KEY,
+        )
+        self.counter = Counter(
+            desk=self.desk, issuers=ISSUERS, signet=Signet(b"c" * 32), ledger_key=LEDGER_KEY
+        )
+        queries = QueryService(counter=self.counter, body_timeout_s=0.3)
+        self.app = compose(*queries.routes())
+
+    def serve(self, steps: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> Any:
+        """What these steps of a client come to."""
+
+        async def client() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://bus") as made:
+                return await steps(made)
+
+        return asyncio.run(client())
+
+    def ask(
+        self, document: Any = None, *, role: Role = Role.OFFICER, sub: str | None = None
+    ) -> Any:
+        """One question with a fresh token."""
+        body = COMPLAINT if document is None else document
+        headers = bearer(role, sub=sub)
+        return self.serve(lambda client: client.post(QUERIES, json=body, headers=headers))
+
+    def get(self, path: str, **headers: str) -> Any:
+        """One GET."""
+        return self.serve(lambda client: client.get(path, headers=headers))
+
+    @property
+    def records(self) -> list[Record]:
+        """The durable records."""
+        return [Record.decode(leaf) for page in self.pages.pages for leaf in page.records]
+
+    @property
+    def headers(self) -> list[PageHeader]:
+        """The headers of the durable pages."""
+        return [HeaderLeaf.decode(page.header).header for page in self.pages.pages]
+
+
+PERSONAL = (LAN.number, MOTHER.number, INSPECTOR, CASE)
+"""Nothing of it may be told sideways (I6)."""
