@@ -72,6 +72,7 @@ class RecordKind(StrEnum):
     BREAK_GLASS_REVIEW = "break-glass.review"
     CASE_CLOSED = "case.closed"
     OFFICER_QUERY = "officer.query"
+    CITIZEN_QUERY = "citizen.query"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
     WITHDRAWAL_TOLD = "withdrawal.told"
@@ -88,8 +89,8 @@ class RecordKind(StrEnum):
 DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
 """The kinds of leaves that record a decision about somebody's data."""
 
-TRAIL_KINDS = (RecordKind.OFFICER_QUERY,)
-"""The kinds of leaves that record what somebody asked of the ledger: the officers' trail."""
+QUERY_KINDS = (RecordKind.OFFICER_QUERY, RecordKind.CITIZEN_QUERY)
+"""The kinds of leaves that record what somebody asked of the ledger itself."""
 
 
 class Outcome(StrEnum):

@@ -48,6 +48,7 @@ def history() -> FakeShelf:
             entry(6, recipient="bank", subject=subject(), decision=Outcome.DENY),
             entry(7, officer=official(), subject=subject(), **asked),
             entry(8, officer=official("tt-0043"), **asked),
+            entry(9, kind=RecordKind.CITIZEN_QUERY, recipient="bank", subject=subject()),
         ]
     )
 
@@ -76,6 +77,14 @@ def test_question_is_on_record_when_it_is_answered() -> None:
     assert record.req is not None
     assert record.req.case == case(CASE)
     assert record.fields == ("pin",)
+
+
+def test_record_is_of_another_kind_and_names_no_officer_when_a_citizen_asks() -> None:
+    office = Office(history())
+    office.ask(OWN_DATA, role=Role.CITIZEN)
+    [record] = office.records
+    assert (record.kind, record.actor.officer) == (RecordKind.CITIZEN_QUERY, None)
+    assert (record.subject, record.actor.role) == (subject(), "citizen")
 
 
 def test_names_and_question_are_sealed_when_it_is_recorded() -> None:

@@ -59,6 +59,7 @@ def build_desk(settings: OfficersSettings, engine: Engine, *, on_step: OnStep) -
     places = Places(
         ledger_dir=settings.ledger_dir,
         vkey_file=settings.ledger_vkey_file,
+        policy_file=settings.witness_policy_file,
         dsn_file=settings.postgres_dsn_file,
         ledger_key_file=settings.ledger_key_file,
     )

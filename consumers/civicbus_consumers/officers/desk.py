@@ -103,7 +103,7 @@ class Desk:
                 self._release(page)
                 raise OfficersProblem(verdict.reason, receipt=receipt_document(receipt))
             try:
-                answer = self._read(holder, verdict, wanted, receipt)  # 3
+                answer = self._read(holder, verdict, wanted, receipt=receipt)  # 3
             except BusError as error:
                 self._recorder = None  # of this page nobody may say that it was released
                 raise _unread(error, receipt) from error
@@ -150,7 +150,7 @@ class Desk:
         receipt = Receipt(record_id=stamp.id, leaf_hash=leaf_hash(leaf).hex(), recorded_at=stamp.at)
         return receipt, page
 
-    def _read(self, holder: Pass, granted: Granted, wanted: Slice, receipt: Receipt) -> Answer:
+    def _read(self, holder: Pass, granted: Granted, wanted: Slice, *, receipt: Receipt) -> Answer:
         query = query_of(granted, holder.asker, ledger_key=self._ledger_key)
         hidden = None
         if granted.view is View.OWN_DATA:

@@ -18,7 +18,7 @@ from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
-from civicbus_schemas.vocabulary import TRAIL_KINDS, RecordKind
+from civicbus_schemas.vocabulary import QUERY_KINDS, RecordKind
 from sqlalchemy import Engine
 
 from civicbus_consumers.officers.records import officer_of
@@ -80,7 +80,7 @@ class IndexShelf:
 
     def _log(self) -> tuple[StoredLog, bytes]:
         directory = self.places.directory()
-        checkpoint, note = published(directory, self.places.verifier())
+        checkpoint, note = published(directory, self.places.trust())
         return StoredLog(directory.read, checkpoint.size), note
 
 
@@ -89,7 +89,7 @@ def query_of(granted: Granted, asker: Asker, *, ledger_key: bytes) -> Query:
     query = _plain(granted.find, ledger_key)
     match granted.view:
         case View.RECORDS:
-            return replace(query, except_kinds=TRAIL_KINDS)
+            return replace(query, except_kinds=QUERY_KINDS)
         case View.TRAIL:
             own = officer_of(asker, ledger_key)
             return replace(query, kind=RecordKind.OFFICER_QUERY, except_officer=own)

@@ -37,7 +37,7 @@ def record_query(
     return Record(
         id=stamp.id,
         nonce=stamp.nonce,
-        kind=RecordKind.OFFICER_QUERY,
+        kind=_kind(asker),
         at=stamp.at,
         actor=Actor(
             agency=agency, system=SYSTEM, role=asker.role, officer=officer_of(asker, ledger_key)
@@ -55,6 +55,11 @@ def record_query(
         ),
         sealed=commitment(stamp.salt, secret_of(asker, question)),
     )
+
+
+def _kind(asker: Asker) -> RecordKind:
+    citizen = isinstance(asker, Citizen)
+    return RecordKind.CITIZEN_QUERY if citizen else RecordKind.OFFICER_QUERY
 
 
 def officer_of(asker: Asker, ledger_key: bytes) -> str | None:

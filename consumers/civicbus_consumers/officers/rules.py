@@ -120,7 +120,7 @@ class Question:
 class View(StrEnum):
     """Which leaves an asker is shown."""
 
-    RECORDS = "records"  # all but the officers' trail
+    RECORDS = "records"  # all but what was asked of the ledger
     TRAIL = "trail"  # the officers' trail, without the asker's own
     OWN_DATA = "own-data"  # disclosures of his data, hidden ones counted
 

@@ -22,6 +22,7 @@ class OfficersSettings(ProcessSettings):
     postgres_dsn_file: Path
     ledger_dir: Path
     ledger_vkey_file: Path
+    witness_policy_file: Path | None = None
     issuers_file: Path
     policy_sets_dir: Path
     ledger_key_file: Path

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from civicbus_audit.note import Verifier
+from civicbus_audit.places import POLICY
 from civicbus_schemas.page import key_id
 from civicbus_schemas.topics import GROUPS, consent_group, enforcement_group
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -232,6 +233,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 **dsn,
                 "ledger_dir": str(folder.ledger),
                 "ledger_vkey_file": str(ledger_vkey_file(folder)),
+                "witness_policy_file": _existing(folder.home / POLICY),
                 "issuers_file": str(issuers_file(folder)),
                 "policy_sets_dir": str(folder.home / "policy" / "sets"),
                 "host": HOST,
@@ -239,6 +241,10 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
             }
         case _:
             raise AssertionError(room)
+
+
+def _existing(path: Path) -> str | None:
+    return str(path) if path.exists() else None
 
 
 def plan_of(specs: tuple[ProcessSpec, ...]) -> dict[str, Any]:

@@ -1,0 +1,150 @@
+"""The officers' process on the real servers: recorded, then answered; least rights; killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from civicbus_audit.note import Verifier
+from civicbus_audit.verify import verify_proof
+from civicbus_consumers.officers.rules import Role
+from civicbus_deploy.embedded.postgres import dsn_file
+from civicbus_schemas.ids import AgencyId
+from civicbus_schemas.record import Record
+from civicbus_schemas.vocabulary import Outcome, RecordKind
+from psycopg import connect, errors
+
+from tests.bus import Bus
+from tests.integration.lookup_place import LookupPlace, is_told, person
+from tests.integration.officers_place import INSPECTOR, OfficersPlace
+from tests.stack import Stack
+from tests.unit.lookup_samples import LAN, asked
+
+pytestmark = pytest.mark.broker
+
+ABOUT_LAN = {"purpose": "oversight.complaint", "case": "TT-2026/7", "find": {"pin": LAN.number}}
+OWN_DATA = {"purpose": "subject.own-data"}
+SUPERVISION = {"purpose": "oversight.supervision"}
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[OfficersPlace]:
+    """A bus on which one woman was read twice: by her insurer, and in an investigation."""
+    stack = Stack(("kafka", "registry", "postgres"))
+    try:
+        lookups = LookupPlace(Bus(stack.start()))
+        lookups.settle(person())
+        with lookups.running(), lookups.bus.running("sealing"):
+            lookups.serve()
+            hidden = asked(purpose="investigation.criminal", case="VA-2026/7")
+            assert lookups.code() == "result"
+            assert lookups.code(hidden, agency=AgencyId("mps")) == "result"
+            made = OfficersPlace(lookups.bus)
+            with made.serving():
+                made.bus.wait(lambda: _sees(made, 2), "the readings to be sealed")
+                made.bus.wait(lambda: _trail(made) > 0, "the questions to be sealed")
+            lookups.end()
+            yield made
+    finally:
+        stack.close()
+
+
+def _sees(place: OfficersPlace, count: int) -> bool:
+    """Before the first leaf is indexed there is no index to ask."""
+    answer = place.ask(ABOUT_LAN)
+    return answer.status_code == 200 and len(answer.json()["rows"]) == count
+
+
+def _trail(place: OfficersPlace) -> int:
+    return len(place.rows(SUPERVISION, Role.SUPERVISOR, "gs-1"))
+
+
+def test_row_is_proved_offline_when_an_officer_was_shown_it(place: OfficersPlace) -> None:
+    with place.serving() as worker:
+        answer = place.ask(ABOUT_LAN).json()
+        hidden, shown = answer["rows"]
+        assert (shown["recipient"], hidden["kind"]) == ("vss", RecordKind.ACCESS_DEFERRED)
+        proof = httpx.get(place.url + shown["proof"], headers=place.bearer(Role.OFFICER))
+        stranger = httpx.get(place.url + shown["proof"], headers=place.bearer(Role.OFFICER, "x"))
+    assert stranger.json()["code"] == "not-shown"
+    vkey = Verifier.parse((place.bus.stack.folder.keys / "ledger.vkey").read_text().strip())
+    proved = verify_proof(proof.content, vkey)
+    assert (proved.index, Record.decode(proved.leaf).id) == (shown["leaf"], shown["id"])
+    record = {r.id: r for r in place.records()}[answer["receipt"]["record_id"]]
+    assert (record.kind, record.decision) == (RecordKind.OFFICER_QUERY, Outcome.PERMIT)
+    told = worker.log.read_text() + json.dumps(answer)
+    assert not is_told(told)
+    assert INSPECTOR not in told
+
+
+def test_citizen_sees_his_insurer_and_a_count_while_he_is_investigated(
+    place: OfficersPlace,
+) -> None:
+    with place.serving():
+        answer = place.ask(OWN_DATA, Role.CITIZEN, LAN.number).json()
+        other = place.ask(OWN_DATA | {"find": {"pin": "001390099999"}}, Role.CITIZEN, LAN.number)
+    assert [row["recipient"] for row in answer["rows"]] == ["vss"]
+    assert answer["hidden"] == 1
+    assert (other.status_code, other.json()["code"]) == (403, "not-about-yourself")
+
+
+def test_questions_are_the_supervisors_to_see_when_officers_have_asked(
+    place: OfficersPlace,
+) -> None:
+    with place.serving():
+        seen = place.rows(SUPERVISION, Role.SUPERVISOR, "gs-1")
+        own = place.rows(SUPERVISION, Role.SUPERVISOR, INSPECTOR)
+        by_officer = place.rows({"purpose": "oversight.inspection"})
+        by_auditor = place.rows({"purpose": "oversight.own-agency"}, Role.AUDITOR)
+    assert {row["kind"] for row in seen} == {RecordKind.OFFICER_QUERY}
+    officers = {row["officer"] for row in seen}
+    assert len(officers) == 1
+    assert officers.isdisjoint(row.get("officer") for row in own)
+    assert RecordKind.OFFICER_QUERY not in {row["kind"] for row in by_officer}
+    assert by_auditor == []  # the bank was given nothing
+
+
+def test_role_of_the_process_reads_the_index_and_nothing_else(place: OfficersPlace) -> None:
+    dsn = dsn_file(place.bus.stack.folder, "officers").read_text().strip()
+    with connect(dsn, autocommit=True) as connection:
+        assert connection.execute("select count(*) from audit.leaf").fetchone() != (0,)
+        for statement in (
+            "delete from audit.leaf",
+            "update audit.recorder set closed = true",
+            "create table audit.mine (n int)",
+            "select * from population.person_current",
+            "select * from lookup.lease",
+        ):
+            with pytest.raises(errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
+def test_question_is_durable_and_nothing_was_shown_when_the_process_died_between(
+    place: OfficersPlace,
+) -> None:
+    before = len(place.records())
+    with place.serving("--die-at", "recorded") as worker:
+        with pytest.raises(httpx.TransportError):
+            place.ask(ABOUT_LAN)
+        assert worker.wait() == -9
+    [last] = place.records()[before:]
+    assert last.decision is Outcome.PERMIT
+    (header, _) = place.pages()[-1]
+    assert header.header.released is None  # nobody says that anybody saw it
+    with place.serving() as worker:
+        assert len(place.rows(ABOUT_LAN)) == 2
+        assert worker.stop() == 0
+    *_, question, heartbeat = (header.header for header, _ in place.pages())
+    assert heartbeat.released is not None
+    assert heartbeat.released.sequence == question.sequence
+
+
+def test_nothing_is_asked_when_the_token_is_forged(place: OfficersPlace) -> None:
+    with place.serving():
+        headers = place.bearer(Role.OFFICER)
+        forged = {"Authorization": headers["Authorization"][:-4] + "AAAA"}
+        url = f"{place.url}/v1/audit/queries"
+        answer = httpx.post(url, json=ABOUT_LAN, headers=forged, timeout=20)
+    assert (answer.status_code, answer.json()["code"]) == (401, "token-forged")
