@@ -144,6 +144,10 @@ RUN_BY = {
     "python -m civicbus_consumers.sealing": _DEMO,
     "python -m civicbus_consumers.population": _DEMO,
     "python -m civicbus_consumers.lookup": _DEMO,
+    "python -m civicbus_consumers.officers": (
+        "tests/integration/test_officers_process.py"
+        "::test_row_is_proved_offline_when_an_officer_was_shown_it"
+    ),
     "python -m tests.benchmarks": _DRY,  # as `make bench`; its checks have tests of their own
     "make setup": ".ci/run",
     "make lint": ".ci/run",
