@@ -16,7 +16,7 @@ from pathlib import Path
 from civicbus_deploy.embedded import own
 from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.own import ENFORCEMENT
-from civicbus_deploy.embedded.state import StateFolder
+from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
 from civicbus_deploy.provisioning import provision
 from civicbus_deploy.provisioning.binding import missing
 from civicbus_deploy.provisioning.nation import load_nation
@@ -45,7 +45,15 @@ class Bus:
         own.make_keys(stack.folder)
         provision(stack.home)
         own.publish_agency_keys(stack.folder)
-        self.specs = {spec.name: spec for spec in own.write_settings(stack.folder, stack.ports)}
+        self.write_settings()
+
+    def write_settings(self, *, sealing_limit_s: float | None = None) -> None:
+        """The settings of all own processes; recorders mostly run without sealing here."""
+        specs = own.write_settings(self.stack.folder, self.stack.ports)
+        self.specs = {spec.name: spec for spec in specs}
+        for name in (*ENFORCEMENT, "lookup"):
+            path = self.stack.folder.processes / f"{name}.json"
+            write_json(path, {**read_json(path), "sealing_limit_s": sealing_limit_s})
 
     def connection(self, agency: str) -> Connection:
         """The connection of an agency."""

@@ -49,15 +49,26 @@ class GroupPositions:
 
         Raises `Unavailable` or `Overdue`; also while a transaction on the group is under way.
         """
+        found = self._read(places, timeout_s)
+        return {(p.topic, p.partition): p.offset for p in found}
+
+    def notes(
+        self, places: Iterable[tuple[str, int]], *, timeout_s: float = 10.0
+    ) -> dict[tuple[str, int], str]:
+        """The metadata beside the committed offset of each place that has one; as `read` raises."""
+        return {(p.topic, p.partition): p.metadata or "" for p in self._read(places, timeout_s)}
+
+    def _read(self, places: Iterable[tuple[str, int]], timeout_s: float) -> list[TopicPartition]:
         wanted = [TopicPartition(topic, partition) for topic, partition in places]
         if not wanted:
-            return {}
-        with kafka_errors_translated(f"reading the positions of {self._group}"):
+            return []
+        doing = f"reading the positions of {self._group}"
+        with kafka_errors_translated(doing):
             found = self._consumer.committed(wanted, timeout=timeout_s)
         for place in found:
             if place.error is not None:
-                raise translate(place.error, doing=f"reading the positions of {self._group}")
-        return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+                raise translate(place.error, doing=doing)
+        return [place for place in found if place.offset >= 0]
 
     def commit(self, places: Sequence[TopicPartition]) -> None:
         """Commit these offsets with their metadata; raises as `read` does."""

@@ -54,6 +54,10 @@ def delivery_topic(recipient: AgencyId, family: str) -> str:
     return f"dlv.{recipient}.{family}.v1"
 
 
+SEALING = "sealing"
+"""`group.id` of the sealing process; its position on `AUDIT_PAGE` says what is in the ledger."""
+
+
 def enforcement_group(group: int) -> str:
     """`transactional.id` and `group.id` of enforcement group k (p mod G = k)."""
     return f"enforce-{group}"

@@ -13,6 +13,7 @@ from civicbus_consumers.enforcement.endings import Ending
 from civicbus_consumers.enforcement.note import Coordinates, Note
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.states import ReadyPlan
+from civicbus_consumers.recording.fuse import SealingBehind
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import Fatal, Unavailable
 from civicbus_schemas.ids import AgencyId, family_of
@@ -35,12 +36,21 @@ class Journal:
 
 @dataclass
 class FakePageLog:
-    """Keeps pages in memory. `fails`: raises and did not persist; `lies`: persisted and raises."""
+    """Keeps pages in memory. `fails`: raises and did not persist; `lies`: persisted and raises.
+
+    `blown`: its fuse lets nothing be recorded.
+    """
 
     journal: Journal
     fails: bool = False
     lies: bool = False
     pages: list[Page] = field(default_factory=list)
+    blown: bool = False
+
+    def check(self) -> None:
+        """As the fuse says."""
+        if self.blown:
+            raise SealingBehind("pages are not sealed")
 
     def append(
         self, body: bytes, *, traceparent: str | None = None, on_sent: object = None

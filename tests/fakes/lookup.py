@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from civicbus_consumers.lookup.leases import LEASE_S, MARGIN_S, LeaseLost
 from civicbus_consumers.lookup.rules import ReadPlan
 from civicbus_consumers.population.reading import PersonRow, Snapshot
+from civicbus_consumers.recording.fuse import SealingBehind
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.ids import Pin
@@ -59,11 +60,20 @@ class FakeView:
 
 @dataclass
 class FakePages:
-    """Keeps pages in memory. `fails`: raises and did not persist; `lies`: persisted and raises."""
+    """Keeps pages in memory. `fails`: raises and did not persist; `lies`: persisted and raises.
+
+    `blown`: its fuse lets nothing be recorded.
+    """
 
     fails: bool = False
     lies: bool = False
     pages: list[Page] = field(default_factory=list)
+    blown: bool = False
+
+    def check(self) -> None:
+        """As the fuse says."""
+        if self.blown:
+            raise SealingBehind("pages are not sealed")
 
     def append(
         self, body: bytes, *, traceparent: str | None = None, on_sent: object = None

@@ -21,10 +21,10 @@ from civicbus_audit.verify import published, verify_ledger
 from civicbus_consumers.sealing.app import run
 from civicbus_consumers.sealing.handler import Step
 from civicbus_consumers.sealing.settings import SealingSettings
-from civicbus_consumers.sealing.source import GROUP
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.page import Page
+from civicbus_schemas.topics import SEALING
 from confluent_kafka import Producer
 from confluent_kafka.admin import AclOperation
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -55,7 +55,7 @@ class SealingPlace:
         stack.create_topics(topic, config={"max.message.bytes": str(8 << 20)})
         stack.create_user(USER)
         stack.grant(USER, AclOperation.READ, topic=topic)
-        stack.grant(USER, AclOperation.READ, group=GROUP)
+        stack.grant(USER, AclOperation.READ, group=SEALING)
         pem = _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         place._write("log-key.pem", pem)
         place._write("dsn", stack.create_database().encode())

@@ -8,7 +8,6 @@ import pytest
 from civicbus_consumers.delivery import Delivery
 from civicbus_consumers.subscription import Subscription
 from civicbus_deploy import cli
-from civicbus_deploy.embedded import own
 from typer.testing import CliRunner
 
 from tests.bus import Bus
@@ -37,7 +36,7 @@ def civicbus(bus: Bus, *arguments: str) -> None:
         cli.app, ["pseudonyms", *arguments, "--home", str(bus.stack.home)], catch_exceptions=False
     )
     assert done.exit_code == 0, done.output
-    bus.specs = {s.name: s for s in own.write_settings(bus.stack.folder, bus.stack.ports)}
+    bus.write_settings()
 
 
 def received(bus: Bus, agency: str) -> Delivery:

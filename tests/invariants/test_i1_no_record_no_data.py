@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from civicbus_consumers.runtime.process import EXIT_FENCED, EXIT_REFUSED
 from civicbus_deploy.demo.books import Books
+from civicbus_deploy.embedded.own import ENFORCEMENT
 from civicbus_deploy.provisioning import provision
 from civicbus_schemas.topics import AUDIT_PAGE
 from civicbus_schemas.vocabulary import RecordKind
@@ -157,6 +158,29 @@ def test_nothing_is_delivered_when_pages_cannot_be_written(bus: Bus, births: Bir
         assert {first.wait(), second.wait()} == {EXIT_REFUSED}
     assert len(read_books(bus, DELIVERIES).exposed) == before, "not even an aborted delivery"
     provision(bus.stack.home)  # gives the grant back
+    assert_books_hold(settle(bus), births.ids)
+
+
+def test_nothing_is_released_when_sealing_is_silent_and_all_is_when_it_speaks_again(
+    bus: Bus, births: Births
+) -> None:
+    bus.write_settings(sealing_limit_s=5)
+    with bus.running("enforce-0"), bus.running("enforce-1"), bus.running("sealing") as sealing:
+        bus.wait(lambda: all(map(bus.is_ready, ENFORCEMENT)), "the pages so far to be sealed")
+        births.publish(4)
+        bus.wait(lambda: bus.is_drained(SOURCE), "enforcement")
+        sealing.send(signal.SIGSTOP)
+        bus.wait(lambda: not any(map(bus.is_ready, ENFORCEMENT)), "the fuses to blow")
+        before = read_books(bus, DELIVERIES)
+        births.publish(12)
+        assert not any(map(bus.is_ready, ENFORCEMENT))
+        after = read_books(bus, DELIVERIES)
+        assert after.records == before.records
+        assert delivered_count(after) == delivered_count(before)
+        sealing.send(signal.SIGCONT)
+        bus.wait(lambda: all(map(bus.is_ready, ENFORCEMENT)), "the fuses to hold again")
+        bus.wait(lambda: bus.is_drained(SOURCE), "enforcement")
+    bus.write_settings()
     assert_books_hold(settle(bus), births.ids)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from http import HTTPStatus
 
 import pytest
 from civicbus_consumers.enforcement.endings import Ending
@@ -22,6 +23,22 @@ from tests.unit import enforcement_samples as samples
 
 class Crash(BaseException):
     """Stands for SIGKILL: nothing after it runs."""
+
+
+class Rounds(threading.Event):
+    """Set after so many rounds of a loop; waiting for it takes no time."""
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__()
+        self._left = rounds
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        return False
 
 
 class Broker:
@@ -123,6 +140,27 @@ def test_attempt_does_not_count_when_the_outside_stopped_the_worker() -> None:
     with pytest.raises(Unavailable):
         worker.run(threading.Event())
     assert [note.attempt for _, note in releases.committed] == [3, 2]
+
+
+def test_nothing_is_taken_when_the_fuse_is_blown_and_all_when_it_holds_again() -> None:
+    bench, _, pages, releases = samples.bench()
+    pages.blown = True
+    health, sources = Health(), FakeSources([samples.taken()])
+    worker = Worker(
+        bench,
+        sources,  # type: ignore[arg-type]
+        note=FRESH,
+        health=health,
+        batch_events=10,
+        batch_wait_s=0,
+    )
+    worker.run(Rounds(3))
+    assert (pages.pages, releases.produced) == ([], [])
+    assert b"pages are not sealed" in health.answer("/readyz")[2]
+    pages.blown = False
+    worker.run(Rounds(3))
+    assert len(releases.produced) == 1
+    assert health.answer("/readyz")[0] is HTTPStatus.OK
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,17 @@ def test_nothing_is_answered_when_the_page_is_not_acknowledged(fault: str) -> No
     assert len(pages.pages) == (fault == "lies")
 
 
+def test_nothing_is_read_when_the_fuse_is_blown() -> None:
+    pages = FakePages(blown=True)
+    with pytest.raises(Unanswered) as caught:
+        answer_batch(
+            [lookup()],
+            samples.bench(view=FakeView(fails=True)),
+            recorder=samples.recorder(pages),
+        )
+    assert (caught.value.code, pages.pages) == (Code.CANNOT_RECORD, [])
+
+
 @pytest.mark.parametrize("error", [Unavailable("no broker"), InvalidBytes("unreadable")])
 def test_nothing_is_recorded_when_the_state_is_not_known(error: Exception) -> None:
     bench, pages = samples.bench(), FakePages()

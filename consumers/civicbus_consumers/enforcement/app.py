@@ -46,6 +46,7 @@ from civicbus_consumers.enforcement.states import ReadyPlan, States
 from civicbus_consumers.enforcement.worker import Worker
 from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
+from civicbus_consumers.recording.settings import fuse_of
 from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
@@ -165,6 +166,7 @@ def _recorder(settings: EnforcementSettings, registry: Registry, note: Note) -> 
         KafkaPageLog(
             Producer(config | {"linger.ms": 0}),
             schema_id=registry.get_id(AUDIT_PAGE, PAGE.document),
+            fuse=fuse_of(settings),
         ),
         chain=Chain(process=settings.name, recorder=new_recorder_id(), closes=note.page),
         signer=signer,

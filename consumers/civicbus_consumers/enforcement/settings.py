@@ -6,11 +6,11 @@ from pathlib import Path
 
 from civicbus_schemas.topics import GROUPS, PARTITIONS
 
-from civicbus_consumers.runtime.settings import ProcessSettings
+from civicbus_consumers.recording.settings import RecordingSettings
 
 
-class EnforcementSettings(ProcessSettings):
-    """Group k of G, the keys of its pseudonyms, seal and signature, and the size of a batch.
+class EnforcementSettings(RecordingSettings):
+    """Group k of G, the keys of pseudonyms, whom the bus trusts, and the size of a batch.
 
     `uses_dsn_file`: where uses of consents are counted; connected to when one is.
     """
@@ -19,10 +19,7 @@ class EnforcementSettings(ProcessSettings):
     groups: int = GROUPS
     partitions: int = PARTITIONS
     topic_key_file: Path
-    ledger_key_file: Path
     pairwise_keys_file: Path
-    seal_key_file: Path
-    signing_key_file: Path
     uses_dsn_file: Path
     policy_keys_file: Path
     batch_events: int = 1000

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
 from civicbus_schemas.errors import Retryable, Stopped
 
 from civicbus_consumers.enforcement import metrics
@@ -28,10 +29,14 @@ from civicbus_consumers.enforcement.handler import (
 from civicbus_consumers.enforcement.note import FRESH, Coordinates, Note
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.telling import tell_endings
+from civicbus_consumers.recording.fuse import SealingBehind
 from civicbus_consumers.runtime.health import Health
+
+log = structlog.get_logger("civicbus.enforcement")
 
 HEARTBEAT_AFTER_S = 1.0
 ATTEMPTS = 16  # in a row: enough to halve a batch to one event, and to try that some more
+BLOWN_PAUSE_S = 1.0
 MAX_PAUSE_S = 1.0
 """How long a limit may keep a worker from letting fences pass."""
 
@@ -65,12 +70,15 @@ class Worker:
         self._told = bench.recorder.chain.released
         self._idle_since = time.monotonic()
         self._pause_s = 0.0
+        self._blown = False
 
     def run(self, stop: threading.Event) -> None:
         """Work until asked to stop; raises what stops the group."""
-        self._health.ready()
         while not stop.is_set():
             self._health.beat()
+            if not self._may_record():
+                stop.wait(BLOWN_PAUSE_S)
+                continue
             self._tell()
             limit = 1 if self._careful_left else self._limit
             taken = self._sources.take(limit, wait_s=self._batch_wait_s)
@@ -82,6 +90,22 @@ class Worker:
                 stop.wait(min(self._pause_s, MAX_PAUSE_S))
         if self._standing != self._settled:
             commit_positions(self._bench, self._bench.committed, note=self._settled)
+
+    def _may_record(self) -> bool:
+        """Whether the ledger takes our pages; if not, nothing is taken and no fence passes."""
+        try:
+            self._bench.recorder.check()
+        except SealingBehind as error:
+            if not self._blown:
+                log.error("nothing is released", why=str(error))
+            self._blown = True
+            self._health.unready(str(error))
+            return False
+        if self._blown:
+            log.info("releasing again")
+        self._blown = False
+        self._health.ready()
+        return True
 
     def _work(self, taken: Sequence[Taken]) -> None:
         try:

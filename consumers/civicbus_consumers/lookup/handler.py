@@ -43,6 +43,9 @@ def answer_batch(lookups: Sequence[Lookup], bench: Bench, *, recorder: Recorder)
 
     1, 2. Token and request were read when each look-up was admitted.
     """
+    # Before a use of a consent is spent: will the ledger take the page?
+    with _failing(Code.CANNOT_RECORD, (BusError,)):
+        recorder.check()
     # 3. Know every policy and consent that was committed before now.
     with _failing(Code.CANNOT_DECIDE):
         positions = bench.states.catch_up()

@@ -12,11 +12,11 @@ from civicbus_schemas.errors import InvalidIdentifier
 from civicbus_schemas.ids import AgencyId, agency_id
 from pydantic import model_validator
 
-from civicbus_consumers.runtime.settings import ProcessSettings
+from civicbus_consumers.recording.settings import RecordingSettings
 
 
-class LookupSettings(ProcessSettings):
-    """Where it listens, the keys of its records, the agencies' public keys, and its time limits.
+class LookupSettings(RecordingSettings):
+    """Where it listens, the agencies' public keys, and its time limits.
 
     It speaks plain HTTP and so listens on loopback only; TLS ends in front of it.
     The consent registry, which lives in this process, publishes as the agency of
@@ -31,9 +31,6 @@ class LookupSettings(ProcessSettings):
     consent_agency_file: Path
     agency_keys_file: Path
     topic_key_file: Path
-    ledger_key_file: Path
-    seal_key_file: Path
-    signing_key_file: Path
     policy_keys_file: Path
     answer_timeout_s: float = 4.0
     body_timeout_s: float = 3.0

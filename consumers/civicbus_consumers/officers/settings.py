@@ -8,10 +8,10 @@ from typing import Self
 from civicbus_producers.settings import require_private_path
 from pydantic import model_validator
 
-from civicbus_consumers.runtime.settings import ProcessSettings
+from civicbus_consumers.recording.settings import RecordingSettings
 
 
-class OfficersSettings(ProcessSettings):
+class OfficersSettings(RecordingSettings):
     """Where it listens, whose tokens count, index and ledger, and the keys of its records.
 
     It speaks plain HTTP and so listens on loopback only; TLS ends in front of it.
@@ -25,9 +25,6 @@ class OfficersSettings(ProcessSettings):
     witness_policy_file: Path | None = None
     issuers_file: Path
     policy_sets_dir: Path
-    ledger_key_file: Path
-    seal_key_file: Path
-    signing_key_file: Path
     body_timeout_s: float = 3.0
     reading_s: int = 5
     max_connections: int = 128

@@ -20,6 +20,7 @@ from civicbus_schemas.topics import AUDIT_PAGE
 from confluent_kafka import KafkaError, Message, Producer
 
 from civicbus_consumers.recording.chain import Chain
+from civicbus_consumers.recording.fuse import Fuse
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.seal import Seal
 
@@ -33,6 +34,10 @@ def _nothing() -> None:
 class PageLog(Protocol):
     """Where pages become durable."""
 
+    def check(self) -> None:
+        """Raise `Unavailable` if nothing may be recorded now."""
+        ...
+
     def append(
         self, body: bytes, *, traceparent: str | None = None, on_sent: OnSent = _nothing
     ) -> None:
@@ -43,13 +48,21 @@ class PageLog(Protocol):
 class KafkaPageLog:
     """The page topic, through an idempotent producer that waits for every acknowledgement."""
 
-    def __init__(self, producer: Producer, *, schema_id: int, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, producer: Producer, *, schema_id: int, fuse: Fuse, timeout_s: float = 30.0
+    ) -> None:
         self._producer, self._schema_id, self._timeout_s = producer, schema_id, timeout_s
+        self._fuse = fuse
+
+    def check(self) -> None:
+        """Raise `SealingBehind` where the ledger does not take the pages."""
+        self._fuse.check()
 
     def append(
         self, body: bytes, *, traceparent: str | None = None, on_sent: OnSent = _nothing
     ) -> None:
         """Send one page and wait. Raises `Unavailable` or `Fatal`; it may still be there later."""
+        self.check()
         outcomes: list[KafkaError | None] = []
 
         def delivered(error: KafkaError | None, message: Message) -> None:
@@ -85,6 +98,10 @@ class Recorder:
         self._seal = Seal(seal_key, chain.recorder)
         self._finished = False
         self.chain = chain
+
+    def check(self) -> None:
+        """Raise `Unavailable` if nothing may be recorded now; call it before preparing a page."""
+        self._log.check()
 
     def open_page(self, at: datetime) -> PageBuilder:
         """A builder for the next page."""

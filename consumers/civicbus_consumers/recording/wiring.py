@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
 
-from civicbus_producers.kafka import BrokerAccess, producer_config
+from civicbus_producers.kafka import producer_config
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas.ids import new_recorder_id
@@ -16,6 +14,7 @@ from confluent_kafka import Producer
 
 from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
+from civicbus_consumers.recording.settings import RecordingSettings, fuse_of
 from civicbus_consumers.recording.signing import read_signing_key
 
 PAGE_BROKER_BYTES = 8 * 1024 * 1024
@@ -26,31 +25,13 @@ BeginRecorder = Callable[[PageRef | None], Recorder]
 """A recorder of a fresh chain that closes its predecessor at that page."""
 
 
-class RecordingSettings(BrokerAccess, Protocol):
-    """What of a process's settings its recorders need."""
-
-    @property
-    def registry_url(self) -> str:
-        """The schema registry."""
-        ...
-
-    @property
-    def signing_key_file(self) -> Path:
-        """The key of its pages."""
-        ...
-
-    @property
-    def seal_key_file(self) -> Path:
-        """The key of sealed parts."""
-        ...
-
-
 def recorders(settings: RecordingSettings, *, process: str) -> BeginRecorder:
     """Makes recorders, each with a producer of its own: a failed one leaves nothing behind."""
     registry = Registry(settings.registry_url)
     schema_id = registry.get_id(AUDIT_PAGE, PAGE.document)
     signer, key = read_signing_key(settings.signing_key_file)
     seal_key = read_key(settings.seal_key_file)
+    fuse = fuse_of(settings)
 
     def begin(closes: PageRef | None) -> Recorder:
         producer = Producer(
@@ -62,7 +43,7 @@ def recorders(settings: RecordingSettings, *, process: str) -> BeginRecorder:
             )
         )
         return Recorder(
-            KafkaPageLog(producer, schema_id=schema_id, timeout_s=PROMPT_S),
+            KafkaPageLog(producer, schema_id=schema_id, fuse=fuse, timeout_s=PROMPT_S),
             chain=Chain(process=process, recorder=new_recorder_id(), closes=closes),
             signer=signer,
             key=key,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
 
 import structlog
 from civicbus_audit.ledger import Ledger
@@ -109,11 +110,13 @@ class Sealing:
         now = time.monotonic()
         if now - self._surveyed < SURVEY_S:
             return
+        until = datetime.now(UTC)
         backlog = self._source.backlog()
         self._surveyed = now
         _backlog.set(backlog)
         if idle and backlog == 0:
             self._level = now
+            self._source.say_level(until)
 
     def _report(self, sealed: Sealed, *, seconds: float) -> None:
         self._indexer.wake()

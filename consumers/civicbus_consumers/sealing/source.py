@@ -1,7 +1,7 @@
 """The page topic as sealing reads it: one partition, from where the ledger stands.
 
-The ledger's own state says where to go on. Offsets are committed too, for those who watch lag; no
-one goes by them.
+The ledger's own state says where to go on. Offsets are committed too, for those who watch lag and
+for the recorders' fuse; sealing itself does not go by them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from civicbus_producers.kafka import (
 )
 from civicbus_schemas.envelope import Headers
 from civicbus_schemas.errors import Stopped
-from civicbus_schemas.topics import AUDIT_PAGE
+from civicbus_schemas.topics import AUDIT_PAGE, SEALING
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from opentelemetry.trace import SpanContext
 
+from civicbus_consumers.recording.fuse import level_note
 from civicbus_consumers.runtime.tracing import sampled_context
 
-GROUP = "sealing"
 MAX_PAGES = 256
 MAX_BYTES = 16 * 1024 * 1024
 _TIMEOUT_S = 10.0
@@ -52,10 +52,10 @@ class PageSource:
     def __init__(self, access: BrokerAccess, *, position: int, topic: str = AUDIT_PAGE) -> None:
         """Goes to `position`. Raises `SourceRegressed`, `Unavailable` or `Overdue`."""
         self._topic, self.position = topic, position
-        self._errors = ConnectionErrors(GROUP)
+        self._errors = ConnectionErrors(SEALING)
         self._pending: list[Taken] = []
         self._consumer = Consumer(
-            consumer_config(access, client_id=GROUP, group=GROUP, errors=self._errors)
+            consumer_config(access, client_id=SEALING, group=SEALING, errors=self._errors)
             | {"fetch.message.max.bytes": MAX_BYTES}
         )
         self.backlog()
@@ -81,13 +81,18 @@ class PageSource:
         return list(self._pending)
 
     def advance(self, position: int) -> None:
-        """Everything before `position` is sealed."""
-        self.position = position
+        """Everything before `position` is sealed, and so all up to the time of the page before."""
+        done = [taken.page.at for taken in self._pending if taken.page.offset < position]
         self._pending = [taken for taken in self._pending if taken.page.offset >= position]
-        with suppress(KafkaException):  # the ledger's state counts, not this
-            self._consumer.commit(
-                offsets=[TopicPartition(self._topic, 0, position)], asynchronous=True
-            )
+        self.position = position
+        if done:
+            self.say_level(done[-1])
+
+    def say_level(self, until: datetime) -> None:
+        """Tell whoever records that all pages up to this time are sealed (`recording.fuse`)."""
+        place = TopicPartition(self._topic, 0, self.position, metadata=level_note(until))
+        with suppress(KafkaException):  # the ledger's state counts; a level that is not told is old
+            self._consumer.commit(offsets=[place], asynchronous=True)
 
     def backlog(self) -> int:
         """How many pages are still to be sealed; raises `SourceRegressed` if less than none."""

@@ -173,12 +173,14 @@ def _grants(policy: PolicySet) -> Iterator[Grant]:
     yield from _enforcement_grants(policy)
     yield from _consent_grants(policy)
     yield from _allow(SEALING, Operation.READ, Resource.TOPIC, topics.AUDIT_PAGE)
-    yield from _allow(SEALING, Operation.READ, Resource.GROUP, "sealing", prefixed=True)
+    yield from _allow(SEALING, Operation.READ, Resource.GROUP, topics.SEALING)
     yield from _allow(OFFICERS, Operation.WRITE, Resource.TOPIC, topics.AUDIT_PAGE)
     states = (topics.STATE_CONSENT, topics.STATE_POLICY)
     yield from _allow(LOOKUP, Operation.READ, Resource.TOPIC, *states)
     yield from _allow(LOOKUP, Operation.WRITE, Resource.TOPIC, topics.AUDIT_PAGE)
     yield from _allow(LOOKUP, Operation.READ, Resource.GROUP, "lookup", prefixed=True)
+    for recorder in (ENFORCE, LOOKUP, OFFICERS):  # whose fuse looks how far sealing has come
+        yield from _allow(recorder, Operation.DESCRIBE, Resource.GROUP, topics.SEALING)
     for groups in ("consent-", "enforce-"):  # whose positions tell when a fence has passed
         yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.GROUP, groups, prefixed=True)
     sources = [s.name for s in policy.source_topics() if s.family == topics.CONSENT_FAMILY]

@@ -1,0 +1,39 @@
+"""The settings of every process that records decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from civicbus_producers.settings import InvalidSettings
+from pydantic import model_validator
+
+from civicbus_consumers.recording.fuse import Fuse, Unwatched, sealing_fuse
+from civicbus_consumers.runtime.settings import ProcessSettings
+
+
+class RecordingSettings(ProcessSettings):
+    """Keys of pseudonyms in records, of seal and signature; how far sealing may be behind.
+
+    `sealing_limit_s` is in seconds; None watches nothing, which production does not allow.
+    """
+
+    ledger_key_file: Path
+    seal_key_file: Path
+    signing_key_file: Path
+    sealing_limit_s: float | None = 60.0
+
+    @model_validator(mode="after")
+    def _nothing_unsealed_in_production(self) -> Self:
+        if self.sealing_limit_s is None and self.environment == "production":
+            raise InvalidSettings(
+                "sealing is not watched", expected="sealing_limit_s in seconds, such as 60"
+            )
+        return self
+
+
+def fuse_of(settings: RecordingSettings) -> Fuse:
+    """The fuse that these settings ask for."""
+    if settings.sealing_limit_s is None:
+        return Unwatched()
+    return sealing_fuse(settings, limit_s=settings.sealing_limit_s, client_id=settings.name)
