@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
-from alembic import command
-from alembic.config import Config
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.ids import Pin
@@ -21,6 +19,7 @@ from sqlalchemy.schema import CreateSchema
 from civicbus_consumers.lookup.tables import SCHEMA
 from civicbus_consumers.population.database import errors_translated
 from civicbus_consumers.population.reading import Snapshot, read_persons
+from civicbus_consumers.runtime.migrating import upgrade
 
 STATEMENT_S = 2
 _MIGRATION_LOCK = 0x0C1B_100C
@@ -44,13 +43,10 @@ def make_engine(dsn_file: Path) -> Engine:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest form; harmless when they are there already."""
-    config = Config()
-    config.set_main_option("script_location", "civicbus_consumers.lookup:migrations")
     with errors_translated("migrating the look-ups' tables"), engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        upgrade(connection, package="civicbus_consumers.lookup")
 
 
 class PopulationView:

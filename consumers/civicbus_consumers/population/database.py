@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from alembic import command
-from alembic.config import Config
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError, Fatal, Unavailable
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
@@ -19,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from civicbus_consumers.population.tables import SCHEMA
+from civicbus_consumers.runtime.migrating import upgrade
 
 # Held for the length of a transaction by whoever changes the view or swaps it.
 WRITER_LOCK = 0x0C1B_C0DE
@@ -44,13 +43,10 @@ def make_engine(dsn_file: Path, *, schema: str = SCHEMA) -> Engine:
 
 def migrate(engine: Engine, *, schema: str = SCHEMA) -> None:
     """Bring the tables in `schema` to the newest form; harmless when they are there already."""
-    config = Config()
-    config.set_main_option("script_location", "civicbus_consumers.population:migrations")
     with errors_translated("migrating the view"), engine.begin() as connection:
         hold_writer_lock(connection)
         connection.execute(CreateSchema(schema, if_not_exists=True))
-        config.attributes.update(connection=connection, schema=schema)
-        command.upgrade(config, "head")
+        upgrade(connection, package="civicbus_consumers.population", schema=schema)
 
 
 def hold_writer_lock(connection: Connection) -> None:

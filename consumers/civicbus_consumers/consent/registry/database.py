@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from civicbus_producers.settings import read_secret
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.schema import CreateSchema
 
 from civicbus_consumers.consent.registry.tables import SCHEMA
 from civicbus_consumers.population.database import errors_translated
+from civicbus_consumers.runtime.migrating import upgrade
 
 STATEMENT_S = 5
 _MIGRATION_LOCK = 0x0C1B_C025
@@ -26,10 +25,7 @@ def make_engine(dsn_file: Path) -> Engine:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest form; harmless when they are there already."""
-    config = Config()
-    config.set_main_option("script_location", "civicbus_consumers.consent.registry:migrations")
     with errors_translated("migrating the consent registry"), engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        upgrade(connection, package="civicbus_consumers.consent.registry")
