@@ -17,6 +17,7 @@ from civicbus_schemas.errors import Refused
 from civicbus_schemas.record import RECORD, Record
 
 from civicbus_audit import options, restoring
+from civicbus_audit.evidence.command import export_records
 from civicbus_audit.fences import Examination, examine, read_withdrawals
 from civicbus_audit.finding import find_record
 from civicbus_audit.index.commands import commands as index_commands
@@ -153,6 +154,7 @@ def rebuild_state(
 
 for command in (*index_commands, serve):
     app.command()(command)
+app.command("export")(export_records)
 app.add_typer(witness_app)
 
 

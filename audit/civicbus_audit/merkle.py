@@ -79,6 +79,11 @@ def perfect_root(hashes: Sequence[bytes]) -> bytes:
     return hashes[0]
 
 
+def split_of(count: int) -> int:
+    """The largest power of two smaller than `count`."""
+    return 1 << (count - 1).bit_length() - 1
+
+
 def root_of_range(start: int, end: int, nodes: Nodes) -> bytes:
     """MTH(D[start:end]) by the RFC's definition; `start` is a multiple of the first split."""
     count = end - start
@@ -86,7 +91,7 @@ def root_of_range(start: int, end: int, nodes: Nodes) -> bytes:
         return EMPTY_ROOT
     if count & count - 1 == 0:
         return nodes(count.bit_length() - 1, start // count)
-    middle = start + _split(count)
+    middle = start + split_of(count)
     return node_hash(root_of_range(start, middle, nodes), root_of_range(middle, end, nodes))
 
 
@@ -96,7 +101,7 @@ def inclusion_proof(index: int, size: int, nodes: Nodes) -> tuple[bytes, ...]:
         raise Refused("no such leaf", got=f"index {index}", expected=f"less than {size}")
     start, end, downwards = 0, size, list[bytes]()
     while end - start > 1:
-        middle = start + _split(end - start)
+        middle = start + split_of(end - start)
         if index < middle:
             downwards.append(root_of_range(middle, end, nodes))
             end = middle
@@ -112,7 +117,7 @@ def consistency_proof(old: int, new: int, nodes: Nodes) -> tuple[bytes, ...]:
         raise Refused("no such prefix", got=f"{old} of {new}", expected=f"1 to {new}")
     start, end, complete, downwards = 0, new, True, list[bytes]()
     while end != old:
-        middle = start + _split(end - start)
+        middle = start + split_of(end - start)
         if old <= middle:
             downwards.append(root_of_range(middle, end, nodes))
             end = middle
@@ -192,11 +197,6 @@ def _climb(
             from_new = node_hash(from_new, sibling)
         path, last = path >> 1, last >> 1
     return from_old, from_new, last
-
-
-def _split(count: int) -> int:
-    """The largest power of two smaller than `count`."""
-    return 1 << (count - 1).bit_length() - 1
 
 
 def _check_hashes(hashes: Iterable[bytes]) -> None:

@@ -90,6 +90,15 @@ _WORDS = {
         "The state of {size} leaves is there again; sealing goes on from offset {position}.",
         "Đã khôi phục trạng thái {size} lá; việc niêm phong tiếp tục từ vị trí {position}.",
     ),
+    "export-begins": (
+        "{officer} exports for this purpose: {purpose}",
+        "{officer} xuất dữ liệu cho mục đích: {purpose}",
+    ),
+    "exporting": ("exporting", "đang xuất"),
+    "exported": (
+        "{records} of {size} leaves match and are proved in {file}; {unreadable} cannot be read.",
+        "{records} trong {size} lá khớp, có bằng chứng trong {file}; {unreadable} không đọc được.",
+    ),
     "serving": ("serving {address}", "đang phục vụ tại {address}"),
     "verifying": ("verifying", "đang kiểm tra"),
     "examining": ("examining", "đang xem xét"),

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from civicbus_audit.index.searching import DISCLOSING, Entry, Query
+from civicbus_audit.index.searching import Entry
+from civicbus_audit.query import DISCLOSING, Query
 from civicbus_schemas.errors import EvidenceBroken, Unavailable
 from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 

@@ -13,9 +13,10 @@ from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.index import filling
 from civicbus_audit.index.database import make_engine, migrate
 from civicbus_audit.index.filling import fill, indexed_size, rebuild
-from civicbus_audit.index.searching import Entry, Query, Release, confirm, confirm_complete, search
+from civicbus_audit.index.searching import Entry, Release, confirm, confirm_complete, search
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
+from civicbus_audit.query import Query
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.sequencing import PageMessage
 from civicbus_audit.stored import StoredLog

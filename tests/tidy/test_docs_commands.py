@@ -130,6 +130,10 @@ RUN_BY = {
         "::test_command_finds_the_breach_when_the_withdrawal_is_named"
     ),
     "civicbus-audit prove": f"{_AUDIT}::test_a_proof_holds_offline_when_it_was_written",
+    "civicbus-audit export": (
+        "tests/unit/test_audit_evidence.py"
+        "::test_the_command_writes_a_bundle_that_verifies_when_it_is_asked"
+    ),
     "civicbus-audit serve": (
         "tests/unit/test_audit_serving.py::test_the_command_serves_until_it_is_told_to_end"
     ),

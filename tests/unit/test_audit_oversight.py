@@ -13,7 +13,8 @@ from civicbus_audit.index.oversight import (
     emergencies,
     find_all,
 )
-from civicbus_audit.index.searching import MAX_LIMIT, Entry, Query
+from civicbus_audit.index.searching import MAX_LIMIT, Entry
+from civicbus_audit.query import Query
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from civicbus_schemas.errors import Refused
-from civicbus_schemas.ids import Pin, agency_id, hex_id
-from civicbus_schemas.pseudonym import ledger_pseudonym, officer_pseudonym
+from civicbus_schemas.ids import agency_id
 from civicbus_schemas.vocabulary import Outcome
 
 from civicbus_audit import options
+from civicbus_audit.asking import officer_of, parse_hex, parse_time, subject_of
 from civicbus_audit.options import AsJson, Home, Lang, exit_codes
 from civicbus_audit.places import Places
-from civicbus_audit.presenting import LOCAL_TIME, Language, as_json, out, pace, say, show, table
+from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 
 if TYPE_CHECKING:
     from civicbus_audit.index.oversight import CitizenView
-    from civicbus_audit.index.searching import Entry, Query
+    from civicbus_audit.index.searching import Entry
+    from civicbus_audit.query import Query
 
 _COLUMNS = (
     "index", "at", "recipient", "dataset", "purpose", "decision", "reason", "rule", "release", "id",
@@ -67,20 +66,20 @@ def search(
 ) -> None:
     """Find leaves, newest first; each is compared with the ledger before it is shown."""
     with exit_codes(json=json), _extra():
-        from civicbus_audit.index.searching import Query
+        from civicbus_audit.query import Query
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
         places = places.with_key(ledger_key)
         query = Query(purpose=purpose, basis=basis, decision=decision, reason=reason)
         query = replace(query, rule=rule)
         query = replace(query, agreement=agreement, dataset=event_type, event_id=event_id)
-        query = replace(query, kind=kind, since=_time(since), until=_time(until))
-        query = replace(query, case_id=_hex(case_id, "case id"), before=before, limit=limit)
+        query = replace(query, kind=kind, since=parse_time(since), until=parse_time(until))
+        query = replace(query, case_id=parse_hex(case_id, "case id"), before=before, limit=limit)
         query = replace(
             query,
-            subject=_subject(pin, places) if pin else _hex(subject, "pseudonym"),
+            subject=subject_of(pin, places) if pin else parse_hex(subject, "pseudonym"),
             recipient=agency_id(agency) if agency else None,
-            officer=_officer(officer, agency, places),
+            officer=officer_of(officer, agency, places),
         )
         found = _search(query, places)
         _show(found, _COLUMNS, json=json, lang=lang)
@@ -109,11 +108,12 @@ def who_read(
     """Tell who got which data about a person, why, and on what ground: all of it."""
     with exit_codes(json=json), _extra():
         from civicbus_audit.index.oversight import citizen_view, closed_cases, find_all
-        from civicbus_audit.index.searching import Query, confirm_complete
+        from civicbus_audit.index.searching import confirm_complete
+        from civicbus_audit.query import Query
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
         places = places.with_key(ledger_key)
-        query = Query(subject=_subject(pin, places), decided=True, disclosed=not denied)
+        query = Query(subject=subject_of(pin, places), decided=True, disclosed=not denied)
         find = partial(_search, places=places)
         found = find_all(query, find)
         if recount:
@@ -200,30 +200,3 @@ def _show_citizen(
     _show(list(view.shown), columns, json=False, lang=lang)
     if view.hidden:
         out.out(say("hidden", lang, count=view.hidden), highlight=False)
-
-
-def _subject(pin: str, places: Places) -> str:
-    text = sys.stdin.readline().strip() if pin == "-" else pin
-    return ledger_pseudonym(places.ledger_key(), Pin(text))
-
-
-def _officer(officer: str | None, agency: str | None, places: Places) -> str | None:
-    if officer is None:
-        return None
-    if agency is None:
-        raise Refused("an officer is known by agency and id", expected="--agency beside --officer")
-    return officer_pseudonym(places.ledger_key(), agency_id(agency), officer)
-
-
-def _hex(text: str | None, what: str) -> str | None:
-    return None if text is None else hex_id(text, what=what)
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise Refused("not a time", expected="ISO 8601, such as 2026-11-21T09:00") from None
-    return time if time.tzinfo else time.replace(tzinfo=LOCAL_TIME)

@@ -14,8 +14,9 @@ from civicbus_schemas.vocabulary import Outcome, RecordKind
 from sqlalchemy import Engine, func, select
 
 from civicbus_audit.index.database import errors_translated
-from civicbus_audit.index.searching import MAX_LIMIT, Entry, Query
+from civicbus_audit.index.searching import MAX_LIMIT, Entry
 from civicbus_audit.index.tables import leaf
+from civicbus_audit.query import Query
 
 REVIEW_WITHIN = timedelta(hours=24)
 """How soon an emergency must be reviewed."""

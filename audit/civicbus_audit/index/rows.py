@@ -38,7 +38,7 @@ def row_of(
     row: Row = {"index": index, "hash": leaf_hash(leaf), "kind": UNREADABLE, "fields": []}
     try:
         if RECORD.wrote(leaf):
-            row |= _record(RECORD.decode_single_object(leaf))
+            row |= record_row(RECORD.decode_single_object(leaf))
         elif HEADER_LEAF.wrote(leaf):
             header = HeaderLeaf.decode(leaf).header
             page = PageContext(recorder=bytes.fromhex(header.recorder), sequence=header.sequence)
@@ -51,7 +51,8 @@ def row_of(
     return row | _page(page), None, page
 
 
-def _record(datum: Mapping[str, Any]) -> Row:
+def record_row(datum: Mapping[str, Any]) -> Row:
+    """What a decoded record adds to its leaf's row."""
     event, req = datum["event"] or {}, datum["req"] or {}
     plain = (
         "id kind at recipient subject agreement dataset fields purpose basis consent decision "

@@ -7,18 +7,19 @@ hide a row, which a recount finds, but it cannot invent or alter one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from civicbus_schemas.errors import EvidenceBroken, Refused
-from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome
+from civicbus_schemas.vocabulary import DECISION_KINDS
 from sqlalchemy import ColumnElement, Engine, RowMapping, func, select
 
 from civicbus_audit.index.database import errors_translated
 from civicbus_audit.index.rows import row_of
 from civicbus_audit.index.tables import leaf, recorder
+from civicbus_audit.query import BYTES, DISCLOSING, TEXTS, Query
 from civicbus_audit.stored import StoredLog
 
 MAX_LIMIT = 1_000
@@ -30,41 +31,6 @@ class Release(StrEnum):
     RELEASED = "released"
     UNSETTLED = "unsettled"
     ABORTED = "aborted-may-have-been-seen"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """What to look for; None asks for nothing. Pseudonyms and ids are hex.
-
-    `decided` asks for decisions about somebody's data, `disclosed` for those that gave it.
-    `except_…` leaves out kinds, an officer's own leaves, or leaves by their number.
-    """
-
-    id: str | None = None
-    kind: str | None = None
-    decided: bool = False
-    disclosed: bool = False
-    subject: str | None = None
-    recipient: str | None = None
-    actor: str | None = None
-    officer: str | None = None
-    case_id: str | None = None
-    agreement: str | None = None
-    dataset: str | None = None
-    event_id: str | None = None
-    purpose: str | None = None
-    basis: str | None = None
-    decision: str | None = None
-    reason: str | None = None
-    rule: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    before: int | None = None
-    except_kinds: tuple[str, ...] = ()
-    except_officer: str | None = None
-    except_leaves: tuple[int, ...] = ()
-    offset: int = 0
-    limit: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,23 +67,6 @@ class Entry:
     about: str | None
     rule: str | None
     release: Release | None
-
-
-DISCLOSING = [outcome.value for outcome in Outcome if outcome.discloses]
-_BYTES = ("id", "subject", "officer", "case_id")
-_TEXTS = [
-    "kind",
-    "recipient",
-    "actor",
-    "agreement",
-    "dataset",
-    "event_id",
-    "purpose",
-    "basis",
-    "decision",
-    "reason",
-    "rule",
-]
 
 
 def search(engine: Engine, query: Query) -> list[Entry]:
@@ -161,15 +110,14 @@ def confirm_complete(entries: list[Entry], query: Query, log: StoredLog) -> None
 
     `entries` is everything that was found for the query, whatever its `limit` and `before`.
     """
-    if query.subject is None:
+    subject = query.subject
+    if subject is None:
         raise Refused("only the leaves about one subject can be recounted")
-    subject, found = bytes.fromhex(query.subject), {entry.index for entry in entries}
-    for index, content in log.containing(subject):
+    found = {entry.index for entry in entries}
+    query = replace(query, before=None)
+    for index, content in log.containing(bytes.fromhex(subject)):
         row, _, _ = row_of(index, content, page=None)
-        wanted = row.get("subject") == subject and row["kind"] in DECISION_KINDS
-        if query.disclosed:
-            wanted = wanted and row["decision"] in DISCLOSING
-        if wanted and query.decision in (None, row["decision"]) and index not in found:
+        if query.matches(row) and index not in found:
             raise EvidenceBroken(
                 f"the index hides leaf {index}",
                 next_step="find out who changed it, then `civicbus-audit rebuild-index`",
@@ -177,10 +125,10 @@ def confirm_complete(entries: list[Entry], query: Query, log: StoredLog) -> None
 
 
 def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
-    for name in _BYTES:
+    for name in BYTES:
         if (value := getattr(query, name)) is not None:
             yield leaf.c[name] == bytes.fromhex(value)
-    for name in _TEXTS:
+    for name in TEXTS:
         if (value := getattr(query, name)) is not None:
             yield leaf.c[name] == value
     if query.decided:

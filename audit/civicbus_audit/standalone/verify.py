@@ -514,9 +514,12 @@ class Part:
         """Reads on to the end; the SHA-256 of the whole file, hex."""
         while self.read(1 << 20):
             pass
+        return self._sha256.hexdigest()
+
+    def close(self) -> None:
+        """Lets go of the file."""
         if self._file is not None:
             self._file.close()
-        return self._sha256.hexdigest()
 
 
 def parts_of(path: Path) -> dict[str, Part]:
@@ -609,6 +612,14 @@ def verify_bundle(path: Path, policy: Policy, exporter: Key) -> dict[str, Any]:
     say. 5. Every file is the one that was signed, to the last byte.
     """
     parts = parts_of(path)
+    try:
+        return _verify_parts(parts, policy, exporter)
+    finally:
+        for part in parts.values():
+            part.close()
+
+
+def _verify_parts(parts: dict[str, Part], policy: Policy, exporter: Key) -> dict[str, Any]:
     manifest = _open_manifest(parts, exporter)  # 1
     if parts.keys() != manifest["files"].keys() | {"manifest.json", "manifest.sig"}:  # 2
         odd = sorted(parts.keys() ^ {*manifest["files"], "manifest.json", "manifest.sig"})

@@ -11,9 +11,10 @@ from typing import Protocol, assert_never
 
 from civicbus_audit.index.oversight import citizen_view, find_all
 from civicbus_audit.index.rows import row_of
-from civicbus_audit.index.searching import Entry, Query, confirm, count, search
+from civicbus_audit.index.searching import Entry, confirm, count, search
 from civicbus_audit.places import Places
 from civicbus_audit.proof import format_proof
+from civicbus_audit.query import Query
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 from civicbus_schemas.errors import Refused

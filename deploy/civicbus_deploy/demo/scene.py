@@ -17,8 +17,9 @@ from typing import Any
 import httpx
 import psycopg
 from civicbus_audit.index.database import make_engine
-from civicbus_audit.index.searching import Entry, Query, search
+from civicbus_audit.index.searching import Entry, search
 from civicbus_audit.places import Places
+from civicbus_audit.query import Query
 from civicbus_consumers.consent.fence import Fence, Passed
 from civicbus_consumers.lookup.database import make_engine as make_lookup_engine
 from civicbus_consumers.lookup.leases import LeaseHolders

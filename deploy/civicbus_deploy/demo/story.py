@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from civicbus_audit.directory import LedgerDirectory
-from civicbus_audit.index.searching import Entry, Query
+from civicbus_audit.index.searching import Entry
+from civicbus_audit.query import Query
 from civicbus_audit.tiles import ENTRIES, WIDTH, tile_at
 from civicbus_audit.verify import published, verify_ledger
 from civicbus_producers.receipt import Published

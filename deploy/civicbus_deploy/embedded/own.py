@@ -50,6 +50,7 @@ PRINCIPALS = {
 }
 MIRROR_TOKEN = "mirror-token"  # noqa: S105 (a file's name); whoever brings it may read leaves
 INSPECTORS = "mps"  # whose officers and supervisors may ask the ledger
+EXPORT_KEY = "export-key.pem"  # signs evidence bundles
 _HEX_KEYS = ("topic-key", "ledger-key", "seal-key", "consent-key")
 
 
@@ -58,12 +59,16 @@ def make_keys(folder: StateFolder) -> None:
     for name in _HEX_KEYS:
         secrets.get_or_create(folder.home, name, secrets.hex_key)
     secrets.get_or_create(folder.home, MIRROR_TOKEN, secrets.password)
-    for name in ("log-key.pem", *(f"sign-{process}.pem" for process in RECORDERS)):
+    for name in ("log-key.pem", EXPORT_KEY, *(f"sign-{process}.pem" for process in RECORDERS)):
         secrets.get_or_create(folder.home, name, secrets.ed25519_pem)
     recorders = [_public_key(folder.secrets / f"sign-{process}.pem") for process in RECORDERS]
     write_json(recorder_keys_file(folder), {key_id(public): public.hex() for public in recorders})
     vkey = Verifier(name=ORIGIN, public_key=_public_key(folder.secrets / "log-key.pem"))
     write_file(ledger_vkey_file(folder), f"{vkey}\n".encode())
+    exporter = Verifier(
+        name=f"{ORIGIN}/exporter", public_key=_public_key(folder.secrets / EXPORT_KEY)
+    )
+    write_file(folder.keys / "exporter.vkey", f"{exporter}\n".encode())
 
 
 def publish_agency_keys(folder: StateFolder) -> None:

@@ -14,8 +14,9 @@ from enum import StrEnum
 
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.oversight import Emergency, emergencies
-from civicbus_audit.index.searching import Entry, Query, confirm, search
+from civicbus_audit.index.searching import Entry, confirm, search
 from civicbus_audit.places import Places
+from civicbus_audit.query import Query
 from civicbus_consumers.recording.pages import Stamp
 from civicbus_consumers.recording.records import record_case_closed, record_review
 from civicbus_schemas.codec import canonical_json

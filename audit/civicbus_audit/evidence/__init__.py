@@ -1,0 +1,1 @@
+"""Evidence bundles: what officers take out of the ledger, provable to others without us."""

@@ -1,0 +1,110 @@
+"""`civicbus-audit export`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from civicbus_schemas.ids import agency_id
+from civicbus_schemas.vocabulary import Outcome
+
+from civicbus_audit import options
+from civicbus_audit.asking import officer_of, parse_hex, parse_time, subject_of
+from civicbus_audit.evidence.export import Source, export
+from civicbus_audit.evidence.request import Request
+from civicbus_audit.note import Signer
+from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
+from civicbus_audit.places import Places
+from civicbus_audit.presenting import Language, as_json, err, out, pace, say
+from civicbus_audit.query import Query
+from civicbus_audit.verify import published
+from civicbus_audit.witness.keys import read_key
+
+KEY = "secrets/export-key.pem"
+
+Words = Annotated[str | None, typer.Option()]
+
+
+def export_records(
+    target: Annotated[Path, typer.Argument(help="The bundle to write: x.zip, or a folder.")],
+    *,
+    by: Annotated[str, typer.Option(help="Who exports: <agency>/<officer>.")],
+    why: Annotated[str, typer.Option(help="The purpose of this export, in words.")],
+    since: Annotated[str, typer.Option(help="ISO 8601; Vietnam's time if bare.")],
+    until: Annotated[str, typer.Option(help="At most a year later.")],
+    case: Annotated[str | None, typer.Option(help="The exporter's own case number.")] = None,
+    pin: Annotated[str | None, typer.Option(help="The person's PIN; - is stdin.")] = None,
+    subject: Annotated[str | None, typer.Option(help="The person's ledger pseudonym.")] = None,
+    agency: Annotated[str | None, typer.Option(help="Who received, or was refused.")] = None,
+    officer: Annotated[str | None, typer.Option(help="An officer's id, with --agency.")] = None,
+    purpose: Words = None,
+    basis: Words = None,
+    decision: Annotated[Outcome | None, typer.Option()] = None,
+    reason: Words = None,
+    rule: Words = None,
+    agreement: Words = None,
+    event_type: Words = None,
+    event_id: Words = None,
+    case_id: Annotated[str | None, typer.Option(help="The record's opaque case id.")] = None,
+    kind: Words = None,
+    key: Annotated[Path | None, typer.Option(help=f"The key, if not HOME/{KEY}.")] = None,
+    home: Home = options.HOME,
+    ledger: options.Ledger = None,
+    vkey: Vkey = None,
+    policy: Policy = None,
+    ledger_key: options.LedgerKey = None,
+    json: AsJson = False,
+    lang: Lang = Language.EN,
+) -> None:
+    """Write an evidence bundle: matching records, proved and signed, verifiable without us."""
+    with exit_codes(json=json):
+        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
+        places = places.with_key(ledger_key)
+        query = Query(purpose=purpose, basis=basis, decision=decision, reason=reason, rule=rule)
+        query = replace(query, agreement=agreement, dataset=event_type, event_id=event_id)
+        query = replace(query, kind=kind, since=parse_time(since), until=parse_time(until))
+        query = replace(
+            query,
+            subject=subject_of(pin, places) if pin else parse_hex(subject, "pseudonym"),
+            recipient=agency_id(agency) if agency else None,
+            officer=officer_of(officer, agency, places),
+            case_id=parse_hex(case_id, "case id"),
+        )
+        exporter, _, name = by.partition("/")
+        request = Request(
+            query=query, agency=agency_id(exporter), officer=name, purpose=why, case=case
+        )
+        _export(request, places, target, key=key or home / KEY, json=json, lang=lang)
+
+
+def _export(
+    request: Request, places: Places, target: Path, *, key: Path, json: bool, lang: Language
+) -> None:
+    source = Source(directory=places.directory(), trust=places.trust())
+    origin = published(source.directory, source.trust)[0]
+    signer = Signer(f"{origin.origin}/exporter", read_key(key))
+
+    def announce(request: Request) -> None:
+        told = {"officer": f"{request.agency}/{request.officer}", "purpose": request.purpose}
+        err.print(say("export-begins", lang, **told), markup=False, highlight=False)
+
+    with pace(say("exporting", lang), 2 * origin.size) as advance:
+        exported = export(
+            request,
+            source,
+            target,
+            signer=signer,
+            at=datetime.now(UTC),
+            before_reading=announce,
+            on_progress=advance,
+        )
+    told = {
+        "file": str(target),
+        "records": exported.records,
+        "size": exported.checkpoint.size,
+        "unreadable": exported.unreadable,
+    }
+    out.out(as_json(told) if json else say("exported", lang, **told), highlight=False)
