@@ -21,6 +21,7 @@ from civicbus_audit.evidence.command import export_records
 from civicbus_audit.fences import Examination, examine, read_withdrawals
 from civicbus_audit.finding import find_record
 from civicbus_audit.index.commands import commands as index_commands
+from civicbus_audit.index.fsck import fsck
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, facts, out, pace, say, show, table
@@ -152,7 +153,7 @@ def rebuild_state(
         out.out(as_json(told) if json else say("state-rebuilt", lang, **told), highlight=False)
 
 
-for command in (*index_commands, serve):
+for command in (*index_commands, fsck, serve):
     app.command()(command)
 app.command("export")(export_records)
 app.add_typer(witness_app)

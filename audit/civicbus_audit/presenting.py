@@ -99,7 +99,17 @@ _WORDS = {
         "{records} of {size} leaves match and are proved in {file}; {unreadable} cannot be read.",
         "{records} trong {size} lá khớp, có bằng chứng trong {file}; {unreadable} không đọc được.",
     ),
+    "columns": ("columns", "cột"),
+    "fsck-found": (
+        "Entries, tiles and checkpoint agree; {faults} contradictions in the index.",
+        "Các mục, tầng băm và điểm kiểm tra khớp nhau; chỉ mục có {faults} chỗ sai lệch.",
+    ),
+    "fsck-repaired": (
+        "Repaired: {tiles} tiles made anew, {faults} contradictions in the index removed.",
+        "Đã sửa: tạo lại {tiles} tầng băm, xóa bỏ {faults} chỗ sai lệch trong chỉ mục.",
+    ),
     "serving": ("serving {address}", "đang phục vụ tại {address}"),
+    "repairing": ("repairing", "đang sửa"),
     "verifying": ("verifying", "đang kiểm tra"),
     "examining": ("examining", "đang xem xét"),
     "indexing": ("indexing", "đang lập chỉ mục"),

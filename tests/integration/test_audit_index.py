@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from civicbus_audit.cli import app
 from civicbus_audit.directory import LedgerDirectory
-from civicbus_audit.index import filling
+from civicbus_audit.index import examining, filling
 from civicbus_audit.index.database import make_engine, migrate
+from civicbus_audit.index.examining import examine_index
 from civicbus_audit.index.filling import fill, indexed_size, rebuild
 from civicbus_audit.index.searching import Entry, Release, confirm, confirm_complete, search
 from civicbus_audit.ledger import Ledger
@@ -203,6 +205,80 @@ def test_a_hidden_row_is_found_out_when_the_bundles_are_recounted(
     confirm(entries, log)
     with pytest.raises(EvidenceBroken, match="hides leaf 5"):
         confirm_complete(entries, query, log)
+
+
+def examined(engine: Engine, log: StoredLog) -> list[tuple[str, int | None, tuple[str, ...]]]:
+    return [(f.kind.value, f.leaf, f.columns) for f in examine_index(engine, log)]
+
+
+def test_nothing_is_found_when_the_index_says_what_the_ledger_says(
+    engine: Engine, log: StoredLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert examined(engine, log) == []
+    monkeypatch.setattr(examining, "BATCH", 2)
+    assert examined(engine, log) == []
+
+
+def test_nothing_is_found_when_the_index_is_only_behind(home: Path, log: StoredLog) -> None:
+    engine = make_engine(home / "secrets/postgres-sealing-dsn")
+    migrate(engine)
+    assert examined(engine, log) == []
+    engine.dispose()
+
+
+ROW = "insert into leaf (index, hash, kind, fields) values ({}, '\\x00', 'page', '{{}}')"
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("update leaf set recipient = 'vss' where index = 3", ("altered", 3, ("recipient",))),
+        ("update leaf set fields = '{}' where index = 3", ("altered", 3, ("fields",))),
+        ("update leaf set about = '\\x00' where index = 0", ("altered", 0, ("about",))),
+        ("delete from leaf where index = 5", ("missing", 5, ())),
+        ("delete from leaf where index = 10", ("missing", 10, ())),
+        (ROW.format(11), ("invented", 11, ())),
+        (ROW.format(-1), ("invented", -1, ())),
+        ("update recorder set closed = not closed", ("recorders", None, ())),
+        ("update recorder set released = 7", ("recorders", None, ())),
+        ("delete from recorder", ("recorders", None, ())),
+        ("update progress set root = '\\x00'", ("progress", None, ())),
+        ("update progress set size = 12", ("progress", None, ())),
+    ],
+)
+def test_what_a_dba_did_is_found_when_the_index_is_examined(
+    engine: Engine, log: StoredLog, *, statement: str, fault: tuple[str, int | None, Any]
+) -> None:
+    change(engine, statement)
+    assert examined(engine, log) == [fault]
+
+
+def test_the_index_is_made_anew_when_fsck_repairs_it(home: Path, engine: Engine) -> None:
+    change(engine, "update leaf set recipient = 'vss' where index = 3")
+    engine.dispose()
+    found = run(home, "fsck", "--json")
+    assert found.exit_code == 1
+    assert [one["leaf"] for one in json.loads(found.stdout)["faults"]] == [3]
+    repaired = run(home, "fsck", "--repair")
+    assert (repaired.exit_code, "1 contradictions" in repaired.stdout) == (0, True)
+    assert "0 contradictions" in run(home, "fsck").stdout
+
+
+def test_tiles_are_made_anew_and_entries_never_when_fsck_repairs(
+    home: Path, engine: Engine
+) -> None:
+    engine.dispose()
+    tile, bundle = home / "ledger/tile/0/000.p/11", home / "ledger/tile/entries/000.p/11"
+    whole = tile.read_bytes()
+    tile.write_bytes(bytes(len(whole)))
+    assert run(home, "fsck").exit_code == 1
+    assert "1 tiles made anew" in run(home, "fsck", "--repair").stdout
+    assert tile.read_bytes() == whole
+    damaged = bundle.read_bytes().replace(b"moh", b"vss")
+    bundle.write_bytes(damaged)
+    broken = run(home, "fsck", "--repair")
+    assert (broken.exit_code, "nothing was repaired" in broken.stderr) == (1, True)
+    assert (tile.read_bytes(), bundle.read_bytes()) == (whole, damaged)
 
 
 def test_the_database_is_unavailable_when_it_does_not_answer(tmp_path: Path) -> None:

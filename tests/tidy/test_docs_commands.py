@@ -139,6 +139,9 @@ RUN_BY = {
     ),
     "civicbus-audit witness key": f"{_WITNESS}::test_the_key_is_refused_when_others_may_read_it",
     "civicbus-audit witness run": f"{_WITNESS}::test_the_line_verifies_when_the_log_continues",
+    "civicbus-audit fsck": (
+        "tests/integration/test_audit_index.py::test_the_index_is_made_anew_when_fsck_repairs_it"
+    ),
     "civicbus-audit rebuild-state": (
         f"{_AUDIT}::test_sealing_goes_on_exactly_once_when_the_state_was_lost_and_rebuilt"
     ),

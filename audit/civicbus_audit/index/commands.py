@@ -65,7 +65,7 @@ def search(
     lang: Lang = Language.EN,
 ) -> None:
     """Find leaves, newest first; each is compared with the ledger before it is shown."""
-    with exit_codes(json=json), _extra():
+    with exit_codes(json=json), needs_index():
         from civicbus_audit.query import Query
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
@@ -106,7 +106,7 @@ def who_read(
     lang: Lang = Language.EN,
 ) -> None:
     """Tell who got which data about a person, why, and on what ground: all of it."""
-    with exit_codes(json=json), _extra():
+    with exit_codes(json=json), needs_index():
         from civicbus_audit.index.oversight import citizen_view, closed_cases, find_all
         from civicbus_audit.index.searching import confirm_complete
         from civicbus_audit.query import Query
@@ -117,7 +117,7 @@ def who_read(
         find = partial(_search, places=places)
         found = find_all(query, find)
         if recount:
-            confirm_complete(found, query, _published_log(places))
+            confirm_complete(found, query, published_log(places))
         columns = (*_READING[:6], "decision", "reason", *_READING[6:]) if denied else _READING
         if as_citizen:
             view = citizen_view(found, closed_cases(find))
@@ -136,11 +136,11 @@ def rebuild_index(
     lang: Lang = Language.EN,
 ) -> None:
     """Build the index anew from the ledger's bundles, and put it in the old one's place."""
-    with exit_codes(json=json), _extra():
+    with exit_codes(json=json), needs_index():
         from civicbus_audit.index.filling import rebuild
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
-        log = _published_log(places)
+        log = published_log(places)
         with pace(say("indexing", lang), log.size) as advance:
             leaves = rebuild(places.dsn_file, log, on_progress=advance)
         told = {"leaves": leaves}
@@ -151,7 +151,8 @@ commands = (search, who_read, rebuild_index)
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def needs_index() -> Iterator[None]:
+    """Says what to install where the extra `ledger` is not."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -172,11 +173,12 @@ def _search(query: Query, places: Places) -> list[Entry]:
     finally:
         engine.dispose()
     # after the search: the index is filled from what is published, so that it is never ahead
-    confirm(found, _published_log(places))
+    confirm(found, published_log(places))
     return found
 
 
-def _published_log(places: Places) -> StoredLog:
+def published_log(places: Places) -> StoredLog:
+    """The ledger as far as its checkpoint vouches for it."""
     directory = places.directory()
     return StoredLog(directory.read, published(directory, places.trust())[0].size)
 

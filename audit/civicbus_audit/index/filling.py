@@ -37,7 +37,7 @@ Progress = Callable[[int], None]
 def indexed_size(engine: Engine) -> int:
     """How many leaves the index has."""
     with errors_translated("reading the index"), engine.connect() as connection:
-        return _progress(connection)[0]
+        return read_progress(connection)[0]
 
 
 def fill(engine: Engine, log: StoredLog, *, on_progress: Progress | None = None) -> int:
@@ -75,7 +75,7 @@ def rebuild(dsn_file: Path, log: StoredLog, *, on_progress: Progress | None = No
 
 
 def _fill_batch(connection: Connection, log: StoredLog) -> int:
-    size, root = _progress(connection)
+    size, root = read_progress(connection)
     if size > log.size or root_of_range(0, size, log.node) != root:
         raise Refused(
             "the index is not of this ledger",
@@ -133,7 +133,8 @@ class Recorders:
         ]
 
 
-def _progress(connection: Connection) -> tuple[int, bytes]:
+def read_progress(connection: Connection) -> tuple[int, bytes]:
+    """Size and root of what is indexed."""
     row = connection.execute(select(progress.c.size, progress.c.root)).one_or_none()
     return (row.size, row.root) if row else (0, EMPTY_ROOT)
 
