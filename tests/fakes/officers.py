@@ -8,6 +8,7 @@ from typing import Any
 
 from civicbus_audit.index.searching import Entry
 from civicbus_audit.query import DISCLOSING, Query
+from civicbus_consumers.officers.reading import Proved
 from civicbus_schemas.errors import EvidenceBroken, Unavailable
 from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 
@@ -58,6 +59,12 @@ class FakeShelf:
         if self.fails:
             raise Unavailable("the ledger does not answer")
         return f"proof of leaf {index}\n".encode()
+
+    def check(self, index: int) -> Proved:
+        """What a verified proof would tell."""
+        if self.broken:
+            raise EvidenceBroken("the proof does not lead to the signed root")
+        return Proved(index=index, size=len(self.entries), origin="test/log", leaf_hash="f" * 64)
 
     def begun_at(self) -> datetime | None:
         """When the first leaf was written."""

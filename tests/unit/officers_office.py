@@ -6,24 +6,28 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 from civicbus_consumers.lookup.door import compose
 from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk
+from civicbus_consumers.officers.pages import PageService
 from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.officers.service import QueryService
 from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import Issuer, make_pass
+from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.runtime.jwt import PublicKey
 from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.page import HeaderLeaf, PageHeader
 from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
 from civicbus_schemas.record import Record
+from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from tests.fakes.lookup import FakePages
-from tests.fakes.officers import FakeShelf
+from tests.fakes.officers import FakeShelf, entry
 from tests.unit.lookup_samples import LAN, LEDGER_KEY, MOTHER, SIGNER, recorder
 
 MPS, BANK, VNEID = AgencyId("mps"), AgencyId("bank"), AgencyId("vneid")
@@ -59,11 +63,34 @@ def case(number: str, agency: AgencyId = MPS) -> str:
     return case_pseudonym(LEDGER_KEY, agency, number)
 
 
-def bearer(role: Role = Role.OFFICER, *, sub: str | None = None, **claims: Any) -> dict[str, str]:
-    """The header of a fresh token."""
+def history() -> FakeShelf:
+    """Readings about a woman and her mother, an investigation, and what officials asked."""
+    hidden = {"kind": RecordKind.ACCESS_DEFERRED, "recipient": "mps", "subject": subject()}
+    asked = {"kind": RecordKind.OFFICER_QUERY, "recipient": "mps"}
+    return FakeShelf(
+        [
+            entry(1, recipient="bank", subject=subject(), purpose="credit.verify-customer"),
+            entry(2, recipient="vss", subject=subject(MOTHER)),
+            entry(3, case_id=case("open"), **hidden),
+            entry(4, case_id=case("closed"), **hidden),
+            entry(5, kind=RecordKind.CASE_CLOSED, case_id=case("closed"), actor="mps"),
+            entry(6, recipient="bank", subject=subject(), decision=Outcome.DENY),
+            entry(7, officer=official(), subject=subject(), **asked),
+            entry(8, officer=official("tt-0043"), **asked),
+            entry(9, kind=RecordKind.CITIZEN_QUERY, recipient="bank", subject=subject()),
+        ]
+    )
+
+
+def token(role: Role = Role.OFFICER, *, sub: str | None = None) -> str:
+    """A fresh token."""
     name = sub or (LAN.number if role is Role.CITIZEN else INSPECTOR)
-    token = make_pass(_ISSUER_OF[role], SIGNER, sub=name, role=role, now=time.time(), **claims)
-    return {"Authorization": f"Bearer {token}"}
+    return make_pass(_ISSUER_OF[role], SIGNER, sub=name, role=role, now=time.time())
+
+
+def bearer(role: Role = Role.OFFICER, *, sub: str | None = None) -> dict[str, str]:
+    """The header of a fresh token."""
+    return {"Authorization": f"Bearer {token(role, sub=sub)}"}
 
 
 @dataclass
@@ -72,6 +99,7 @@ class Office:
 
     shelf: FakeShelf = field(default_factory=FakeShelf)
     pages: FakePages = field(default_factory=FakePages)
+    policy_sets: Path = Path("no-policy-sets")
 
     def __post_init__(self) -> None:
         self.desk = Desk(
@@ -83,7 +111,9 @@ class Office:
             desk=self.desk, issuers=ISSUERS, signet=Signet(b"c" * 32), ledger_key=LEDGER_KEY
         )
         queries = QueryService(counter=self.counter, body_timeout_s=0.3)
-        self.app = compose(*queries.routes())
+        words = WordBook(self.policy_sets)
+        pages = PageService(counter=self.counter, words=words, body_timeout_s=0.3)
+        self.app = compose(*queries.routes(), *pages.routes())
 
     def serve(self, steps: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> Any:
         """What these steps of a client come to."""
@@ -102,6 +132,10 @@ class Office:
         body = COMPLAINT if document is None else document
         headers = bearer(role, sub=sub)
         return self.serve(lambda client: client.post(QUERIES, json=body, headers=headers))
+
+    def post(self, path: str, fields: dict[str, str], **headers: str) -> Any:
+        """One form that is posted."""
+        return self.serve(lambda client: client.post(path, data=fields, headers=headers))
 
     def get(self, path: str, **headers: str) -> Any:
         """One GET."""

@@ -14,8 +14,7 @@ from civicbus_schemas.record import commitment
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 from tests.fakes.lookup import FakePages
-from tests.fakes.officers import FakeShelf, entry
-from tests.unit.lookup_samples import LAN, MOTHER, SEAL_KEY
+from tests.unit.lookup_samples import LAN, SEAL_KEY
 from tests.unit.officers_office import (
     CASE,
     COMPLAINT,
@@ -25,6 +24,7 @@ from tests.unit.officers_office import (
     Office,
     bearer,
     case,
+    history,
     official,
     subject,
 )
@@ -32,25 +32,6 @@ from tests.unit.officers_office import (
 ABOUT_LAN = COMPLAINT | {"find": {"pin": LAN.number}}
 OWN_DATA = {"purpose": "subject.own-data"}
 SUPERVISION = {"purpose": "oversight.supervision"}
-
-
-def history() -> FakeShelf:
-    """Readings about a woman and her mother, an investigation, and what officials asked."""
-    hidden = {"kind": RecordKind.ACCESS_DEFERRED, "recipient": "mps", "subject": subject()}
-    asked = {"kind": RecordKind.OFFICER_QUERY, "recipient": "mps"}
-    return FakeShelf(
-        [
-            entry(1, recipient="bank", subject=subject(), purpose="credit.verify-customer"),
-            entry(2, recipient="vss", subject=subject(MOTHER)),
-            entry(3, case_id=case("open"), **hidden),
-            entry(4, case_id=case("closed"), **hidden),
-            entry(5, kind=RecordKind.CASE_CLOSED, case_id=case("closed"), actor="mps"),
-            entry(6, recipient="bank", subject=subject(), decision=Outcome.DENY),
-            entry(7, officer=official(), subject=subject(), **asked),
-            entry(8, officer=official("tt-0043"), **asked),
-            entry(9, kind=RecordKind.CITIZEN_QUERY, recipient="bank", subject=subject()),
-        ]
-    )
 
 
 def leaves(answer: Any) -> list[int]:

@@ -17,11 +17,13 @@ from sqlalchemy import Engine
 from civicbus_consumers.lookup.door import compose
 from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk, OnStep, nothing
+from civicbus_consumers.officers.pages import PageService
 from civicbus_consumers.officers.reading import IndexShelf
 from civicbus_consumers.officers.service import QueryService
 from civicbus_consumers.officers.settings import OfficersSettings
 from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import read_issuers
+from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.wiring import recorders
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
@@ -80,7 +82,12 @@ def serve(settings: OfficersSettings, desk: Desk, *, health: Health, stop: threa
         ledger_key=read_key(settings.ledger_key_file),
     )
     queries = QueryService(counter=counter, body_timeout_s=settings.body_timeout_s)
-    app = compose(*queries.routes())
+    pages = PageService(
+        counter=counter,
+        words=WordBook(settings.policy_sets_dir),
+        body_timeout_s=settings.body_timeout_s,
+    )
+    app = compose(*queries.routes(), *pages.routes())
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     with (
         listening(settings.host, settings.port, what="the officers' process") as listener,

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -24,6 +24,7 @@ from prometheus_client import Counter as Metric
 from civicbus_consumers.lookup.problems import Code, Problem
 from civicbus_consumers.officers.desk import Answer, Desk, Slice
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
+from civicbus_consumers.officers.reading import Proved
 from civicbus_consumers.officers.records import handle_of
 from civicbus_consumers.officers.request import Asked, canonical
 from civicbus_consumers.officers.rules import Question
@@ -90,10 +91,19 @@ class Counter:
 
     async def prove(self, holder: Pass, record: str, ticket: str) -> bytes:
         """The proof of a row that this asker was shown; raises `OfficersProblem`."""
+        index = self._shown(holder, record, ticket)
+        return await self._off_loop(lambda: self.desk.prove(index))
+
+    async def check(self, holder: Pass, record: str, ticket: str) -> Proved:
+        """The same proof, verified here; raises `OfficersProblem`."""
+        index = self._shown(holder, record, ticket)
+        return await self._off_loop(lambda: self.desk.check(index))
+
+    def _shown(self, holder: Pass, record: str, ticket: str) -> int:
         index = self.signet.open(ticket, *self._ticket_of(holder, record))
         if index is None:
             raise OfficersProblem(OfficersCode.NOT_SHOWN)
-        return await self._off_loop(lambda: self.desk.prove(index))
+        return index
 
     def cursor(self, holder: Pass, question: Question, answer: Answer) -> str | None:
         """Where the next slice begins, for this asker and this question; None at the end."""
@@ -103,12 +113,11 @@ class Counter:
 
     def ticket(self, holder: Pass, entry: Entry) -> str:
         """What gets the proof of a row, for this asker."""
-        return self.signet.seal(entry.index, *self._ticket_of(holder, entry.id or ""))
+        return self.signet.seal(entry.index, *self._ticket_of(holder, name_of(entry)))
 
     def proof_path(self, holder: Pass, entry: Entry) -> str:
-        """Where the proof of a row is; a leaf without an id goes by its number."""
-        entry = entry if entry.id else replace(entry, id=str(entry.index))
-        return f"{PROOF_PATH.format(id=entry.id)}?shown={self.ticket(holder, entry)}"
+        """Where the proof of a row is."""
+        return f"{PROOF_PATH.format(id=name_of(entry))}?shown={self.ticket(holder, entry)}"
 
     def _cursor_of(self, holder: Pass, question: Question) -> tuple[str, ...]:
         asked = hashlib.sha256(canonical(question)).hexdigest()
@@ -126,6 +135,11 @@ class Counter:
             return await asyncio.to_thread(work)
         finally:
             self._waiting.pop()
+
+
+def name_of(entry: Entry) -> str:
+    """A record's id; a leaf without one goes by its number."""
+    return entry.id or str(entry.index)
 
 
 def _begin_span(traceparent: str | None) -> Span:

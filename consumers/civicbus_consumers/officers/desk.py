@@ -24,7 +24,7 @@ from civicbus_schemas.page import Page, PageRef
 
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
-from civicbus_consumers.officers.reading import Shelf, hidden_from, query_of
+from civicbus_consumers.officers.reading import Proved, Shelf, hidden_from, query_of
 from civicbus_consumers.officers.records import record_query, secret_of
 from civicbus_consumers.officers.rules import Denied, Find, Granted, Question, View, judge
 from civicbus_consumers.officers.token import Pass
@@ -114,6 +114,13 @@ class Desk:
         """The proof of a leaf that was shown; raises `OfficersProblem`."""
         try:
             return self.shelf.prove(index)
+        except BusError as error:
+            raise _unread(error, None) from error
+
+    def check(self, index: int) -> Proved:
+        """The proof of a leaf that was shown, verified; raises `OfficersProblem`."""
+        try:
+            return self.shelf.check(index)
         except BusError as error:
             raise _unread(error, None) from error
 

@@ -12,11 +12,12 @@ from typing import Protocol, assert_never
 from civicbus_audit.index.oversight import citizen_view, find_all
 from civicbus_audit.index.rows import row_of
 from civicbus_audit.index.searching import Entry, confirm, count, search
+from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.places import Places
 from civicbus_audit.proof import format_proof
 from civicbus_audit.query import Query
 from civicbus_audit.stored import StoredLog
-from civicbus_audit.verify import published
+from civicbus_audit.verify import published, verify_proof
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
 from civicbus_schemas.vocabulary import QUERY_KINDS, RecordKind
@@ -24,6 +25,16 @@ from sqlalchemy import Engine
 
 from civicbus_consumers.officers.records import officer_of
 from civicbus_consumers.officers.rules import Asker, Find, Granted, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """A leaf whose proof holds: its number in a log of that size, and its hash."""
+
+    index: int
+    size: int
+    origin: str
+    leaf_hash: str
 
 
 class Shelf(Protocol):
@@ -39,6 +50,10 @@ class Shelf(Protocol):
 
     def prove(self, index: int) -> bytes:
         """The `.tlog-proof` of a leaf."""
+        ...
+
+    def check(self, index: int) -> Proved:
+        """The proof of a leaf, checked by whom the ledger is trusted to be signed."""
         ...
 
     def begun_at(self) -> datetime | None:
@@ -68,6 +83,16 @@ class IndexShelf:
         """The proof of a leaf under the newest checkpoint; raises `Refused` where there is none."""
         log, checkpoint = self._log()
         return format_proof(log.prove(index, checkpoint=checkpoint))
+
+    def check(self, index: int) -> Proved:
+        """The proof of a leaf, verified as anybody would."""
+        found = verify_proof(self.prove(index), self.places.trust())
+        return Proved(
+            index=found.index,
+            size=found.checkpoint.size,
+            origin=found.checkpoint.origin,
+            leaf_hash=leaf_hash(found.leaf).hex(),
+        )
 
     def begun_at(self) -> datetime | None:
         """When the first leaf was written."""
