@@ -68,6 +68,8 @@ class FakeShelf:
 
     def begun_at(self) -> datetime | None:
         """When the first leaf was written."""
+        if self.fails:
+            raise Unavailable("the ledger does not answer")
         return min((one.at for one in self.entries if one.at), default=None)
 
     def _matching(self, query: Query) -> list[Entry]:

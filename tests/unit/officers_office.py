@@ -18,6 +18,7 @@ from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.officers.service import QueryService
 from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import Issuer, make_pass
+from civicbus_consumers.officers.tracker import TrackerService
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.runtime.jwt import PublicKey
 from civicbus_schemas.ids import AgencyId, Pin
@@ -113,7 +114,8 @@ class Office:
         queries = QueryService(counter=self.counter, body_timeout_s=0.3)
         words = WordBook(self.policy_sets)
         pages = PageService(counter=self.counter, words=words, body_timeout_s=0.3)
-        self.app = compose(*queries.routes(), *pages.routes())
+        tracker = TrackerService(counter=self.counter, words=words)
+        self.app = compose(*queries.routes(), *pages.routes(), *tracker.routes())
 
     def serve(self, steps: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> Any:
         """What these steps of a client come to."""

@@ -23,6 +23,7 @@ from civicbus_consumers.officers.service import QueryService
 from civicbus_consumers.officers.settings import OfficersSettings
 from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import read_issuers
+from civicbus_consumers.officers.tracker import TrackerService
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.wiring import recorders
 from civicbus_consumers.runtime.health import Health, serve_health
@@ -82,12 +83,10 @@ def serve(settings: OfficersSettings, desk: Desk, *, health: Health, stop: threa
         ledger_key=read_key(settings.ledger_key_file),
     )
     queries = QueryService(counter=counter, body_timeout_s=settings.body_timeout_s)
-    pages = PageService(
-        counter=counter,
-        words=WordBook(settings.policy_sets_dir),
-        body_timeout_s=settings.body_timeout_s,
-    )
-    app = compose(*queries.routes(), *pages.routes())
+    words = WordBook(settings.policy_sets_dir)
+    pages = PageService(counter=counter, words=words, body_timeout_s=settings.body_timeout_s)
+    tracker = TrackerService(counter=counter, words=words)
+    app = compose(*queries.routes(), *pages.routes(), *tracker.routes())
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     with (
         listening(settings.host, settings.port, what="the officers' process") as listener,

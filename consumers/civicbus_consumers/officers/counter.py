@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
@@ -98,6 +99,10 @@ class Counter:
         """The same proof, verified here; raises `OfficersProblem`."""
         index = self._shown(holder, record, ticket)
         return await self._off_loop(lambda: self.desk.check(index))
+
+    async def begun_at(self) -> datetime | None:
+        """When the ledger's first leaf was written; raises `OfficersProblem`."""
+        return await self._off_loop(self.desk.begun_at)
 
     def _shown(self, holder: Pass, record: str, ticket: str) -> int:
         index = self.signet.open(ticket, *self._ticket_of(holder, record))

@@ -124,6 +124,13 @@ class Desk:
         except BusError as error:
             raise _unread(error, None) from error
 
+    def begun_at(self) -> datetime | None:
+        """When the ledger's first leaf was written; raises `OfficersProblem`."""
+        try:
+            return self.shelf.begun_at()
+        except BusError as error:
+            raise _unread(error, None) from error
+
     def tend(self) -> None:
         """Say in a page of its own what was released last, once it is quiet; raises `BusError`."""
         with self._lock:
