@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -11,10 +12,13 @@ from civicbus_audit.note import Verifier
 from civicbus_audit.verify import verify_proof
 from civicbus_consumers.officers.rules import Role
 from civicbus_deploy.embedded.postgres import dsn_file
+from civicbus_deploy.oversight.questions import app as questions
+from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 from psycopg import connect, errors
+from typer.testing import CliRunner
 
 from tests.bus import Bus
 from tests.integration.lookup_place import LookupPlace, is_told, person
@@ -148,3 +152,45 @@ def test_nothing_is_asked_when_the_token_is_forged(place: OfficersPlace) -> None
         url = f"{place.url}/v1/audit/queries"
         answer = httpx.post(url, json=ABOUT_LAN, headers=forged, timeout=20)
     assert (answer.status_code, answer.json()["code"]) == (401, "token-forged")
+
+
+def run(place: OfficersPlace, *arguments: str, stdin: str | None = None) -> str:
+    """What the command prints."""
+    home = str(place.bus.stack.folder.home)
+    done = CliRunner().invoke(
+        questions, [*arguments, "--home", home], input=stdin, catch_exceptions=False
+    )
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_commands_ask_and_pages_show_when_the_stack_serves(place: OfficersPlace) -> None:
+    officer = ("--as", "officer", "--name", INSPECTOR)
+    why = ("--purpose", "oversight.complaint", "--case", "TT-2026/7", "--pin", "-")
+    citizen = ("--as", "citizen", "--name", LAN.number)
+    with place.serving():
+        told = json.loads(run(place, "ask", *officer, *why, "--json", stdin=LAN.number))
+        shown = run(place, "ask", *citizen, "--purpose", "subject.own-data")
+        with pytest.raises(Refused, match="case-missing"):
+            run(place, "ask", *officer, *why[:2], "--pin", LAN.number)
+        with pytest.raises(Refused, match="--issuer"):
+            run(place, "token", "--as", "agency-auditor", "--name", "x")
+        token = run(place, "token", *citizen).strip()
+        page = httpx.post(place.url, data={"token": token, "lang": "vi"}, timeout=20)
+        hidden = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        verified = httpx.post(f"{place.url}/verify", data=hidden, timeout=20)
+        usage = httpx.get(
+            f"{place.url}/findUsage?userCode=VN{LAN.number}",
+            headers={"Authorization": f"Bearer {token}", "X-Road-UserId": LAN.number},
+            timeout=20,
+        ).json()
+        period = httpx.get(f"{place.url}/usagePeriod", timeout=20).json()
+    assert len(told["rows"]) == 2
+    assert "vss" in shown
+    assert "1 more, in investigations that go on" in shown
+    assert "Bảo hiểm xã hội Việt Nam" in page.text
+    assert "Bằng chứng hợp lệ" in verified.text
+    [used] = usage["usages"]
+    assert (used["receiverCode"], usage["hiddenUsages"]) == ("vss", 1)
+    assert used["action"] == "Cấp thẻ bảo hiểm y tế cho trẻ dưới 6 tuổi"
+    assert period["periodStart"] <= used["logtime"]

@@ -98,6 +98,11 @@ RUN_BY = {
         "tests/integration/test_oversight.py"
         "::test_investigation_is_hidden_and_counted_until_its_case_is_closed"
     ),
+    **dict.fromkeys(
+        ("civicbus officers ask", "civicbus officers token"),
+        "tests/integration/test_officers_process.py"
+        "::test_commands_ask_and_pages_show_when_the_stack_serves",
+    ),
     "civicbus agreement unused": (
         "tests/unit/test_agreement_usage.py::test_command_lists_what_was_never_used"
     ),

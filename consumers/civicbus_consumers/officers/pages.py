@@ -90,7 +90,12 @@ class PageService:
             for entry in answer.rows
         ]
         cursor = self.counter.cursor(holder, asked.question, answer)
-        values = {"answer": answer, "rows": rows, "cursor": cursor, "posted": posted}
+        values: dict[str, Any] = {
+            "answer": answer,
+            "rows": rows,
+            "cursor": cursor,
+            "posted": posted,
+        }
         return self._page("answer.html", language, **values)
 
     async def verify(self, request: Request) -> Response:

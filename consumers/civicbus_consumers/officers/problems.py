@@ -96,8 +96,8 @@ _TEXTS: Mapping[StrEnum, Texts] = {
     ),
     OfficersCode.INDEX_UNAVAILABLE: (
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "Chỉ mục hoặc sổ cái không trả lời: Câu hỏi đã được ghi lại; hãy thử lại.",
-        "Index or ledger does not answer: The question was recorded; try again.",
+        "Chỉ mục hoặc sổ cái không trả lời: Không có gì được hiển thị; hãy thử lại.",
+        "Index or ledger does not answer: Nothing was shown; try again.",
     ),
     OfficersCode.EVIDENCE_BROKEN: (
         HTTPStatus.INTERNAL_SERVER_ERROR,

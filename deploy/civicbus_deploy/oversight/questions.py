@@ -1,0 +1,134 @@
+"""`civicbus officers ask | token`: questions to the officers' process of this stack.
+
+The stack holds the keys of all issuers, so whoever runs it can ask in any role and any name, and
+every question is a leaf. `civicbus audit search` reads the index directly and leaves none.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from civicbus_consumers.officers.client import OfficersClient
+from civicbus_consumers.officers.rules import QueryPurpose, Role
+from civicbus_consumers.officers.token import make_pass
+from civicbus_consumers.recording.signing import read_signing_key
+from civicbus_schemas.errors import Refused, Unavailable
+from civicbus_schemas.ids import agency_id
+from civicbus_schemas.vocabulary import Outcome
+from rich.table import Column, Table
+
+from civicbus_deploy.embedded.environment import environment
+from civicbus_deploy.embedded.own import INSPECTORS, REGISTRAR
+from civicbus_deploy.embedded.screen import paper
+from civicbus_deploy.embedded.state import StateFolder
+
+NOT_NOW = 503
+_SHOWN = ("leaf", "at", "recipient", "kind", "purpose", "basis", "decision", "officer", "id")
+
+app = typer.Typer(
+    help="Ask the ledger as an officer, a supervisor, an agency's auditor or a citizen.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Home = Annotated[
+    Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
+]
+As = Annotated[Role, typer.Option("--as", help="In which role.")]
+Name = Annotated[str, typer.Option(help="The official's id, or the citizen's number.")]
+Issuer = Annotated[
+    str | None, typer.Option(help="The agency that vouches; needed for an agency's auditor.")
+]
+Words = Annotated[str | None, typer.Option()]
+
+
+@app.command()
+def token(role: As, name: Name, issuer: Issuer = None, home: Home = None) -> None:
+    """Print a token of five minutes, to be pasted into the page."""
+    sys.stdout.write(_token(StateFolder.at(home), role, name, issuer=issuer) + "\n")
+
+
+@app.command()
+def ask(
+    role: As,
+    name: Name,
+    *,
+    issuer: Issuer = None,
+    purpose: Annotated[QueryPurpose, typer.Option(help="Why.")],
+    case: Annotated[str | None, typer.Option(help="The asker's own case.")] = None,
+    pin: Annotated[str | None, typer.Option(help="About whom; - reads it from stdin.")] = None,
+    agency: Annotated[str | None, typer.Option(help="Who was given data.")] = None,
+    officer: Annotated[str | None, typer.Option(help="That agency's officer.")] = None,
+    dataset: Words = None,
+    decision: Annotated[Outcome | None, typer.Option()] = None,
+    since: Annotated[str | None, typer.Option(help="ISO 8601 with its zone.")] = None,
+    until: Words = None,
+    limit: int = 50,
+    cursor: Annotated[str | None, typer.Option(help="Of the answer before.")] = None,
+    home: Home = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Put a question; it is on record before its answer is read."""
+    folder = StateFolder.at(home)
+    find = {
+        "pin": sys.stdin.readline().strip() if pin == "-" else pin,
+        "agency": agency,
+        "officer": officer,
+        "dataset": dataset,
+        "decision": decision,
+        "since": since,
+        "until": until,
+    }
+    question = {"purpose": purpose, "limit": limit, "find": _given(find)}
+    client = OfficersClient(
+        url=environment(folder)["officers_url"], token=_token(folder, role, name, issuer=issuer)
+    )
+    document = _answered(*client.ask(question | _given({"case": case, "cursor": cursor})))
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    else:
+        _show(document)
+
+
+def _token(folder: StateFolder, role: Role, name: str, *, issuer: str | None) -> str:
+    if issuer is None and role is Role.AUDITOR:
+        raise Refused("an auditor is some agency's", expected="--issuer AGENCY")
+    body = agency_id(issuer or (REGISTRAR if role is Role.CITIZEN else INSPECTORS))
+    file = folder.secrets / f"officers-{body}.pem"
+    if not file.exists():
+        raise Refused("this stack has no such issuer", got=body, next_step="civicbus up")
+    key, _ = read_signing_key(file)
+    return make_pass(body, key, sub=name, role=role, now=time.time())
+
+
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _answered(status: int, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "rows" in document:
+        return document
+    raise (Unavailable if status == NOT_NOW else Refused)(
+        str(document.get("title")),
+        got=f"{document.get('code')} ({status})",
+        expected=document.get("expected"),
+        next_step=document.get("next_step") or str(document.get("detail", "")).rstrip(".") or None,
+    )
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    table = Table(*(Column(name, overflow="fold") for name in _SHOWN), box=None)
+    for row in document["rows"]:
+        table.add_row(*(str(row.get(name, "")) for name in _SHOWN))
+    paper().print(table)
+    typer.echo(f"this question is record {document['receipt']['record_id']}")
+    if document.get("hidden"):
+        typer.echo(f"{document['hidden']} more, in investigations that go on")
+    if document["cursor"]:
+        typer.echo(f"more: --cursor {document['cursor']}")
