@@ -17,6 +17,7 @@ from civicbus_deploy.embedded import own
 from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.own import ENFORCEMENT
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
+from civicbus_deploy.embedded.witnesses import QUORUM, WITNESSES
 from civicbus_deploy.provisioning import provision
 from civicbus_deploy.provisioning.binding import missing
 from civicbus_deploy.provisioning.nation import load_nation
@@ -65,12 +66,17 @@ class Bus:
 
     @contextmanager
     def running(self, name: str, *options: str, **environment: str) -> Iterator[Worker]:
-        """An own process, ended at the exit of the context if it still lives."""
-        worker = Worker.start(self, name, options, environment)
-        try:
+        """An own process, ended at the exit of the context if it still lives.
+
+        With sealing come as many witnesses as are a quorum.
+        """
+        companions = WITNESSES[:QUORUM] if name == "sealing" else ()
+        with ExitStack() as living:
+            for companion in companions:
+                living.enter_context(self.running(companion))
+            worker = Worker.start(self, name, options, environment)
+            living.callback(worker.kill)
             yield worker
-        finally:
-            worker.kill()
 
     def read_all(self, *topics: str, committed: bool = True) -> list[Message]:
         """All messages of topics up to their present ends, as the admin.
@@ -176,9 +182,11 @@ class Worker:
     ) -> Worker:
         """Start it, with options for `tests.workers` where it is to be killed at a step."""
         spec = bus.specs[name]
-        room, settings = own.ROOMS[name], spec.command[-1]
-        module = ["tests.workers", room] if options else [f"civicbus_consumers.{room}"]
-        command = [sys.executable, "-m", *module, "--settings", settings, *options]
+        command = [*spec.command]
+        if options:
+            room, settings = own.ROOMS[name], spec.command[-1]
+            module = ["tests.workers", room]
+            command = [sys.executable, "-m", *module, "--settings", settings, *options]
         with spec.log.open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment}

@@ -90,6 +90,11 @@ class Ledger:
         return self._publishing.published()
 
     @property
+    def witnessed_s(self) -> int | None:
+        """When a witness last cosigned what is published, in POSIX seconds; None if nobody did."""
+        return self._publishing.witnessed_s()
+
+    @property
     def pending(self) -> bytes:
         """The newest checkpoint as a note that the log alone has signed."""
         return self._publishing.pending()

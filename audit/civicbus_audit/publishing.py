@@ -14,8 +14,8 @@ from civicbus_audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoi
 from civicbus_audit.durable import DurableFiles, remove_directory, replace_atomically
 from civicbus_audit.edge import partial_directories, superseded
 from civicbus_audit.merkle import Nodes, root_of_range
-from civicbus_audit.note import Signature, Signer
-from civicbus_audit.quorum import Policy, open_cosigned
+from civicbus_audit.note import Signature, Signer, parse_note
+from civicbus_audit.quorum import Policy, cosigned_times, open_cosigned
 from civicbus_audit.stored import CHECKPOINT, PENDING
 
 
@@ -28,6 +28,14 @@ class Publishing:
     def published(self) -> Checkpoint | None:
         """The published checkpoint, if there is one yet."""
         return self._find(CHECKPOINT)
+
+    def witnessed_s(self) -> int | None:
+        """When a witness last cosigned what is published, in POSIX seconds."""
+        if self._policy is None or self.published() is None:
+            return None
+        note = parse_note(self._files.read(CHECKPOINT))
+        times_s = cosigned_times(note.unverified_text, note.signatures, self._policy)
+        return max(times_s.values(), default=None)
 
     def pending(self) -> bytes:
         """The newest head as a note that the log has signed; the witnesses are to be asked."""

@@ -45,6 +45,10 @@ class Asked(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of a kept connection."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
@@ -108,6 +112,11 @@ class Witnessing:
         for name in waiting:
             gathered.failures[name] = Unavailable(f"{name!a} did not answer in time")
         return gathered
+
+    def close(self) -> None:
+        """Lets go of all connections; who has not answered yet never will."""
+        for witness in self._witnesses:
+            witness.close()
 
     def _ask(
         self,

@@ -105,6 +105,9 @@ class FakeWitness:
         text = submitted.text if self.mode != "lying" else "another text\n"
         return (self._signer.cosign(text, at_s=1_800_000_000),)
 
+    def close(self) -> None:
+        """Nothing is kept."""
+
 
 def fake_witnesses() -> list[FakeWitness]:
     return [FakeWitness(signer) for signer in SIGNERS]
@@ -162,11 +165,15 @@ class RunningWitness:
 
 
 @contextmanager
-def running(folder: Path, *names: str) -> Iterator[list[RunningWitness]]:
-    """Witnesses that end with the test."""
+def running(
+    folder: Path, *names: str, mirror: Sequence[str] = ()
+) -> Iterator[list[RunningWitness]]:
+    """Witnesses that end with the test; the last one with a mirror's options, if there are any."""
     witnesses = list[RunningWitness]()
     try:
-        witnesses.extend(RunningWitness(folder / name, name) for name in names)
+        for name in names:
+            options = mirror if name == names[-1] else ()
+            witnesses.append(RunningWitness(folder / name, name, *options))
         yield witnesses
     finally:
         for witness in witnesses:

@@ -140,8 +140,7 @@ def test_nothing_is_published_when_a_new_ledger_has_no_quorum() -> None:
     assert site.check() == 5
 
 
-@pytest.mark.parametrize("mode", ["lost", "persisted", "torn"])
-@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize(("mode", "seed"), [("lost", None), ("persisted", 1), ("torn", 1)])
 def test_no_head_forks_when_any_call_fails_between_commit_and_publication(
     mode: Mode, seed: int | None
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from civicbus_deploy import cli
-from civicbus_deploy.embedded import ground, lifecycle, machine, own
+from civicbus_deploy.embedded import ground, lifecycle, machine, own, witnesses
 from civicbus_deploy.embedded.failures import (
     ChecksumMismatch,
     DiskFull,
@@ -31,6 +31,7 @@ ENV_KEYS = {
     "postgres_dsn_file",
     "ledger_dir",
     "ledger_vkey_file",
+    "audit_policy_file",
     "lookup_url",
     "proofs_url",
     "mirror_token_file",
@@ -162,7 +163,7 @@ def test_command_of_a_member_is_its_own_when_it_is_called(name: str) -> None:
 def test_settings_of_own_processes_name_secrets_and_hold_none(folder: StateFolder) -> None:
     own.make_keys(folder)
     specs = own.write_settings(folder, ground.known_ports(folder))
-    assert [spec.name for spec in specs] == [*own.ROOMS, own.PROOFS]
+    assert [spec.name for spec in specs] == [*own.ROOMS, own.PROOFS, *witnesses.WITNESSES]
     texts = [path.read_text() for path in folder.processes.iterdir()]
     for file in folder.secrets.iterdir():
         assert not [text for text in texts if file.read_text().strip() in text]

@@ -56,7 +56,7 @@ def test_what_was_cosigned_is_shown_to_whoever_asks(witness: RunningWitness) -> 
     assert call(witness.port, "GET", f"/{'0' * 64}/checkpoint")[0] == 404
     assert call(witness.port, "GET", "/readyz")[0] == 200
     metrics = call(witness.port, "GET", "/metrics")[2]
-    assert f'civicbus_witness_held_size{{origin="{ORIGIN}"}} 100\n' in metrics
+    assert f'civicbus_witness_held_size_leaves{{origin="{ORIGIN}"}} 100\n' in metrics
     assert call(witness.port, "GET", "/else")[0] == 404
     assert call(witness.port, "POST", "/else", b"")[0] == 404
 

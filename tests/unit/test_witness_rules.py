@@ -11,7 +11,7 @@ from civicbus_audit.checkpoint import Checkpoint, sign_checkpoint
 from civicbus_audit.merkle import EMPTY_ROOT
 from civicbus_audit.note import Signer, open_note, parse_note, parse_signature
 from civicbus_audit.witness.request import Request, format_request, parse_request
-from civicbus_audit.witness.rules import Refusal, Status
+from civicbus_audit.witness.rules import Refusal, Status, Submitted
 from civicbus_audit.witness.store import WitnessStore
 from civicbus_audit.witness.witness import Witness
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Unavailable
@@ -249,8 +249,8 @@ def test_nothing_is_cosigned_when_the_store_is_no_longer_a_store(tmp_path: Path)
 class Differing:
     """A mirror whose own copy leads elsewhere."""
 
-    def copy(self, checkpoint: Checkpoint) -> None:
-        raise EvidenceBroken(f"another root of size {checkpoint.size}")
+    def copy(self, submitted: Submitted) -> None:
+        raise EvidenceBroken(f"another root of size {submitted.checkpoint.size}")
 
 
 def test_a_mirror_does_not_cosign_when_its_copy_leads_elsewhere(tmp_path: Path) -> None:

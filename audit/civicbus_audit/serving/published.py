@@ -13,8 +13,8 @@ from threading import Lock
 from civicbus_schemas.errors import EvidenceBroken
 
 from civicbus_audit.checkpoint import Checkpoint
-from civicbus_audit.quorum import Trust, open_trusted
-from civicbus_audit.stored import CHECKPOINT, Read
+from civicbus_audit.quorum import Trust, open_trusted, without_witnesses
+from civicbus_audit.stored import CHECKPOINT, PENDING, Read
 
 _KEPT = 4096
 
@@ -49,6 +49,15 @@ class Publications:
             if len(self._seen) > _KEPT:
                 self._seen.popitem(last=False)
             return found
+
+    def signed_size(self) -> int:
+        """How many leaves the log has signed; mirrors hold them before a quorum has cosigned."""
+        newest = self.newest().checkpoint.size
+        try:
+            pending = open_trusted(self._read(PENDING), without_witnesses(self._trust))
+        except FileNotFoundError:
+            return newest
+        return max(newest, pending.size)
 
     def find(self, size: int) -> Published | None:
         """The checkpoint of this size, if it was seen."""

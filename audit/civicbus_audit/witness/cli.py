@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +13,17 @@ import typer
 from civicbus_schemas.errors import Refused, Unavailable
 
 from civicbus_audit.cosignature import CosignatureSigner
+from civicbus_audit.durable import PosixFiles
 from civicbus_audit.note import Verifier
 from civicbus_audit.options import exit_codes
 from civicbus_audit.presenting import out
+from civicbus_audit.serving.server import read_token
 from civicbus_audit.witness.keys import make_key, read_key
+from civicbus_audit.witness.mirror import Mirror
 from civicbus_audit.witness.service import WitnessServer
+from civicbus_audit.witness.source import HttpTiles
 from civicbus_audit.witness.store import WitnessStore
-from civicbus_audit.witness.witness import Witness
+from civicbus_audit.witness.witness import Copying, NullCopying, Witness
 
 app = typer.Typer(
     name="witness",
@@ -50,16 +55,41 @@ def run(
     store: Annotated[Path, typer.Option(help="The SQLite file of what was cosigned.")],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 0,
+    mirror: Annotated[
+        Path | None, typer.Option(help="Hold a full copy of the one log in this folder.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Where `serve` gives the log's tiles.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="The token for its leaves.")] = None,
 ) -> None:
     """Answer add-checkpoint (C2SP tlog-witness) until ended."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     with exit_codes(json=False):
+        logs = {vkey.name: vkey for vkey in map(_read_vkey, log)}
         witness = Witness(
             signer=CosignatureSigner(name, read_key(key_file)),
-            logs={vkey.name: vkey for vkey in map(_read_vkey, log)},
+            logs=logs,
             store=WitnessStore(store),
+            copying=_copying(mirror, logs, source=source, token_file=token_file),
         )
         serve(witness, host=host, port=port)
+
+
+def _copying(
+    folder: Path | None,
+    logs: Mapping[str, Verifier],
+    *,
+    source: str | None,
+    token_file: Path | None,
+) -> Copying:
+    if folder is None:
+        if source or token_file:
+            raise Refused("only a mirror reads a source", expected="--mirror FOLDER beside them")
+        return NullCopying()
+    if source is None or token_file is None or len(logs) != 1:
+        raise Refused("a mirror needs more", expected="one --log, --source and --token-file")
+    (log,) = logs.values()
+    tiles = HttpTiles(source, token=read_token(token_file))
+    return Mirror(PosixFiles(folder), tiles.read, log=log)
 
 
 def serve(witness: Witness, *, host: str, port: int) -> None:

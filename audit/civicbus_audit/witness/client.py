@@ -54,6 +54,10 @@ class HttpWitness:
             case _:
                 raise Unavailable(f"the witness {self.name!a} answered {status}")
 
+    def close(self) -> None:
+        """See `witnessing.Asked`."""
+        self._connection.close()
+
     def _post(self, body: bytes) -> tuple[int, str]:
         """Status and text; a kept connection that the other side has closed is made anew once."""
         try:

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from civicbus_schemas import telemetry
 from civicbus_schemas.errors import BusError, EvidenceBroken
 
 from civicbus_audit.witness.request import MAX_REQUEST_BYTES
@@ -152,11 +153,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _metrics(self) -> str:
         witness = self.server.witness
         answers = (
-            f'civicbus_witness_answers_total{{status="{status}"}} {count}\n'
+            f'{telemetry.WITNESS_ANSWERS_TOTAL}{{status="{status}"}} {count}\n'
             for status, count in sorted(self.server.answers.items())
         )
+        held = {origin: witness.store.held(origin).size for origin in witness.logs}
         sizes = (
-            f'civicbus_witness_held_size{{origin="{origin}"}} {witness.store.held(origin).size}\n'
-            for origin in witness.logs
+            f'{telemetry.WITNESS_HELD_SIZE}{{origin="{origin}"}} {size}\n'
+            for origin, size in held.items()
         )
         return "".join([*answers, *sizes])

@@ -10,18 +10,17 @@ from typing import Protocol
 
 from civicbus_schemas.errors import InvalidBytes
 
-from civicbus_audit.checkpoint import Checkpoint
 from civicbus_audit.cosignature import CosignatureSigner
 from civicbus_audit.note import Verifier
 from civicbus_audit.witness.request import parse_request
-from civicbus_audit.witness.rules import Held, Refusal, Status, authenticate, judge
+from civicbus_audit.witness.rules import Held, Refusal, Status, Submitted, authenticate, judge
 from civicbus_audit.witness.store import Accepted, WitnessStore
 
 
 class Copying(Protocol):
     """What a mirror does before it cosigns."""
 
-    def copy(self, checkpoint: Checkpoint) -> None:
+    def copy(self, submitted: Submitted) -> None:
         """Return when everything under this checkpoint is held and leads to its root.
 
         Raises `EvidenceBroken` if it does not, `Retryable` if the log cannot be read now.
@@ -32,7 +31,7 @@ class Copying(Protocol):
 class NullCopying:
     """A witness that is no mirror holds no leaves."""
 
-    def copy(self, checkpoint: Checkpoint) -> None:
+    def copy(self, submitted: Submitted) -> None:
         """Nothing to do."""
 
 
@@ -64,7 +63,7 @@ class Witness:
         held = self.store.held(checkpoint.origin)
         if isinstance(first := judge(request, checkpoint, held), Refusal):  # 2
             return first
-        self.copying.copy(checkpoint)  # 3
+        self.copying.copy(submitted)  # 3
         line = str(self.signer.cosign(submitted.text, at_s=int(self.clock())))
         note = submitted.note + line.encode()
 

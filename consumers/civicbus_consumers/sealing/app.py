@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
+from civicbus_audit.quorum import Policy
 from civicbus_audit.sealer import Sealed, Sealer
+from civicbus_audit.witness.client import http_witnesses
+from civicbus_audit.witnessing import Witnessing
 from civicbus_schemas import telemetry
 from civicbus_schemas.errors import Retryable
 from civicbus_schemas.topics import AUDIT_PAGE
@@ -19,8 +23,10 @@ from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.tracing import configure_tracing
+from civicbus_consumers.sealing.cosigning import Cosigning
 from civicbus_consumers.sealing.handler import OnStep, seal_batch
 from civicbus_consumers.sealing.indexer import Indexer
+from civicbus_consumers.sealing.rules import Fuse
 from civicbus_consumers.sealing.settings import RecorderKeys, SealingSettings
 from civicbus_consumers.sealing.source import PageSource
 
@@ -35,7 +41,7 @@ _findings = Counter(telemetry.SEALING_FINDINGS_TOTAL, "What was wrong with pages
 _seconds = Histogram(telemetry.SEALING_BATCH_SECONDS, "From taking pages to their checkpoint")
 _size = Gauge(telemetry.CHECKPOINT_SIZE, "Leaves under the newest checkpoint")
 _backlog = Gauge(telemetry.SEALING_BACKLOG, "Pages on the topic that are not sealed yet")
-_age = Gauge(telemetry.CHECKPOINT_AGE, "Seconds since a checkpoint was signed or still held all")
+_age = Gauge(telemetry.CHECKPOINT_AGE, "Seconds since a checkpoint was published or still held all")
 _unindexed = Gauge(telemetry.INDEX_BACKLOG, "Leaves that the index has not yet")
 
 
@@ -59,51 +65,97 @@ def run(
     health = Health()
     server = serve_health(health, settings.health_port)
     try:
-        with Ledger.open(settings.ledger_dir, origin=settings.origin, signer=signer) as ledger:
+        policy = settings.policy
+        with Ledger.open(
+            settings.ledger_dir, origin=settings.origin, signer=signer, policy=policy
+        ) as ledger:
             sealer = Sealer(ledger, keys=RecorderKeys(settings.recorder_keys_file))
+            witnessing = _witnessing(settings, policy)
+            cosigning = Cosigning(ledger, witnessing, limits=settings.limits)
             source = PageSource(settings, position=sealer.position, topic=topic)
-            indexer = Indexer(settings.postgres_dsn_file, settings.ledger_dir, signer.verifier)
+            indexer = Indexer(
+                settings.postgres_dsn_file, settings.ledger_dir, policy or signer.verifier
+            )
             indexer.start()
             log.info("open", position=sealer.position, size=sealer.checkpoint.size)
+            parts = Parts(source=source, sealer=sealer, cosigning=cosigning, indexer=indexer)
             try:
-                Sealing(source, sealer, indexer=indexer, health=health).run(stop, on_step=on_step)
+                Sealing(parts, health=health).run(stop, on_step=on_step)
             finally:
                 indexer.close()
                 source.close()
+                if witnessing is not None:
+                    witnessing.close()
     finally:
         server.shutdown()
         server.server_close()
 
 
+def _witnessing(settings: SealingSettings, policy: Policy | None) -> Witnessing | None:
+    if policy is None:
+        return None
+    timeout_s = settings.witness_timeout_s
+    return Witnessing(policy, http_witnesses(policy, timeout_s=timeout_s), timeout_s=timeout_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What sealing takes from, writes to and asks."""
+
+    source: PageSource
+    sealer: Sealer
+    cosigning: Cosigning
+    indexer: Indexer
+
+
 class Sealing:
     """The loop and what it tells of itself."""
 
-    def __init__(
-        self, source: PageSource, sealer: Sealer, *, indexer: Indexer, health: Health
-    ) -> None:
-        self._source, self._sealer = source, sealer
-        self._indexer, self._health = indexer, health
+    def __init__(self, parts: Parts, *, health: Health) -> None:
+        self._source, self._sealer = parts.source, parts.sealer
+        self._cosigning, self._indexer = parts.cosigning, parts.indexer
+        self._health = health
         self._surveyed = self._level = time.monotonic()
-        _size.set(sealer.checkpoint.size)
+        _size.set(self._sealer.checkpoint.size)
         _age.set_function(lambda: time.monotonic() - self._level)
-        _unindexed.set_function(lambda: max(0, sealer.checkpoint.size - indexer.size))
+        _unindexed.set_function(lambda: max(0, self._sealer.checkpoint.size - self._indexer.size))
 
     def run(self, stop: threading.Event, *, on_step: OnStep) -> None:
-        """Seal until `stop` is set. A broker that does not answer makes the process unready."""
+        """Seal until `stop` is set. A broker that does not answer makes the process unready.
+
+        So do witnesses that are no quorum; after a set time no pages are taken until they are.
+        """
         while not stop.is_set():
             self._health.beat()
             begun = time.monotonic()
             try:
-                sealed = seal_batch(self._source, self._sealer, on_step=on_step)
+                fuse = self._cosigning.fuse
+                sealed = None
+                if fuse is Fuse.BLOWN:
+                    stop.wait(RETRY_S)
+                else:
+                    sealed = seal_batch(self._source, self._sealer, on_step=on_step)
+                if self._cosigning.keep_up():
+                    self._indexer.wake()
                 self._survey(idle=sealed is None)
             except Retryable as error:
                 self._health.unready(str(error))
                 log.warning("waiting", error=type(error).__name__, why=str(error))
                 stop.wait(RETRY_S)
                 continue
-            self._health.ready()
+            self._tell_health(self._cosigning.fuse)
             if sealed is not None:
                 self._report(sealed, seconds=time.monotonic() - begun)
+
+    def _tell_health(self, fuse: Fuse) -> None:
+        waited_s = round(self._cosigning.unwitnessed_s)
+        match fuse:
+            case Fuse.WHOLE:
+                self._health.ready()
+            case Fuse.WARNING:
+                self._health.unready(f"no quorum of witnesses for {waited_s} s")
+            case Fuse.BLOWN:
+                self._health.unready(f"no quorum for {waited_s} s: no pages are sealed")
 
     def _survey(self, *, idle: bool) -> None:
         """Once a second: how much is left; raises `SourceRegressed` when pages were taken away."""
@@ -115,12 +167,15 @@ class Sealing:
         self._surveyed = now
         _backlog.set(backlog)
         if idle and backlog == 0:
-            self._level = now
-            self._source.say_level(until)
+            if self._cosigning.unwitnessed_s == 0:
+                self._level = now
+            if self._cosigning.fuse is not Fuse.BLOWN:  # else whoever records is to stop, too
+                self._source.say_level(until)
 
     def _report(self, sealed: Sealed, *, seconds: float) -> None:
         self._indexer.wake()
-        self._level = time.monotonic()
+        if self._cosigning.unwitnessed_s == 0:
+            self._level = time.monotonic()
         _seconds.observe(seconds)
         _pages.inc(sealed.pages)
         _leaves.inc(sealed.leaves)

@@ -12,7 +12,7 @@ import structlog
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.index.database import make_engine, migrate
 from civicbus_audit.index.filling import fill, indexed_size
-from civicbus_audit.note import Verifier
+from civicbus_audit.quorum import Trust
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 from civicbus_schemas import telemetry
@@ -29,9 +29,9 @@ class Indexer:
     """Keeps the index level with the published checkpoint, from `start` to `close`."""
 
     def __init__(
-        self, dsn_file: Path, ledger_dir: Path, verifier: Verifier, *, retry_s: float = 5.0
+        self, dsn_file: Path, ledger_dir: Path, trust: Trust, *, retry_s: float = 5.0
     ) -> None:
-        self._dsn_file, self._ledger_dir, self._verifier = dsn_file, ledger_dir, verifier
+        self._dsn_file, self._ledger_dir, self._trust = dsn_file, ledger_dir, trust
         self._retry_s = retry_s
         self._engine: Engine | None = None
         self._grown, self._closing = threading.Event(), threading.Event()
@@ -73,7 +73,7 @@ class Indexer:
     def _fill(self) -> None:
         engine = self._engine or self._connect()
         directory = LedgerDirectory(self._ledger_dir)
-        checkpoint, _ = published(directory, self._verifier)
+        checkpoint, _ = published(directory, self._trust)
         fill(engine, StoredLog(directory.read, checkpoint.size))
         self.size = indexed_size(engine)
 

@@ -6,20 +6,53 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from civicbus_audit.policy import parse_policy
+from civicbus_audit.quorum import Policy
 from civicbus_producers.settings import InvalidSettings
+from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.page import key_id
+from pydantic import Field
 
 from civicbus_consumers.runtime.settings import ProcessSettings
+from civicbus_consumers.sealing.rules import Limits
+
+MAX_UNWITNESSED_S = 4 * 3600.0  # as long as X-Road lets time-stamps wait
 
 
 class SealingSettings(ProcessSettings):
-    """Where the ledger and its index are, who signs it, and who may write pages."""
+    """Where the ledger and its index are, who signs and who cosigns it, and who may write pages.
+
+    Without a policy of witnesses the log's own signature publishes a checkpoint. With one, sealing
+    warns when leaves have waited `witness_warn_s` for a quorum, and stops at `witness_stop_s`.
+    """
 
     ledger_dir: Path
     log_key_file: Path
     origin: str
     postgres_dsn_file: Path
     recorder_keys_file: Path
+    audit_policy_file: Path | None = None
+    witness_timeout_s: float = Field(default=2.0, gt=0, le=30)
+    witness_warn_s: float = Field(default=15.0, gt=0, le=MAX_UNWITNESSED_S)
+    witness_stop_s: float = Field(default=60.0, gt=0, le=MAX_UNWITNESSED_S)
+
+    @property
+    def limits(self) -> Limits:
+        """For the fuse."""
+        return Limits(warn_s=self.witness_warn_s, stop_s=self.witness_stop_s)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The witnesses' policy, read anew; raises `InvalidSettings`."""
+        if self.audit_policy_file is None:
+            return None
+        try:
+            return parse_policy(self.audit_policy_file.read_bytes())
+        except (OSError, InvalidBytes) as error:
+            raise InvalidSettings(
+                "the policy of witnesses cannot be read",
+                got=f"{self.audit_policy_file}: {error}",
+            ) from None
 
 
 class RecorderKeys(Mapping[str, bytes]):

@@ -203,10 +203,10 @@ def tell_proof(scene: Scene, teller: Teller, told: Told) -> None:
     teller.chapter("A proof, checked offline")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "reading.tlog-proof"
-        vkey = scene.places.vkey_file
+        policy = scene.places.policy_file  # the proof's checkpoint must have the witnesses' quorum
         ledger = scene.places.ledger_dir
-        _audit("prove", told.record_id, "-o", file, "--ledger", ledger, "--vkey", vkey)
-        checked = _audit("verify", "--proof", file, "--vkey", vkey)
+        _audit("prove", told.record_id, "-o", file, "--ledger", ledger, "--policy", policy)
+        checked = _audit("verify", "--proof", file, "--policy", policy)
         teller.say(checked.stdout.splitlines()[0] if checked.stdout else checked.stderr)
     told.checks["proof_holds_offline"] = checked.returncode == 0
 

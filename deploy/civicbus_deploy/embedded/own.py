@@ -17,7 +17,7 @@ from civicbus_schemas.topics import GROUPS, consent_group, enforcement_group
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from civicbus_deploy.embedded import kafka, postgres, pseudonyms, registry, secrets
+from civicbus_deploy.embedded import kafka, postgres, pseudonyms, registry, secrets, witnesses
 from civicbus_deploy.embedded.artifacts import sha256_of
 from civicbus_deploy.embedded.failures import StateUnreadable
 from civicbus_deploy.embedded.ports import HOST
@@ -38,7 +38,7 @@ ROOMS = {
     "officers": "officers",
 }
 PROOFS = "proofs"  # serves the ledger's files, and can read nothing else
-PORTS = ("lookup", "officers", PROOFS, *(f"{name}_health" for name in ROOMS))
+PORTS = ("lookup", "officers", PROOFS, *witnesses.WITNESSES, *(f"{name}_health" for name in ROOMS))
 RECORDERS = (*ENFORCEMENT, "lookup", "officers", "provisioning", "oversight")
 PRINCIPALS = {
     "enforcement": "bus-enforce",
@@ -63,12 +63,12 @@ def make_keys(folder: StateFolder) -> None:
         secrets.get_or_create(folder.home, name, secrets.ed25519_pem)
     recorders = [_public_key(folder.secrets / f"sign-{process}.pem") for process in RECORDERS]
     write_json(recorder_keys_file(folder), {key_id(public): public.hex() for public in recorders})
-    vkey = Verifier(name=ORIGIN, public_key=_public_key(folder.secrets / "log-key.pem"))
-    write_file(ledger_vkey_file(folder), f"{vkey}\n".encode())
+    write_file(ledger_vkey_file(folder), f"{_log_vkey(folder)}\n".encode())
     exporter = Verifier(
         name=f"{ORIGIN}/exporter", public_key=_public_key(folder.secrets / EXPORT_KEY)
     )
     write_file(folder.keys / "exporter.vkey", f"{exporter}\n".encode())
+    witnesses.make_keys(folder)
 
 
 def publish_agency_keys(folder: StateFolder) -> None:
@@ -119,6 +119,10 @@ def ledger_vkey_file(folder: StateFolder) -> Path:
     return folder.keys / "ledger.vkey"
 
 
+def _log_vkey(folder: StateFolder) -> Verifier:
+    return Verifier(name=ORIGIN, public_key=_public_key(folder.secrets / "log-key.pem"))
+
+
 def _public_key(pem: Path) -> bytes:
     key = load_pem_private_key(pem.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
@@ -129,8 +133,23 @@ def _public_key(pem: Path) -> bytes:
 
 
 def write_settings(folder: StateFolder, ports: Mapping[str, int]) -> tuple[ProcessSpec, ...]:
-    """Write H/processes/*.json and say how each own process is started."""
-    return (*(_write_one(folder, ports, name) for name in ROOMS), _proofs(folder, ports[PROOFS]))
+    """Write H/processes/*.json and the witnesses' policy; say how each own process is started."""
+    witnesses.write_policy(folder, ports, log=_log_vkey(folder))
+    return (
+        *(_write_one(folder, ports, name) for name in ROOMS),
+        _proofs(folder, ports[PROOFS]),
+        *witnesses.specs(
+            folder,
+            ports,
+            log_vkey=ledger_vkey_file(folder),
+            source=_proofs_url(ports),
+            token_file=folder.secrets / MIRROR_TOKEN,
+        ),
+    )
+
+
+def _proofs_url(ports: Mapping[str, int]) -> str:
+    return f"http://{HOST}:{ports[PROOFS]}"
 
 
 def _proofs(folder: StateFolder, port: int) -> ProcessSpec:
@@ -139,12 +158,13 @@ def _proofs(folder: StateFolder, port: int) -> ProcessSpec:
         name=PROOFS,
         command=(
             *(sys.executable, "-P", "-m", "civicbus_audit", "serve", "--port", str(port)),
-            *("--ledger", str(folder.ledger), "--vkey", str(ledger_vkey_file(folder))),
+            *("--ledger", str(folder.ledger), "--policy", str(witnesses.policy_file(folder))),
             *("--token-file", str(folder.secrets / MIRROR_TOKEN)),
         ),
         log=folder.log(PROOFS),
         cwd=folder.home,
         ready_url=f"http://{HOST}:{port}/readyz",
+        fingerprint=sha256_of(witnesses.policy_file(folder)),
     )
 
 
@@ -167,10 +187,13 @@ def _write_one(folder: StateFolder, ports: Mapping[str, int], name: str) -> Proc
 
 def _fingerprint(folder: StateFolder, settings: Path, room: str) -> str:
     """Of all that a process reads once, at its start; another one means that it starts anew."""
-    keyring = pseudonyms.keyring_file(folder)
-    if room != "enforcement" or not keyring.exists():
+    besides = {
+        "enforcement": pseudonyms.keyring_file(folder),
+        "sealing": witnesses.policy_file(folder),
+    }.get(room)
+    if besides is None or not besides.exists():
         return sha256_of(settings)
-    return sha256_of(settings) + sha256_of(keyring)
+    return sha256_of(settings) + sha256_of(besides)
 
 
 def _shared(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[str, Any]:
@@ -218,6 +241,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "log_key_file": str(folder.secrets / "log-key.pem"),
                 "origin": ORIGIN,
                 "recorder_keys_file": str(recorder_keys_file(folder)),
+                "audit_policy_file": str(witnesses.policy_file(folder)),
             }
         case "population":
             return {**dsn, "agency": POPULATION_AGENCY}

@@ -46,6 +46,7 @@ class StateFolder:
             self.processes,
             self.keys,
             self.ledger,
+            self.witnesses,
             self.logs,
             self.run,
         )
@@ -89,6 +90,11 @@ class StateFolder:
     def ledger(self) -> Path:
         """The ledger's tiles."""
         return self.home / "ledger"
+
+    @property
+    def witnesses(self) -> Path:
+        """A folder for each witness, with its key and what it holds."""
+        return self.home / "witnesses"
 
     @property
     def logs(self) -> Path:

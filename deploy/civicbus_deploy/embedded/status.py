@@ -49,7 +49,8 @@ class ProcessState:
 class Status:
     """The whole stack. Lags are None while Kafka does not answer, the backlog while sealing.
 
-    The checkpoint's age counts from its signature, or from when it last held every page. Reviews
+    The checkpoint's age counts from its publication, or from when it last held every page;
+    `unwitnessed_s` from when the first leaf began to wait for a quorum of witnesses. Reviews
     of emergencies are None while the index cannot be asked.
     """
 
@@ -57,6 +58,7 @@ class Status:
     processes: tuple[ProcessState, ...]
     lags: tuple[Lag, ...] | None
     sealing_backlog: int | None
+    unwitnessed_s: float | None
     checkpoint_age_s: float | None
     reviews_overdue: int | None
     supervisor_mib: int
@@ -91,12 +93,14 @@ def status(folder: StateFolder) -> Status:
         lags = _lags(folder)
     gauges = _sealing_gauges(folder)
     backlog, age = gauges.get(telemetry.SEALING_BACKLOG), gauges.get(telemetry.CHECKPOINT_AGE)
+    unwitnessed = gauges.get(telemetry.UNWITNESSED_AGE)
     now = supervision(folder)
     return Status(
         phase=phase_of(now),
         processes=processes,
         lags=lags,
         sealing_backlog=None if backlog is None else int(backlog),
+        unwitnessed_s=None if unwitnessed is None else round(unwitnessed, 1),
         checkpoint_age_s=_checkpoint_age_s(folder) if age is None else round(age, 1),
         reviews_overdue=_reviews_overdue(folder),
         supervisor_mib=_memory_mib(now.identity.pid) if now and now.alive else 0,
@@ -212,6 +216,7 @@ def show(found: Status) -> None:
     _show_lags(console, found.lags or ())
     console.print(f"memory {found.memory_mib:,} MiB")
     console.print(f"pages waiting for their seal: {_known(found.sealing_backlog)}")
+    console.print(f"leaves wait for their witnesses: {_known(found.unwitnessed_s)} s")
     console.print(f"age of the checkpoint: {_known(found.checkpoint_age_s)} s")
     console.print(f"emergencies without a review after 24 h: {_known(found.reviews_overdue)}")
 
