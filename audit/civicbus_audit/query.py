@@ -6,7 +6,7 @@ no database and believes none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,21 +71,26 @@ class Query:
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Whether a leaf matches, by its row (`index.rows`), whatever `offset` and `limit` are."""
-        return (
-            all(self._wants(name, row, as_bytes=True) for name in BYTES)
-            and all(self._wants(name, row) for name in TEXTS)
-            and (not self.decided or row["kind"] in DECISION_KINDS)
-            and (not self.disclosed or row.get("decision") in DISCLOSING)
-            and (self.before is None or row["index"] < self.before)
-            and row["kind"] not in self.except_kinds
-            and row["index"] not in self.except_leaves
-            and not self._is_by_excepted(row.get("officer"))
-            and self._within(row.get("at"))
-        )
+        return self.predicate()(row)
 
-    def _wants(self, name: str, row: Mapping[str, Any], *, as_bytes: bool = False) -> bool:
-        value = getattr(self, name)
-        return value is None or row.get(name) == (bytes.fromhex(value) if as_bytes else value)
+    def predicate(self) -> Callable[[Mapping[str, Any]], bool]:
+        """`matches` for many rows: what is asked for is looked up once."""
+        wanted = [(n, bytes.fromhex(v)) for n in BYTES if (v := getattr(self, n)) is not None]
+        wanted += [(n, v) for n in TEXTS if (v := getattr(self, n)) is not None]
+
+        def matches(row: Mapping[str, Any]) -> bool:
+            return (
+                all(row.get(name) == value for name, value in wanted)
+                and (not self.decided or row["kind"] in DECISION_KINDS)
+                and (not self.disclosed or row.get("decision") in DISCLOSING)
+                and (self.before is None or row["index"] < self.before)
+                and row["kind"] not in self.except_kinds
+                and row["index"] not in self.except_leaves
+                and not self._is_by_excepted(row.get("officer"))
+                and self._within(row.get("at"))
+            )
+
+        return matches
 
     def _is_by_excepted(self, officer: bytes | None) -> bool:
         return officer is not None and officer.hex() == self.except_officer

@@ -138,6 +138,14 @@ def decode_bundle(data: bytes, tile: Tile) -> list[bytes]:
     return entries
 
 
+def check_form(data: bytes, tile: Tile) -> None:
+    """Refuses the bytes of a tile or bundle that is not exactly as wide as its name says."""
+    if tile.level == ENTRIES:
+        decode_bundle(data, tile)
+    else:
+        decode_hashes(data, tile)
+
+
 def check_leaf(leaf: bytes) -> None:
     """Refuses a leaf that no bundle can hold."""
     if len(leaf) > MAX_LEAF_BYTES:

@@ -161,6 +161,10 @@ RUN_BY = {
         "::test_row_is_proved_offline_when_an_officer_was_shown_it"
     ),
     "python -m tests.benchmarks": _DRY,  # as `make bench`; its checks have tests of their own
+    "python -m tests.benchmarks.evidence": (
+        "tests/unit/test_benchmarks_checks.py"
+        "::test_bundles_are_made_and_verified_when_evidence_is_measured"
+    ),
     "make setup": ".ci/run",
     "make lint": ".ci/run",
     "make types": ".ci/run",

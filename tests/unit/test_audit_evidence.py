@@ -20,14 +20,15 @@ from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.evidence.export import Source, export
 from civicbus_audit.evidence.request import Request
 from civicbus_audit.index.rows import row_of
+from civicbus_audit.ledger import Ledger
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.query import Query
 from civicbus_audit.standalone import verify as alone
-from civicbus_schemas.errors import EvidenceBroken, Refused
+from civicbus_schemas.errors import EvidenceBroken, Refused, TooLarge
 from civicbus_schemas.record import Record
 from typer.testing import CliRunner, Result
 
-from tests.fakes.pages import AT
+from tests.fakes.pages import AT, decision
 from tests.unit.evidence_samples import (
     CHILD,
     EXPORTER,
@@ -142,6 +143,24 @@ def test_an_answer_of_nothing_is_evidence_too_when_nothing_matches(
 ) -> None:
     assert make(home, tmp_path / "none.zip", request(purpose="x' or '1'='1")) == 0
     assert alone.verify_bundle(tmp_path / "none.zip", POLICY, KEY)["records"] == 0
+
+
+def test_the_longest_leaf_is_exported_when_it_is_a_record(tmp_path: Path) -> None:
+    record = decision()
+    room = 65_535 - len(replace(record, consent="x" * 70).encode()) + 70
+    longest = replace(record, consent="x" * (room - 2))  # its length takes three bytes, not two
+    longest = replace(longest, consent="x" * (room - 2 + 65_535 - len(longest.encode())))
+    assert len(longest.encode()) == 65_535
+    with pytest.raises(TooLarge):
+        replace(longest, consent=f"{longest.consent}x").encode()
+    with Ledger.open(tmp_path / "ledger", origin=ORIGIN, signer=LOG) as ledger:
+        ledger.append([longest.encode(), bytes(65_535)], [b"", b""], position=1)
+    place = Source(directory=LedgerDirectory(tmp_path / "ledger"), trust=LOG.verifier)
+    done = export(
+        request(), place, tmp_path / "x.zip", signer=EXPORTER, at=AT, before_reading=lambda _: None
+    )
+    assert (done.records, done.unreadable) == (1, 1)
+    assert alone.verify_bundle(tmp_path / "x.zip", POLICY, KEY)["records"] == 1
 
 
 def test_bundles_and_rows_agree_when_each_filter_is_asked(home: Path, tmp_path: Path) -> None:

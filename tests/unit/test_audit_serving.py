@@ -292,6 +292,16 @@ def test_a_forged_checkpoint_is_not_served_when_it_lies_in_the_folder(
     assert problem(ask(server, "/tile/0/000.p/3"))["code"] == "ledger-unavailable"
 
 
+@pytest.mark.parametrize("path", ["tile/0/000.p/3", "tile/entries/000.p/3"])
+@pytest.mark.parametrize("length", [0, 31, 95, 97])
+def test_a_truncated_tile_is_not_served_when_it_lies_in_the_folder(
+    server: ProofServer, folder: Path, path: str, length: int
+) -> None:
+    (folder / path).write_bytes((folder / path).read_bytes().ljust(97, b"x")[:length])
+    assert problem(ask(server, f"/{path}", BEARER))["code"] == "ledger-broken"
+    assert problem(ask(server, "/proof/inclusion?index=0", BEARER))["code"] == "ledger-broken"
+
+
 def test_others_are_turned_away_when_all_connections_are_taken(server: ProofServer) -> None:
     held = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(64)]
     with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as late:

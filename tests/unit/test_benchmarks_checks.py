@@ -16,7 +16,7 @@ from civicbus_schemas.page import Page
 from civicbus_schemas.record import Record
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.benchmarks import pure, workload
+from tests.benchmarks import evidence, pure, workload
 from tests.benchmarks.checks import (
     Expectation,
     Given,
@@ -194,3 +194,12 @@ def test_the_report_has_a_line_for_every_row_when_all_was_measured() -> None:
     _, shown = table(results)
     assert list(shown.columns[0].cells) == ["1", "1", "16", "6", "5", "11", "11", ""]  # type: ignore[union-attr]
     assert "2.00" in list(shown.columns[5].cells)  # type: ignore[union-attr]
+
+
+def test_bundles_are_made_and_verified_when_evidence_is_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert evidence.main(["--records", "2000"]) == 0
+    told = capsys.readouterr().out
+    assert "bundle of one person" in told
+    assert "The bundle holds: 2000 records" in told

@@ -107,7 +107,8 @@ def _write_records(
     folder: Path, log: StoredLog, query: Query, *, tell: Progress | None
 ) -> tuple[array[int], int]:
     """The numbers of the leaves that match, 8 bytes each, and how many leaves nobody can read."""
-    indices, unreadable, needles = array("Q"), 0, query.needles()
+    indices, unreadable = array("Q"), 0
+    needles, matches = query.needles(), query.predicate()
     with (
         (folder / "leaves.bin").open("wb") as leaves,
         (folder / "records.ndjson").open("wb") as lines,
@@ -126,7 +127,7 @@ def _write_records(
                 except InvalidBytes:
                     unreadable += 1
                     continue
-                if query.matches({"index": index} | record_row(datum)):
+                if matches({"index": index} | record_row(datum)):
                     _write_one((leaves, lines, rows), index, leaf, datum=datum)
                     indices.append(index)
             if tell:

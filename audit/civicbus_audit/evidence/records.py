@@ -6,10 +6,9 @@ which decodes the leaf by other code, can compare them byte by byte.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ COLUMNS = (
     "subject", "dataset", "fields", "purpose", "basis", "agreement", "consent", "rule", "case",
     "id",
 )  # fmt: skip
+_SPECIAL = re.compile('[",\r\n]')
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -27,7 +27,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 
 def plain(datum: Mapping[str, Any]) -> dict[str, Any]:
     """A decoded record with its bytes in hex and its times in ISO 8601, in the schema's order."""
-    return {name: _plain(value) for name, value in datum.items()}
+    return {
+        name: value if (spell := _PLAIN.get(type(value))) is None else spell(value)
+        for name, value in datum.items()
+    }
 
 
 def as_line(index: int, leaf: bytes, record: Mapping[str, Any]) -> bytes:
@@ -53,19 +56,18 @@ def as_row(index: int, record: Mapping[str, Any]) -> bytes:
 
 def csv_row(values: Sequence[object]) -> bytes:
     """One row (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe."""
-    texts = ["" if value is None else str(value) for value in values]
-    out = io.StringIO()
-    csv.writer(out).writerow([f"'{t}" if t.startswith(_FORMULA) else t for t in texts])
-    return out.getvalue().encode()
+    return (",".join([_quoted(value) for value in values]) + "\r\n").encode()
 
 
-def _plain(value: Any) -> Any:
-    match value:
-        case bytes():
-            return value.hex()
-        case datetime():
-            return value.isoformat(timespec="microseconds")
-        case dict():
-            return plain(value)
-        case _:
-            return value
+def _quoted(value: object) -> str:
+    text = "" if value is None else str(value)
+    if text.startswith(_FORMULA):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    bytes: bytes.hex,
+    datetime: lambda at: at.isoformat(timespec="microseconds"),
+    dict: plain,
+}

@@ -28,7 +28,7 @@ from civicbus_audit.serving.questions import (
     Question,
 )
 from civicbus_audit.stored import Read, StoredLog
-from civicbus_audit.tiles import is_within
+from civicbus_audit.tiles import check_form, is_within
 
 _TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 _NEVER, _BRIEFLY, _FOREVER = "no-cache", "max-age=60", "max-age=31536000, immutable"
@@ -57,7 +57,8 @@ class Answering:
         self._publications.newest()
 
     def answer(self, question: Question, *, trusted: bool) -> Answer:
-        """What is told; raises `Problem`, or `EvidenceBroken` if the ledger contradicts itself.
+        """What is told; raises `Problem`, or `EvidenceBroken` or `InvalidBytes` if the ledger
+        contradicts itself.
 
         `trusted`: the caller brought the token, and may see leaves.
         """
@@ -95,6 +96,7 @@ class Answering:
                 got=tile.path,
                 expected=f"{replace(tile, width=256).path}, or the width of a checkpoint",
             ) from None
+        check_form(body, tile)
         scope = "private" if question.restricted else "public"
         lifetime = _BRIEFLY if tile.partial else _FOREVER
         return Answer(body=body, media_type=_BYTES, caching=f"{scope}, {lifetime}")

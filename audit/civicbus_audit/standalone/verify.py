@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
-import csv
 import hashlib
 import io
 import json
@@ -348,67 +347,58 @@ def verify_proof(data: bytes, policy: Policy, leaf: bytes | None) -> tuple[int, 
 # --- a record as its leaf tells it: Avro in single-object encoding, in its one spelling
 
 _HEADER = bytes.fromhex("c3017698927ee4e942a8")
-_Read = Callable[["Reader"], Any]
+_Take = Callable[[int], bytes]  # the next bytes of a leaf, fewer at its end
+_Read = Callable[[_Take], Any]  # raises ValueError or IndexError on anything that nobody writes
 
 
-class Reader:
-    """The bytes of a leaf, from the front."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def take(self, count: int) -> bytes:
-        """The next bytes; raises `ValueError` where there are not so many."""
-        start, self._at = self._at, self._at + count
-        if count < 0 or self._at > len(self._data):
-            raise ValueError
-        return self._data[start : self._at]
-
-    def at_end(self) -> bool:
-        """Whether all was read."""
-        return self._at == len(self._data)
+def _exactly(take: _Take, count: int) -> bytes:
+    if count < 0 or len(data := take(count)) != count:
+        raise ValueError
+    return data
 
 
-def _long(r: Reader) -> int:
-    value = shift = 0
-    while (byte := r.take(1)[0]) & 0x80:
-        value, shift = value | (byte & 0x7F) << shift, shift + 7
+def _long(take: _Take) -> int:
+    value, shift, byte = 0, 0, take(1)[0]
+    while byte & 0x80:
+        value, shift, byte = value | (byte & 0x7F) << shift, shift + 7, take(1)[0]
     value |= byte << shift
     if (shift and not byte) or value >> 64:
         raise ValueError
     return value >> 1 ^ -(value & 1)
 
 
-def _string(r: Reader) -> str:
-    return r.take(_long(r)).decode()
+def _string(take: _Take) -> str:
+    return _exactly(take, _long(take)).decode()
 
 
-def _strings(r: Reader) -> list[str]:
-    values = [_string(r) for _ in range(count)] if (count := _long(r)) > 0 else []
-    if count < 0 or (count and _long(r)):
+def _strings(take: _Take) -> list[str]:
+    values = [_string(take) for _ in range(count)] if (count := _long(take)) > 0 else []
+    if count < 0 or (count and _long(take)):
         raise ValueError
     return values
 
 
-def _time(r: Reader) -> str:
-    since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=_long(r))
+def _time(take: _Take) -> str:
+    since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=_long(take))
     return since.isoformat(timespec="microseconds")
 
 
 def _fixed(length: int) -> _Read:
-    return lambda r: r.take(length).hex()
+    return lambda take: _exactly(take, length).hex()
 
 
 def _struct(**fields: _Read) -> _Read:
-    return lambda r: {name: read(r) for name, read in fields.items()}
+    return lambda take: {name: read(take) for name, read in fields.items()}
 
 
 def _maybe(read: _Read) -> _Read:
-    def either(r: Reader) -> Any:
-        branch = r.take(1)
-        if branch not in (b"\x00", b"\x02"):
-            raise ValueError
-        return read(r) if branch == b"\x02" else None
+    def either(take: _Take) -> Any:
+        match take(1):
+            case b"\x00":
+                return None
+            case b"\x02":
+                return read(take)
+        raise ValueError
 
     return either
 
@@ -435,14 +425,14 @@ RECORD = _struct(
 
 def decode(leaf: bytes, index: int) -> dict[str, Any]:
     """What the record in a leaf says."""
-    reader = Reader(leaf)
+    take = io.BytesIO(leaf).read
     try:
-        if reader.take(len(_HEADER)) != _HEADER:
+        if take(len(_HEADER)) != _HEADER:
             raise ValueError
-        record: dict[str, Any] = RECORD(reader)
-    except (ValueError, OverflowError):
+        record: dict[str, Any] = RECORD(take)
+    except (ValueError, IndexError, OverflowError):
         broken(f"leaf {index} in leaves.bin is not a record")
-    if not reader.at_end():
+    if take(1):
         broken(f"leaf {index} in leaves.bin has bytes left over")
     return record
 
@@ -452,6 +442,9 @@ COLUMNS = (
     "subject", "dataset", "fields", "purpose", "basis", "agreement", "consent", "rule", "case",
     "id",
 )  # fmt: skip
+
+
+_SPECIAL = re.compile('[",\r\n]')
 
 
 def as_line(index: int, leaf: bytes, record: dict[str, Any]) -> bytes:
@@ -472,12 +465,16 @@ def as_row(index: int, record: dict[str, Any]) -> bytes:
 
 def csv_row(values: Sequence[object]) -> bytes:
     """One row in CSV (RFC 4180)."""
-    texts = ["" if value is None else str(value) for value in values]
-    out = io.StringIO()
-    csv.writer(out).writerow(
-        f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text for text in texts
-    )
-    return out.getvalue().encode()
+    return (",".join(map(_cell, values)) + "\r\n").encode()
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    if text.startswith(("=", "+", "-", "@", "\t", "\r")):
+        text = f"'{text}"
+    if _SPECIAL.search(text):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 # --- a bundle: a folder, or a zip that is nothing but its stored files
