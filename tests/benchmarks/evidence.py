@@ -75,9 +75,10 @@ def make_bundle(ledger: Path, target: Path, query: Query) -> Exported:
 
 def verify_alone(bundle: Path) -> str:
     """What the bundle's own verifier says, as a process without our packages."""
-    options = ("--policy", bundle / "trust.policy", "--exporter", bundle / "exporter.vkey")
-    command = [sys.executable, "-I", "-S", bundle / "verify.py", "bundle", bundle, *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    options = ("--policy", f"{bundle}/trust.policy", "--exporter", f"{bundle}/exporter.vkey")
+    command = [sys.executable, "-I", "-S", f"{bundle}/verify.py", "bundle", str(bundle), *options]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def main(arguments: list[str] | None = None) -> int:

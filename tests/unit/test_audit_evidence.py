@@ -24,6 +24,7 @@ from civicbus_audit.ledger import Ledger
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.query import Query
 from civicbus_audit.standalone import verify as alone
+from civicbus_audit.stored import StoredLog
 from civicbus_schemas.errors import EvidenceBroken, Refused, TooLarge
 from civicbus_schemas.record import Record
 from typer.testing import CliRunner, Result
@@ -59,8 +60,6 @@ def test_a_bundle_holds_exactly_what_matches_when_it_was_exported(home: Path, bu
     manifest = alone.verify_bundle(bundle, POLICY, KEY)
     told = [json.loads(x) for x in (bundle / "records.ndjson").read_bytes().splitlines()]
     directory = LedgerDirectory(home / "ledger")
-    from civicbus_audit.stored import StoredLog
-
     leaves = dict(StoredLog(directory.read, manifest["size"]).leaves())
     about = [i for i, leaf in leaves.items() if bytes.fromhex(CHILD) in leaf]
     assert [line["index"] for line in told] == about
@@ -164,8 +163,6 @@ def test_the_longest_leaf_is_exported_when_it_is_a_record(tmp_path: Path) -> Non
 
 
 def test_bundles_and_rows_agree_when_each_filter_is_asked(home: Path, tmp_path: Path) -> None:
-    from civicbus_audit.stored import StoredLog
-
     log = StoredLog(LedgerDirectory(home / "ledger").read, 800)
     rows = {index: row_of(index, leaf, page=None)[0] for index, leaf in log.leaves()}
     asked: Iterator[dict[str, object]] = iter(

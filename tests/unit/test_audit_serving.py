@@ -20,12 +20,15 @@ from civicbus_audit.canonical import parse_hash
 from civicbus_audit.checkpoint import open_checkpoint
 from civicbus_audit.directory import read_below
 from civicbus_audit.ledger import Ledger
-from civicbus_audit.merkle import verify_consistency
+from civicbus_audit.merkle import CompactRange, leaf_hash, verify_consistency
 from civicbus_audit.note import Signer
 from civicbus_audit.proof import parse_proof
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.serving.answers import Answering
+from civicbus_audit.serving.published import Publications
+from civicbus_audit.serving.questions import Problem, parse_target
 from civicbus_audit.serving.server import ProofServer, listen, read_token
+from civicbus_audit.stored import StoredLog
 from civicbus_audit.tiles import Tile, decode_bundle
 from civicbus_audit.verify import verify_proof
 from civicbus_schemas.errors import EvidenceBroken, Refused
@@ -156,18 +159,14 @@ def test_a_proof_verifies_when_it_was_asked_for_by_index_or_id(
     assert (newest.leaf, newest.checkpoint.size) == (b"leaf 699", 703)
 
 
-@pytest.mark.parametrize("old", [1, 2, 255, 256, 257, 512, 600, 702, 703])
-@pytest.mark.parametrize("new", [511, 512, 700, 703])
+OLD, NEW = (1, 2, 255, 256, 257, 512, 600, 702, 703), (511, 512, 700, 703)
+
+
+@pytest.mark.parametrize(("old", "new"), [(o, n) for o in OLD for n in NEW if o <= n])
 def test_a_consistency_proof_verifies_when_both_sizes_are_within_the_log(
     folder: Path, old: int, new: int
 ) -> None:
     grow(folder, LEAVES)
-    if old > new:
-        return
-    from civicbus_audit.merkle import CompactRange, leaf_hash
-    from civicbus_audit.serving.questions import parse_target
-    from civicbus_audit.stored import StoredLog
-
     answering = Answering(partial(read_below, folder), SIGNER.verifier)
     answer = answering.answer(
         parse_target(f"/proof/consistency?from={old}&to={new}"), trusted=False
@@ -223,8 +222,6 @@ NUMBERS = [" 3", "+3", "03", "-5", "3 ", "1_0", "1e0", "%33", "٣", "", "0x1", "
 def test_a_question_is_refused_with_a_problem_when_it_is_not_in_its_one_spelling(
     target: str,
 ) -> None:
-    from civicbus_audit.serving.questions import Problem, parse_target
-
     with pytest.raises(Problem) as refused:
         parse_target(target)
     assert refused.value.status == 400
@@ -310,6 +307,21 @@ def test_others_are_turned_away_when_all_connections_are_taken(server: ProofServ
         connection.close()
 
 
+def test_a_fault_of_ours_is_told_without_the_question_when_it_is_unforeseen(
+    server: ProofServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of record 5555")
+
+    monkeypatch.setattr(server.answering, "answer", fail)
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(server, "/proof/inclusion?index=5555")
+    assert 'answers_total{status="500"} 1' in ask(server, "/metrics")[1].decode()
+    told = capfd.readouterr().err
+    assert told.startswith("ZeroDivisionError in test_audit_serving.py:")
+    assert "5555" not in told
+
+
 def test_answers_are_counted_and_none_is_logged_when_they_are_given(
     server: ProofServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -358,8 +370,6 @@ def test_the_command_serves_until_it_is_told_to_end(folder: Path, tmp_path: Path
 
 
 def test_a_log_that_shrinks_is_an_error_and_no_answer(folder: Path) -> None:
-    from civicbus_audit.serving.published import Publications
-
     notes = [(folder / "checkpoint").read_bytes()]
     publications = Publications(lambda _: notes[-1], SIGNER.verifier)
     assert publications.newest().checkpoint.size == 3

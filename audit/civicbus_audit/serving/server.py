@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
@@ -16,6 +17,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
+from traceback import extract_tb
 from typing import Any
 
 from civicbus_schemas import telemetry
@@ -95,8 +97,14 @@ class ProofServer(ThreadingHTTPServer):
         finally:
             self._slots.release()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is nobody's fault; anything else is told by its own answer."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Tells an operator of a fault of ours, by kind and place; a broken connection is none."""
+        kind, error, trace = sys.exc_info()
+        if kind is None or isinstance(error, OSError):
+            return
+        self.count(HTTPStatus.INTERNAL_SERVER_ERROR)
+        place = extract_tb(trace)[-1]
+        sys.stderr.write(f"{kind.__name__} in {Path(place.filename).name}:{place.lineno}\n")
 
 
 class _Handler(BaseHTTPRequestHandler):

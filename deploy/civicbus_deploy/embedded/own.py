@@ -160,6 +160,7 @@ def _proofs(folder: StateFolder, port: int) -> ProcessSpec:
             *(sys.executable, "-P", "-m", "civicbus_audit", "serve", "--port", str(port)),
             *("--ledger", str(folder.ledger), "--policy", str(witnesses.policy_file(folder))),
             *("--token-file", str(folder.secrets / MIRROR_TOKEN)),
+            *(("--policy", policy) if (policy := _existing(folder.home / POLICY)) else ()),
         ),
         log=folder.log(PROOFS),
         cwd=folder.home,
