@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ import typer
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.record import RECORD, Record
 
-from civicbus_audit import options, restoring
+from civicbus_audit import options, quorum, restoring
 from civicbus_audit.evidence.command import export_records
 from civicbus_audit.fences import Examination, examine, read_withdrawals
 from civicbus_audit.finding import find_record
@@ -24,7 +25,17 @@ from civicbus_audit.index.commands import commands as index_commands
 from civicbus_audit.index.fsck import fsck
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
 from civicbus_audit.places import Places
-from civicbus_audit.presenting import Language, as_json, facts, out, pace, say, show, table
+from civicbus_audit.presenting import (
+    LOCAL_TIME,
+    Language,
+    as_json,
+    facts,
+    out,
+    pace,
+    say,
+    show,
+    table,
+)
 from civicbus_audit.proof import format_proof
 from civicbus_audit.quorum import Trust
 from civicbus_audit.recount import Progress
@@ -170,14 +181,24 @@ def _verify_ledger(places: Places, *, older: Path | None, json: bool, lang: Lang
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
     }
+    if isinstance(trust, quorum.Policy):
+        told["cosigned_at"] = _cosigned_at(published(directory, trust)[1], trust)
     if older:
         told["older_size"] = verify_prefix(directory, trust, older=_read(older)).size
     if json:
         out.out(as_json(told), highlight=False)
         return
     out.out(say("ledger-holds", lang, **told), highlight=False)
+    for name, at in told.get("cosigned_at", {}).items():
+        out.out(say("cosigned", lang, name=name, at=at.astimezone(LOCAL_TIME)), highlight=False)
     if older:
         out.out(say("prefix-holds", lang, size=told["older_size"]), highlight=False)
+
+
+def _cosigned_at(note: bytes, policy: quorum.Policy) -> dict[str, datetime]:
+    """When each witness said that this checkpoint was the newest that it had seen."""
+    times_s = quorum.open_cosigned(note, policy).times_s
+    return {name: datetime.fromtimestamp(at, UTC) for name, at in sorted(times_s.items())}
 
 
 def _counted(log: StoredLog, advance: Progress) -> Iterator[tuple[int, bytes]]:

@@ -64,6 +64,10 @@ _WORDS = {
         "The ledger holds: {size} leaves lead to the root signed by {origin}.",
         "Sổ cái toàn vẹn: {size} lá dẫn đến gốc do {origin} ký.",
     ),
+    "cosigned": (
+        "{name} cosigned its newest checkpoint at {at:%Y-%m-%d %H:%M:%S}.",
+        "{name} đã đồng ký điểm kiểm tra mới nhất lúc {at:%Y-%m-%d %H:%M:%S}.",
+    ),
     "prefix-holds": (
         "It continues the older checkpoint of {size} leaves.",
         "Sổ cái nối tiếp điểm kiểm tra cũ có {size} lá.",

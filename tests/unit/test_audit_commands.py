@@ -78,7 +78,12 @@ def test_verify_demands_the_quorum_when_a_policy_is_there(home: Path) -> None:
     text = note.decode().partition("\n\n")[0] + "\n"
     lines = "".join(str(witness.cosign(text, at_s=7)) for witness in witnesses)
     checkpoint.write_bytes(note + lines.encode())
-    assert run(home, "verify", "--older", str(home / "older")).exit_code == 0
+    told = json.loads(run(home, "verify", "--older", str(home / "older"), "--json").stdout)
+    times = dict.fromkeys(("1.example/w", "2.example/w"), "1970-01-01T00:00:07+00:00")
+    assert (told["older_size"], told["cosigned_at"]) == (3, times)
+    assert (
+        "1.example/w cosigned its newest checkpoint at 1970-01-01 0" in run(home, "verify").stdout
+    )
     assert run(home, "prove", "0", "-o", str(home / "p")).exit_code == 0
     assert run(home, "verify", "--proof", str(home / "p")).exit_code == 0
     missing = run(home, "verify", "--policy", str(home / "nothing"))

@@ -294,7 +294,7 @@ def test_a_policy_that_cannot_be_read_is_refused_when_sealing_starts(tmp_path: P
         if content is not None:
             file.write_bytes(content)
         with pytest.raises(InvalidSettings, match="policy"):
-            _ = settings(tmp_path, audit_policy_file=file).policy
+            _ = settings(tmp_path, witness_policy_file=file).policy
 
 
 def test_sealing_may_wait_four_hours_and_no_longer(tmp_path: Path) -> None:

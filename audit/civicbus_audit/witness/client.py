@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused, Unavailable
+from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Unavailable
 
 from civicbus_audit.canonical import parse_decimal
 from civicbus_audit.note import Signature, parse_signature
 from civicbus_audit.quorum import Policy, Witness
+from civicbus_audit.witness.address import Address
 from civicbus_audit.witness.request import Request, format_request
 from civicbus_audit.witness.rules import Status
 from civicbus_audit.witnessing import Stale
@@ -23,17 +23,10 @@ class HttpWitness:
     """One witness of a policy (`witnessing.Asked`); keeps its connection. For one thread a time."""
 
     def __init__(self, witness: Witness, *, timeout_s: float) -> None:
-        url = urlsplit(witness.url or "")
-        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        if url.scheme not in kinds or not url.hostname or url.query or url.fragment:
-            raise Refused(
-                f"the policy's witness {witness.name!a} has no address",
-                got=ascii(witness.url),
-                expected="http(s)://<host>[:<port>][/<prefix>]",
-            )
+        address = Address.parse(witness.url, what=f"the policy's witness {witness.name!a}")
         self.name, self.cosigner = witness.name, witness.cosigner
-        self._path = f"{url.path.rstrip('/')}/add-checkpoint"
-        self._connection = kinds[url.scheme](url.hostname, url.port, timeout=timeout_s)
+        self._path = f"{address.prefix}/add-checkpoint"
+        self._connection = address.connection(timeout_s=timeout_s)
         self._kept = False
 
     def add_checkpoint(self, request: Request) -> tuple[Signature, ...] | Stale:

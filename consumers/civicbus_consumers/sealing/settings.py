@@ -31,7 +31,7 @@ class SealingSettings(ProcessSettings):
     origin: str
     postgres_dsn_file: Path
     recorder_keys_file: Path
-    audit_policy_file: Path | None = None
+    witness_policy_file: Path | None = None
     witness_timeout_s: float = Field(default=2.0, gt=0, le=30)
     witness_warn_s: float = Field(default=15.0, gt=0, le=MAX_UNWITNESSED_S)
     witness_stop_s: float = Field(default=60.0, gt=0, le=MAX_UNWITNESSED_S)
@@ -44,14 +44,14 @@ class SealingSettings(ProcessSettings):
     @property
     def policy(self) -> Policy | None:
         """The witnesses' policy, read anew; raises `InvalidSettings`."""
-        if self.audit_policy_file is None:
+        if self.witness_policy_file is None:
             return None
         try:
-            return parse_policy(self.audit_policy_file.read_bytes())
+            return parse_policy(self.witness_policy_file.read_bytes())
         except (OSError, InvalidBytes) as error:
             raise InvalidSettings(
                 "the policy of witnesses cannot be read",
-                got=f"{self.audit_policy_file}: {error}",
+                got=f"{self.witness_policy_file}: {error}",
             ) from None
 
 

@@ -242,7 +242,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "log_key_file": str(folder.secrets / "log-key.pem"),
                 "origin": ORIGIN,
                 "recorder_keys_file": str(recorder_keys_file(folder)),
-                "audit_policy_file": str(witnesses.policy_file(folder)),
+                "witness_policy_file": str(witnesses.policy_file(folder)),
             }
         case "population":
             return {**dsn, "agency": POPULATION_AGENCY}
