@@ -85,6 +85,13 @@ def test_every_byte_of_a_zip_matters_when_it_flips(home: Path, tmp_path: Path) -
             alone.verify_bundle(target, POLICY, KEY)
 
 
+def test_a_zip_is_refused_when_it_is_longer_than_its_headers_can_tell(tmp_path: Path) -> None:
+    with (tmp_path / "x.zip").open("wb") as sparse:
+        sparse.truncate(1 << 32)
+    with pytest.raises(alone.Broken, match="longer than"):
+        alone.verify_bundle(tmp_path / "x.zip", POLICY, KEY)
+
+
 def _resign(copy: Path, change: Callable[[dict[str, object]], object]) -> None:
     """The exporter himself lies in his manifest."""
     from hashlib import sha256

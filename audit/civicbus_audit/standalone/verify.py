@@ -532,6 +532,8 @@ def parts_of(path: Path) -> dict[str, Part]:
 def _parts_of_zip(path: Path) -> dict[str, Part]:
     """Each header must be the only one that its file can have, so that every byte is bound."""
     parts, directory, offset = dict[str, Part](), b"", 0
+    if path.stat().st_size >= 1 << 32:
+        broken("the zip is longer than its headers can tell")
     with path.open("rb") as file:
         while (head := file.read(30))[:4] == b"PK\x03\x04" and len(head) == 30:
             checksum, length, _, name_length = struct.unpack("<3IH", head[14:28])
@@ -729,7 +731,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Broken as error:
         sys.stderr.write(f"BROKEN: {error}.\n")
         return 1
-    except Usage as error:
+    except (Usage, OSError) as error:
         sys.stderr.write(f"{error}.\n")
         return 2
     return 0
