@@ -30,7 +30,7 @@ from civicbus_audit.sequencing import Chains
 from civicbus_audit.state import STATE, LedgerState
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, is_within, tile_at
-from civicbus_audit.verify import published, verify_ledger
+from civicbus_audit.verify import published, signed_head, verify_ledger
 
 _AT_ONCE = 64 * WIDTH
 
@@ -51,7 +51,8 @@ def rebuild_state(
             raise Refused(
                 f"{ledger_dir} has its {STATE}", next_step="use it; this is for a lost one"
             )
-        checkpoint = verify_ledger(directory, trust, on_progress=on_progress)
+        verify_ledger(directory, trust, on_progress=on_progress)
+        checkpoint = signed_head(directory, trust)  # leaves that wait for witnesses are sealed, too
         leaves = StoredLog(directory.read, checkpoint.size).leaves()
         state = LedgerState(
             origin=checkpoint.origin,

@@ -60,6 +60,23 @@ def published(directory: Directory, trust: Trust) -> tuple[Checkpoint, bytes]:
     return open_trusted(note, trust), note
 
 
+def signed_head(directory: Directory, trust: Trust) -> Checkpoint:
+    """The newest checkpoint that the log has signed, be it published or waiting for witnesses.
+
+    Raises `EvidenceBroken` if the leaves that wait do not lead to its root.
+    """
+    checkpoint, _ = published(directory, trust)
+    try:
+        pending = open_trusted(directory.read(PENDING), without_witnesses(trust))
+    except FileNotFoundError:
+        return checkpoint
+    if pending.size <= checkpoint.size:
+        return checkpoint
+    if recount(StoredLog(directory.read, pending.size), since=checkpoint.size) != pending.root:
+        raise EvidenceBroken(f"the entries do not lead to the pending root of size {pending.size}")
+    return pending
+
+
 def verify_ledger(
     directory: Directory, trust: Trust, *, on_progress: Progress | None = None
 ) -> Checkpoint:
@@ -133,27 +150,13 @@ def _check_extent(directory: Directory, trust: Trust) -> None:
     Only what the log has signed and witnesses have not cosigned yet may lie there (`pending`).
     """
     deadline = time.monotonic() + _PUBLISHING_S
-    while beyond := _beyond(directory, _extent(directory, trust)):
+    while beyond := _beyond(directory, signed_head(directory, trust).size):
         if time.monotonic() > deadline:
             raise EvidenceBroken(
                 f"{beyond} lies beyond the checkpoint: it was rolled back, or sealing was cut off",
                 next_step="let the sealing process finish, then verify again",
             )
         time.sleep(0.05)
-
-
-def _extent(directory: Directory, trust: Trust) -> int:
-    """How many leaves the log has signed; those that are not published yet lead to its root too."""
-    size = published(directory, trust)[0].size
-    try:
-        pending = open_trusted(directory.read(PENDING), without_witnesses(trust))
-    except FileNotFoundError:
-        return size
-    if pending.size <= size:
-        return size
-    if recount(StoredLog(directory.read, pending.size), since=size) != pending.root:
-        raise EvidenceBroken(f"the entries do not lead to the pending root of size {pending.size}")
-    return pending.size
 
 
 def _beyond(directory: Directory, size: int) -> str | None:

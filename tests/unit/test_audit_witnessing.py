@@ -8,9 +8,11 @@ from random import Random  # a seed repeats a crash; nothing secret
 
 import pytest
 from civicbus_audit.checkpoint import open_checkpoint
+from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signature
 from civicbus_audit.quorum import open_cosigned, without_witnesses
+from civicbus_audit.restoring import rebuild_state
 from civicbus_audit.verify import published, verify_ledger, verify_prefix
 from civicbus_audit.witness.request import Request
 from civicbus_audit.witnessing import Gathered, Stale, Witnessing
@@ -290,3 +292,23 @@ def test_pending_leaves_are_broken_evidence_when_one_is_changed() -> None:
     site.files.write("tile/entries/001.p/44", bytes(data))
     with pytest.raises(EvidenceBroken):
         verify_ledger(site.files, POLICY)
+
+
+def test_sealing_goes_on_when_the_state_was_lost_while_leaves_waited(tmp_path: Path) -> None:
+    witnesses = fake_witnesses()
+    witnessing = Witnessing(POLICY, witnesses, timeout_s=20)
+
+    def opened() -> Ledger:
+        return Ledger.open(tmp_path, origin=ORIGIN, signer=LOG, policy=POLICY)
+
+    with opened() as ledger:
+        append(ledger, 250)
+        ledger.publish(witnessing.gather(ledger.pending, ledger.log).lines.values())
+        append(ledger, 300)
+    (tmp_path / "state.json").unlink()
+    assert rebuild_state(tmp_path, trust=POLICY, position=300).size == 300
+    with opened() as ledger:
+        assert ledger.checkpoint.size == 300
+        append(ledger, 310)
+        ledger.publish(witnessing.gather(ledger.pending, ledger.log).lines.values())
+    assert verify_ledger(LedgerDirectory(tmp_path), POLICY).size == 310
