@@ -83,7 +83,10 @@ class Witnessing:
         leaves for each thread.
         """
         answers: SimpleQueue[tuple[str, Signature | BusError]] = SimpleQueue()
+        gathered = Gathered()
         asked = [witness for witness in self._witnesses if witness.name not in self._busy]
+        for name in {w.name for w in self._witnesses} - {w.name for w in asked}:
+            gathered.failures[name] = Unavailable(f"{name!a} has not answered the last request yet")
         for witness in asked:
             self._busy.add(witness.name)
             threading.Thread(
@@ -92,9 +95,6 @@ class Witnessing:
                 kwargs={"log": log, "answers": answers},
                 daemon=True,
             ).start()
-        gathered = Gathered()
-        for name in self._busy - {witness.name for witness in asked}:
-            gathered.failures[name] = Unavailable(f"{name!a} has not answered the last request yet")
         waiting = {witness.name for witness in asked}
         deadline = time.monotonic() + self._timeout_s
         while waiting:
@@ -132,7 +132,8 @@ class Witnessing:
             answer = error
         except OSError as error:
             answer = Unavailable("the log's files cannot be read", got=type(error).__name__)
-        self._busy.discard(witness.name)
+        finally:
+            self._busy.discard(witness.name)
         answers.put((witness.name, answer))
 
     def _cosignature(self, witness: Asked, note: bytes, log: StoredLog) -> Signature:

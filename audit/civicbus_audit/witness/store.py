@@ -51,9 +51,10 @@ class WitnessStore:
                 file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )
             file.chmod(0o600)
-            # the rollback journal: a commit is on the disk when it returns
+            # A commit is on the disk when it returns, and so is the removal of its journal: with
+            # FULL alone a power cut could bring the journal back and undo what was answered.
             self._connection.execute("PRAGMA journal_mode = DELETE")
-            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA synchronous = EXTRA")
             self._connection.execute(_SCHEMA)
         self._file = file
 
