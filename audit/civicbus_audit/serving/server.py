@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
-from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
-from traceback import extract_tb
 from typing import Any
 
 from civicbus_schemas import telemetry
 from civicbus_schemas.errors import BusError, EvidenceBroken, InvalidBytes, Refused
 
+from civicbus_audit.listening import BoundedServer
 from civicbus_audit.serving.answers import Answer, Answering
 from civicbus_audit.serving.questions import Code, Problem, parse_target
 
-_CONNECTIONS = 64
 _PATIENCE_S = 10.0
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _MIN_TOKEN = 32
 
 
@@ -45,16 +40,11 @@ def read_token(file: Path) -> str:
     return token
 
 
-class ProofServer(ThreadingHTTPServer):
+class ProofServer(BoundedServer):
     """Serves one ledger; without a token, leaves are served to nobody."""
-
-    daemon_threads = True
-    request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], answering: Answering, token: str | None) -> None:
         self.answering, self._token = answering, token
-        self._slots = BoundedSemaphore(_CONNECTIONS)
-        self._counting, self._counted = Lock(), Counter[int]()
         super().__init__(address, _Handler)
 
     def trusts(self, headers: list[str]) -> bool:
@@ -63,48 +53,6 @@ class ProofServer(ThreadingHTTPServer):
             return False
         given, wanted = headers[0].encode("utf-8", "replace"), f"Bearer {self._token}".encode()
         return compare_digest(sha256(given).digest(), sha256(wanted).digest())
-
-    def count(self, status: int) -> None:
-        """Counts an answer."""
-        with self._counting:
-            self._counted[status] += 1
-
-    def metrics(self) -> str:
-        """The counted answers, as Prometheus reads them."""
-        with self._counting:
-            counted = sorted(self._counted.items())
-        name = telemetry.PROOF_ANSWERS_TOTAL
-        lines = [f"# TYPE {name} counter", *(f'{name}{{status="{s}"}} {n}' for s, n in counted)]
-        return "\n".join(lines) + "\n"
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Turns away whoever comes while all slots are taken."""
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-            return
-        self.count(HTTPStatus.SERVICE_UNAVAILABLE)
-        try:
-            request.settimeout(_PATIENCE_S)
-            request.sendall(_BUSY)
-        except OSError:
-            pass  # who is turned away may be gone
-        self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serves a connection, and frees its slot."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Tells an operator of a fault of ours, by kind and place; a broken connection is none."""
-        kind, error, trace = sys.exc_info()
-        if kind is None or isinstance(error, OSError):
-            return
-        self.count(HTTPStatus.INTERNAL_SERVER_ERROR)
-        place = extract_tb(trace)[-1]
-        sys.stderr.write(f"{kind.__name__} in {Path(place.filename).name}:{place.lineno}\n")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -151,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
                 else:
                     self._send_text(HTTPStatus.OK, "ok\n")
             case "/metrics":
-                self._send_text(HTTPStatus.OK, self.server.metrics())
+                self._send_text(HTTPStatus.OK, self.server.metrics(telemetry.PROOF_ANSWERS_TOTAL))
             case _:
                 return False
         return True

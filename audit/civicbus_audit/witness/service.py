@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
-from collections import Counter
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 from civicbus_schemas import telemetry
 from civicbus_schemas.errors import BusError, EvidenceBroken
 
+from civicbus_audit.listening import BoundedServer
 from civicbus_audit.witness.request import MAX_REQUEST_BYTES
 from civicbus_audit.witness.rules import Refusal, Status
 from civicbus_audit.witness.witness import Witness
@@ -23,40 +21,16 @@ from civicbus_audit.witness.witness import Witness
 log = logging.getLogger("civicbus.witness")
 
 IDLE_S = 30.0  # of a kept connection; also what a slow sender may take for one read
-MAX_CONNECTIONS = 64
 _TEXT = "text/plain; charset=utf-8"
 _SIZE = "text/x.tlog.size"
 
 
-class WitnessServer(ThreadingHTTPServer):
-    """Serves one witness; a connection too many is closed unanswered."""
-
-    daemon_threads = True
-    request_queue_size = MAX_CONNECTIONS
+class WitnessServer(BoundedServer):
+    """Serves one witness."""
 
     def __init__(self, witness: Witness, *, host: str, port: int) -> None:
         self.witness = witness
-        self.answers = Counter[int]()
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__((host, port), _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread, while there are any."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve the connection to its end."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """What a handler did not expect is logged with its trace; the next request is served."""
-        log.exception("a request failed")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -141,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, text: str, *, content_type: str = _TEXT) -> None:
         body = text.encode()
-        self.server.answers[int(status)] += 1
+        self.server.count(int(status))
         self.send_response(int(status))
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -152,13 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _metrics(self) -> str:
         witness = self.server.witness
-        answers = (
-            f'{telemetry.WITNESS_ANSWERS_TOTAL}{{status="{status}"}} {count}\n'
-            for status, count in sorted(self.server.answers.items())
-        )
         held = {origin: witness.store.held(origin).size for origin in witness.logs}
         sizes = (
             f'{telemetry.WITNESS_HELD_SIZE}{{origin="{origin}"}} {size}\n'
             for origin, size in held.items()
         )
-        return "".join([*answers, *sizes])
+        return self.server.metrics(telemetry.WITNESS_ANSWERS_TOTAL) + "".join(sizes)
