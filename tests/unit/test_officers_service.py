@@ -115,6 +115,16 @@ def test_nothing_is_shown_when_the_index_contradicts_the_ledger() -> None:
     assert (answer.status_code, code(answer)) == (500, "evidence-broken")
 
 
+def test_question_is_told_to_come_again_when_too_many_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("civicbus_consumers.officers.counter.MAX_WAITING", 0)
+    office = Office(history())
+    answer = office.ask(ABOUT_LAN)
+    assert (answer.status_code, code(answer)) == (503, "busy")
+    assert office.records == []
+
+
 def test_denial_is_on_record_and_nothing_is_read_when_a_role_may_not_ask() -> None:
     office = Office(history())
     answer = office.ask({"purpose": "oversight.complaint", "find": {"pin": LAN.number}})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,9 @@ class Counter:
     issuers: Mapping[AgencyId, Issuer]
     signet: Signet
     ledger_key: bytes = field(repr=False)
-    _waiting: list[None] = field(default_factory=list, init=False, repr=False)
+    _room: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(MAX_WAITING), init=False, repr=False
+    )
 
     def admit(self, authorization: str | None) -> Pass:
         """Who asks; raises `OfficersProblem`."""
@@ -133,13 +136,12 @@ class Counter:
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         """In a thread, as the desk waits for broker and database; `busy` when many wait."""
-        if len(self._waiting) >= MAX_WAITING:
+        if not self._room.acquire(blocking=False):
             raise OfficersProblem(Code.BUSY)
-        self._waiting.append(None)
         try:
             return await asyncio.to_thread(work)
         finally:
-            self._waiting.pop()
+            self._room.release()
 
 
 def name_of(entry: Entry) -> str:
