@@ -82,6 +82,19 @@ def test_names_and_question_are_sealed_when_it_is_recorded() -> None:
     assert record.payload_hash == commitment(salt, told["question"].encode())
 
 
+def test_page_is_never_called_released_when_reading_it_met_a_defect() -> None:
+    office = Office(history())
+    office.shelf.find = None  # type: ignore[assignment,method-assign]
+    assert office.ask(ABOUT_LAN).status_code == 503
+    office.shelf = office.desk.shelf = history()
+    office.ask()
+    failed, last = office.headers
+    assert failed.recorder != last.recorder
+    assert last.closes is None
+    office.desk.close()
+    assert {header.recorder for header in office.headers[1:]} == {last.recorder}
+
+
 @pytest.mark.parametrize("fault", ["fails", "lies"])
 def test_nothing_is_read_when_the_question_cannot_be_recorded(fault: str) -> None:
     office = Office(history(), FakePages(**{fault: True}))

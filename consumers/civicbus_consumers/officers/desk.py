@@ -102,11 +102,13 @@ class Desk:
             if isinstance(verdict, Denied):
                 self._release(page)
                 raise OfficersProblem(verdict.reason, receipt=receipt_document(receipt))
+            # whatever fails from here on, nobody may say of this page that it was released
+            recorder, self._recorder = self._recorder, None
             try:
                 answer = self._read(holder, verdict, wanted, receipt=receipt)  # 3
             except BusError as error:
-                self._recorder = None  # of this page nobody may say that it was released
                 raise _unread(error, receipt) from error
+            self._recorder = recorder
             self._release(page)  # 4
         return answer
 
