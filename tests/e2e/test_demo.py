@@ -33,6 +33,8 @@ CHECKS = {
     "delivered_bytes_equal_the_oracle", "ledger_verifies", "no_record_behind_a_fence_is_older",
     "agreement_binds_when_two_have_signed", "rule_forbids_what_an_agreement_names",
     "consent_for_one_time_is_used_once", "broken_glass_is_told_and_reviewed",
+    "citizen_sees_who_read_about_her", "checkpoint_is_cosigned", "bundle_verifies_alone",
+    "edited_bundle_is_caught",
 }  # fmt: skip
 
 

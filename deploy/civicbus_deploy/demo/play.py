@@ -20,7 +20,7 @@ from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.topics import CONSENT_FAMILY, delivery_topic
 from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 
-from civicbus_deploy.demo import access_story, checks, story
+from civicbus_deploy.demo import access_story, checks, evidence_story, story
 from civicbus_deploy.demo.books import Books, Line, read_books, read_topics
 from civicbus_deploy.demo.oracle import Oracle
 from civicbus_deploy.demo.people import draw_family
@@ -62,9 +62,12 @@ def _play(scene: Scene, teller: Teller, *, persons: int, events: int, seed: int)
     access_story.tell_rule(scene, teller, told)
     access_story.tell_one_use(scene, teller, told, family=family)
     access_story.tell_emergency(scene, teller, told, patient=family.mother)
-    story.tell_readers(scene, teller, told, family=family)
-    story.tell_proof(scene, teller, told)
-    story.tell_forgery(scene, teller, told)
+    evidence_story.tell_readers(scene, teller, told, family=family)
+    evidence_story.tell_citizen(scene, teller, told, citizen=family.mother)
+    evidence_story.tell_cosigning(scene, teller, told)
+    evidence_story.tell_proof(scene, teller, told)
+    evidence_story.tell_bundle(scene, teller, told, family=family)
+    evidence_story.tell_forgery(scene, teller, told)
     emissions = generate(persons, events, seed, policy=scene.policy)
     day = publish_day(scene, teller, emissions, count=events)
     books, sources = _open_books(scene)

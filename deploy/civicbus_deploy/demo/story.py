@@ -1,31 +1,21 @@
-"""The story, chapter by chapter: one child, one loan, one look at who read, one proof, one forgery.
+"""The story, chapter by chapter: a child is born, and her mother asks a bank for a loan.
 
 Each chapter does what it tells on the running stack and returns the checks that it made.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.index.searching import Entry
 from civicbus_audit.query import Query
-from civicbus_audit.tiles import ENTRIES, WIDTH, tile_at
-from civicbus_audit.verify import published, verify_ledger
 from civicbus_producers.receipt import Published
 from civicbus_schemas import telemetry
-from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 from civicbus_schemas.ids import AgreementRef, EventId, EventType
-from civicbus_schemas.pseudonym import ledger_pseudonym
 from civicbus_schemas.vocabulary import Outcome
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -37,7 +27,7 @@ from civicbus_deploy.demo.scene import Scene
 from civicbus_deploy.demo.teller import Teller
 
 BIRTH = EventType("civil-status.BirthRegistered")
-_MAY_HAVE_A_BIRTH = {"vss", "mps", "npd"}  # the agreement with moh has expired
+MAY_HAVE_A_BIRTH = {"vss", "mps", "npd"}  # the agreement with moh has expired
 OK, FORBIDDEN = 200, 403
 
 
@@ -75,7 +65,7 @@ def tell_birth(scene: Scene, teller: Teller, told: Told, *, family: Family) -> N
         list(_who_got(scene, entries, total=len(contract.fields))),
     )
     sure = {e.recipient for e in entries if e.decision == Outcome.PERMIT}
-    told.checks["birth_reaches_who_may_have_it"] = sure == _MAY_HAVE_A_BIRTH
+    told.checks["birth_reaches_who_may_have_it"] = sure == MAY_HAVE_A_BIRTH
     told.record_id = next(str(e.id) for e in entries if e.recipient == "vss")
 
 
@@ -172,67 +162,3 @@ def _answers(answer: dict[str, Any]) -> str:
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
-
-
-def tell_readers(scene: Scene, teller: Teller, told: Told, *, family: Family) -> None:
-    """Who read about the child, for what, and on what ground."""
-    teller.chapter("Who read about the child?")
-    subject = ledger_pseudonym(scene.places.ledger_key(), family.child.pin)
-    entries = [e for e in scene.find(Query(subject=subject, limit=1000)) if e.decision == "permit"]
-    teller.table(
-        ("when (UTC)", "who", "what", "fields", "purpose", "ground"),
-        [
-            (
-                f"{e.at:%H:%M:%S}" if e.at else "",
-                str(e.recipient),
-                str(e.dataset),
-                str(len(e.fields)),
-                str(e.purpose),
-                str(e.basis),
-            )
-            for e in reversed(entries)
-        ],
-    )
-    told.checks["every_reading_of_the_child_is_found"] = {
-        e.recipient for e in entries
-    } >= _MAY_HAVE_A_BIRTH
-
-
-def tell_proof(scene: Scene, teller: Teller, told: Told) -> None:
-    """One proof, written and then checked by the offline verifier alone."""
-    teller.chapter("A proof, checked offline")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "reading.tlog-proof"
-        policy = scene.places.policy_file  # the proof's checkpoint must have the witnesses' quorum
-        ledger = scene.places.ledger_dir
-        _audit("prove", told.record_id, "-o", file, "--ledger", ledger, "--policy", policy)
-        checked = _audit("verify", "--proof", file, "--policy", policy)
-        teller.say(checked.stdout.splitlines()[0] if checked.stdout else checked.stderr)
-    told.checks["proof_holds_offline"] = checked.returncode == 0
-
-
-def _audit(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run `civicbus-audit` as its user would."""
-    command = [str(Path(sys.executable).with_name("civicbus-audit")), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-
-
-def tell_forgery(scene: Scene, teller: Teller, told: Told) -> None:
-    """One byte is changed in a copy of the ledger, and caught."""
-    teller.chapter("One byte changed, in a copy of the ledger")
-    with tempfile.TemporaryDirectory() as folder:
-        copy, trust = Path(folder) / "ledger", scene.places.trust()
-        shutil.copytree(scene.places.ledger_dir, copy)
-        size = published(LedgerDirectory(copy), trust)[0].size
-        bundle = copy / tile_at(ENTRIES, (size - 1) // WIDTH, size=size).path
-        data = bytearray(bundle.read_bytes())
-        data[len(data) // 2] ^= 1
-        bundle.write_bytes(data)
-        try:
-            verify_ledger(LedgerDirectory(copy), trust)
-        except (EvidenceBroken, InvalidBytes) as caught:
-            teller.say(f"Caught: {caught}")
-            told.checks["changed_byte_is_caught"] = True
-        else:
-            teller.say("Not caught.")
-            told.checks["changed_byte_is_caught"] = False
