@@ -208,7 +208,7 @@ def test_a_hidden_row_is_found_out_when_the_bundles_are_recounted(
 
 
 def examined(engine: Engine, log: StoredLog) -> list[tuple[str, int | None, tuple[str, ...]]]:
-    return [(f.kind.value, f.leaf, f.columns) for f in examine_index(engine, log)]
+    return [(f.kind.value, f.leaf, f.columns) for f in examine_index(engine, lambda: log)]
 
 
 def test_nothing_is_found_when_the_index_says_what_the_ledger_says(
@@ -217,6 +217,20 @@ def test_nothing_is_found_when_the_index_says_what_the_ledger_says(
     assert examined(engine, log) == []
     monkeypatch.setattr(examining, "BATCH", 2)
     assert examined(engine, log) == []
+
+
+def test_nothing_is_found_when_ledger_and_index_grow_while_they_are_examined(
+    home: Path, engine: Engine
+) -> None:
+    def newest() -> StoredLog:
+        with Ledger.open(home / "ledger", origin=ORIGIN, signer=SIGNER) as ledger:
+            more = FakeRecorder(RecorderId("c" * 32)).write(decision())
+            Sealer(ledger, keys=PUBLIC_KEYS).seal(messages(more, start=4))
+            assert fill(engine, ledger.log()) == 2
+            return ledger.log()
+
+    assert list(examine_index(engine, newest)) == []
+    assert indexed_size(engine) == 13
 
 
 def test_nothing_is_found_when_the_index_is_only_behind(home: Path, log: StoredLog) -> None:

@@ -163,6 +163,34 @@ def test_nothing_is_taken_when_the_fuse_is_blown_and_all_when_it_holds_again() -
     assert health.answer("/readyz")[0] is HTTPStatus.OK
 
 
+def test_a_batch_comes_again_whole_when_the_fuse_blows_behind_its_taking() -> None:
+    bench, _, pages, releases = samples.bench()
+    sources = FakeSources([samples.taken()])
+    real_take = sources.take
+
+    def take(limit: int, *, wait_s: float) -> list[Taken]:
+        pages.blown = not pages.blown  # holds at the check, blows behind it, and the reverse
+        return real_take(limit, wait_s=wait_s)
+
+    sources.take = take  # type: ignore[method-assign]
+    recorder = bench.recorder
+    worker = Worker(
+        bench,
+        sources,  # type: ignore[arg-type]
+        note=FRESH,
+        health=Health(),
+        batch_events=10,
+        batch_wait_s=0,
+    )
+    worker.run(Rounds(1))
+    assert (pages.pages, releases.produced) == ([], [])
+    pages.blown = False
+    sources.take = real_take  # type: ignore[method-assign]
+    worker.run(Rounds(1))
+    assert (len(pages.pages), len(releases.produced)) == (1, 1)
+    assert bench.recorder is recorder
+
+
 @pytest.mark.parametrize(
     "note",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from civicbus_consumers.recording.fuse import (
@@ -13,10 +14,14 @@ from civicbus_consumers.recording.fuse import (
     level_note,
     parse_level,
 )
+from civicbus_consumers.recording.settings import RecordingSettings
+from civicbus_producers.settings import InvalidSettings
 from civicbus_schemas.errors import Unavailable
+from pydantic import ValidationError
 
 NOW = datetime(2026, 6, 1, 5, tzinfo=UTC)
 LIMIT_S = 60.0
+FILES = ("password_file", "ledger_key_file", "seal_key_file", "signing_key_file")
 
 
 class Sealing:
@@ -111,3 +116,25 @@ def test_a_note_is_read_as_it_was_written() -> None:
 )
 def test_no_time_is_read_when_a_note_is_another(note: str) -> None:
     assert parse_level(note) is None
+
+
+def settings(**changes: object) -> RecordingSettings:
+    values = {
+        "name": "enforce-0",
+        "environment": "production",
+        "bootstrap": "127.0.0.1:9092",
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "username": "bus-enforce",
+        "registry_url": "http://127.0.0.1:8081",
+        "health_port": 0,
+        **dict.fromkeys(FILES, Path("none")),
+    }
+    return RecordingSettings(**values | changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limit", [None, 0, -1, float("nan"), float("inf"), 1e12])
+def test_production_is_refused_when_the_limit_would_watch_nothing(limit: float | None) -> None:
+    assert settings().sealing_limit_s == LIMIT_S
+    with pytest.raises((InvalidSettings, ValidationError)):
+        settings(sealing_limit_s=limit)

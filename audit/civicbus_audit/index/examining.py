@@ -6,7 +6,7 @@ contradiction is always the index's fault. Rows that it has not yet are no fault
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -44,11 +44,17 @@ class Fault:
 
 
 def examine_index(
-    engine: Engine, log: StoredLog, *, on_progress: Progress | None = None
+    engine: Engine, newest: Callable[[], StoredLog], *, on_progress: Progress | None = None
 ) -> Iterator[Fault]:
-    """Every contradiction between the index and a verified log. Raises `Unavailable`."""
-    with errors_translated("examining the index"), engine.connect() as connection:
+    """Every contradiction between the index and a verified log. Raises `Unavailable`.
+
+    Both may grow meanwhile: the index is read as it was at one moment, and the newest log after
+    that moment, of which the index is never ahead.
+    """
+    snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
+    with errors_translated("examining the index"), snapshot.connect() as connection:
         size, root = read_progress(connection)
+        log = newest()
         if size > log.size or root_of_range(0, size, log.node) != root:
             yield Fault(kind=Contradiction.PROGRESS)
             size = min(size, log.size)

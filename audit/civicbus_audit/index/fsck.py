@@ -5,6 +5,7 @@ What is derived (hash tiles, index) can be repaired; what is evidence (entries, 
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +22,7 @@ from civicbus_audit.verify import verify_ledger
 if TYPE_CHECKING:
     from civicbus_audit.index.examining import Fault
 
-SHOWN = 20
+SHOWN, ENOUGH = 20, 1_000  # contradictions that are shown, and that are looked for
 
 
 def fsck(
@@ -46,6 +47,9 @@ def fsck(
         found = _check_index(places, lang=lang)
         if found and repair:
             _rebuild_index(places, lang=lang)
+            if _check_index(places, lang=lang):
+                raise EvidenceBroken("the index was made anew and contradicts the ledger again",
+                                     next_step="look at who writes to it")  # fmt: skip
         _tell(found, tiles, repaired=repair, json=json, lang=lang)
         if found and not repair:
             raise typer.Exit(options.EVIDENCE_BROKEN)
@@ -75,11 +79,11 @@ def _check_index(places: Places, *, lang: Language) -> list[Fault]:
         from civicbus_audit.index.database import make_engine
         from civicbus_audit.index.examining import examine_index
 
-        log = published_log(places)
         engine = make_engine(places.dsn_file)
         try:
-            with pace(say("examining", lang), log.size) as advance:
-                return list(examine_index(engine, log, on_progress=advance))
+            with pace(say("examining", lang), published_log(places).size) as advance:
+                found = examine_index(engine, lambda: published_log(places), on_progress=advance)
+                return list(islice(found, ENOUGH))
         finally:
             engine.dispose()
 

@@ -76,36 +76,40 @@ class Worker:
         """Work until asked to stop; raises what stops the group."""
         while not stop.is_set():
             self._health.beat()
-            if not self._may_record():
+            try:
+                self._bench.recorder.check()
+                self._hold()
+                self._go_round(stop)
+            except SealingBehind as error:
+                self._blow(error)
                 stop.wait(BLOWN_PAUSE_S)
-                continue
-            self._tell()
-            limit = 1 if self._careful_left else self._limit
-            taken = self._sources.take(limit, wait_s=self._batch_wait_s)
-            if taken:
-                self._work(taken)
-                self._idle_since = time.monotonic()
-            if not taken or self._pause_s:
-                self._rest()
-                stop.wait(min(self._pause_s, MAX_PAUSE_S))
         if self._standing != self._settled:
             commit_positions(self._bench, self._bench.committed, note=self._settled)
 
-    def _may_record(self) -> bool:
-        """Whether the ledger takes our pages; if not, nothing is taken and no fence passes."""
-        try:
-            self._bench.recorder.check()
-        except SealingBehind as error:
-            if not self._blown:
-                log.error("nothing is released", why=str(error))
-            self._blown = True
-            self._health.unready(str(error))
-            return False
+    def _go_round(self, stop: threading.Event) -> None:
+        """Tell, take, release; raises `SealingBehind` with everything as it was."""
+        self._tell()
+        limit = 1 if self._careful_left else self._limit
+        taken = self._sources.take(limit, wait_s=self._batch_wait_s)
+        if taken:
+            self._work(taken)
+            self._idle_since = time.monotonic()
+        if not taken or self._pause_s:
+            self._rest()
+            stop.wait(min(self._pause_s, MAX_PAUSE_S))
+
+    def _blow(self, error: SealingBehind) -> None:
+        """The ledger does not take our pages: until it does, nothing is taken, no fence passes."""
+        if not self._blown:
+            log.error("nothing is released", why=str(error))
+        self._blown = True
+        self._health.unready(str(error))
+
+    def _hold(self) -> None:
         if self._blown:
             log.info("releasing again")
         self._blown = False
         self._health.ready()
-        return True
 
     def _work(self, taken: Sequence[Taken]) -> None:
         try:
@@ -121,6 +125,9 @@ class Worker:
         except Abandoned as error:
             self._take_again(taken, error)
             return
+        except SealingBehind:
+            self._sources.put_back(taken)
+            raise
         except (Retryable, Stopped):
             # The outside failed, not an event: this life shall not count against the events.
             commit_positions(self._bench, self._bench.committed, note=self._settled)

@@ -159,9 +159,9 @@ class Worker:
         recorder = self._current_recorder()
         try:
             answered = answer_batch([w.lookup for w in waiting], self._bench, recorder=recorder)
-        except Unanswered as error:
-            if error.code is Code.CANNOT_RECORD:
-                self._recorder = None  # it has failed; the next batch begins a new chain
+        except Unanswered:
+            if not recorder.usable:
+                self._recorder = None  # the next batch begins a new chain
             raise
         for one, reply in zip(waiting, answered.replies, strict=True):
             _flag(one, reply)

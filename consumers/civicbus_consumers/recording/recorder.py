@@ -62,7 +62,6 @@ class KafkaPageLog:
         self, body: bytes, *, traceparent: str | None = None, on_sent: OnSent = _nothing
     ) -> None:
         """Send one page and wait. Raises `Unavailable` or `Fatal`; it may still be there later."""
-        self.check()
         outcomes: list[KafkaError | None] = []
 
         def delivered(error: KafkaError | None, message: Message) -> None:
@@ -99,6 +98,11 @@ class Recorder:
         self._finished = False
         self.chain = chain
 
+    @property
+    def usable(self) -> bool:
+        """Whether it has not failed, so that its chain goes on."""
+        return not self._finished
+
     def check(self) -> None:
         """Raise `Unavailable` if nothing may be recorded now; call it before preparing a page."""
         self._log.check()
@@ -122,9 +126,13 @@ class Recorder:
         traceparent: str | None = None,
         on_sent: OnSent = _nothing,
     ) -> Page:
-        """Make the page durable. On any error this recorder is finished (`Fatal` from then on)."""
+        """Make the page durable. On any error this recorder is finished (`Fatal` from then on).
+
+        But for `SealingBehind`: then nothing was sent, and it goes on when the fuse holds again.
+        """
         if self._finished:
             raise Fatal("this recorder has failed before", next_step="begin a new one")
+        self.check()
         header = self.chain.header(
             builder.leaves, policy=policy, at=builder.at, positions=positions
         )

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Self
 
 from civicbus_producers.settings import InvalidSettings
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from civicbus_consumers.recording.fuse import Fuse, Unwatched, sealing_fuse
 from civicbus_consumers.runtime.settings import ProcessSettings
+
+MAX_LIMIT_S = 4 * 3600.0
+"""As long as sealing itself may wait for its witnesses."""
 
 
 class RecordingSettings(ProcessSettings):
@@ -21,7 +24,7 @@ class RecordingSettings(ProcessSettings):
     ledger_key_file: Path
     seal_key_file: Path
     signing_key_file: Path
-    sealing_limit_s: float | None = 60.0
+    sealing_limit_s: float | None = Field(default=60.0, gt=0, le=MAX_LIMIT_S)
 
     @model_validator(mode="after")
     def _nothing_unsealed_in_production(self) -> Self:

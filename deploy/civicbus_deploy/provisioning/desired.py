@@ -144,7 +144,9 @@ def _topics(policy: PolicySet, *, brokers: int) -> Iterator[Topic]:
     durable = {"flush_messages": "1"} if brokers == 1 else {}
     yield topic(
         topics.AUDIT_PAGE, 1, cleanup_policy="delete", retention_ms=_FOREVER,
-        max_message_bytes=str(8 * _MIB), **durable,
+        max_message_bytes=str(8 * _MIB),
+        message_timestamp_type="LogAppendTime",  # the broker's time, not a recorder's
+        **durable,
     )  # fmt: skip
     yield topic(topics.STATE_CONSENT, cleanup_policy="compact")
     yield topic(topics.STATE_POLICY, 1, cleanup_policy="delete", retention_ms=_FOREVER)
