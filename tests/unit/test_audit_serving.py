@@ -380,3 +380,23 @@ def test_a_log_that_shrinks_is_an_error_and_no_answer(folder: Path) -> None:
     notes.append(notes[0])
     with pytest.raises(EvidenceBroken):
         publications.newest()
+
+
+def test_no_log_seems_to_shrink_when_a_reader_is_overtaken(folder: Path) -> None:
+    older = (folder / "checkpoint").read_bytes()
+    grow(folder, LEAVES)
+    newer, reads, sizes = (folder / "checkpoint").read_bytes(), list[str](), list[int]()
+    overtaking = Thread(target=lambda: sizes.append(publications.newest().checkpoint.size))
+
+    def read(path: str) -> bytes:
+        reads.append(path)
+        if len(reads) > 1:
+            return newer
+        overtaking.start()
+        overtaking.join(0.5)  # time to overtake; who has to wait for the first cannot end in it
+        return older
+
+    publications = Publications(read, SIGNER.verifier)
+    sizes.append(publications.newest().checkpoint.size)
+    overtaking.join()
+    assert sizes == [3, 703]

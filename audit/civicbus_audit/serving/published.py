@@ -36,8 +36,8 @@ class Publications:
 
     def newest(self) -> Published:
         """The checkpoint that is published now; raises `EvidenceBroken` if the log went back."""
-        note = self._read(CHECKPOINT)
-        with self._lock:
+        with self._lock:  # around the read, too: who read earlier must not judge later
+            note = self._read(CHECKPOINT)
             last = next(reversed(self._seen.values()), None)
             if last is not None and last.note == note:
                 return last
