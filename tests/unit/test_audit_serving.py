@@ -24,6 +24,7 @@ from civicbus_audit.merkle import CompactRange, leaf_hash, verify_consistency
 from civicbus_audit.note import Signer
 from civicbus_audit.proof import parse_proof
 from civicbus_audit.sealer import Sealer
+from civicbus_audit.serving import answers
 from civicbus_audit.serving.answers import Answering
 from civicbus_audit.serving.published import Publications
 from civicbus_audit.serving.questions import Problem, parse_target
@@ -135,6 +136,18 @@ def test_leaves_are_for_the_token_alone_when_they_are_asked_for(
     assert proof.extra is None
 
 
+def test_no_leaf_is_looked_for_when_an_id_comes_without_the_token(
+    server: ProofServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = f"/proof/inclusion?id={record_id(RECORDER, page=0, index=1)}"
+    assert ask(server, target, BEARER)[0] == 200
+    assert problem(ask(server, "/proof/inclusion?id=" + "f" * 32, BEARER))["code"] == "no-such-leaf"
+    monkeypatch.delattr(answers, "find_record")
+    got = ask(server, target)
+    assert (got[0], problem(got)["code"]) == (401, "token-required")
+    assert got[2]["WWW-Authenticate"] == "Bearer"
+
+
 def test_leaves_are_for_nobody_when_the_server_has_no_token(folder: Path) -> None:
     answering = Answering(partial(read_below, folder), SIGNER.verifier)
     with listen("127.0.0.1", 0, answering, token=None) as server:
@@ -236,7 +249,6 @@ def test_a_question_is_refused_with_a_problem_when_it_is_not_in_its_one_spelling
         ("/sealed/000.p/3", "unknown-path"),
         ("/checkpoint/", "unknown-path"),
         ("/proof/inclusion?index=3", "no-such-leaf"),
-        ("/proof/inclusion?id=" + "f" * 32, "no-such-leaf"),
         ("/proof/inclusion?index=0&size=2", "not-published"),
         ("/proof/consistency?from=1&to=4", "not-published"),
         ("/tile/0/000", "not-published"),
@@ -326,7 +338,7 @@ def test_answers_are_counted_and_none_is_logged_when_they_are_given(
     server: ProofServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ask(server, "/checkpoint")
-    ask(server, "/proof/inclusion?id=" + "f" * 32)
+    ask(server, "/proof/inclusion?id=" + "f" * 32, BEARER)
     assert ask(server, "/livez")[:2] == ask(server, "/readyz")[:2] == (200, b"ok\n")
     text = ask(server, "/metrics")[1].decode()
     assert 'civicbus_proof_answers_total{status="404"} 1' in text

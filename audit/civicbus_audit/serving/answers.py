@@ -1,7 +1,7 @@
 """The answer to each question about a ledger. Reads files; knows no sockets.
 
-Leaves are about people: entry bundles, and the leaf within a proof, are for whoever brings the
-token. Hashes and checkpoints are for everybody.
+Leaves are about people: entry bundles, the leaf within a proof, and a search by a record's id are
+for whoever brings the token. Hashes and checkpoints are for everybody.
 """
 
 from __future__ import annotations
@@ -78,11 +78,7 @@ class Answering:
     def _tile(self, question: AskTile, newest: Published, *, trusted: bool) -> Answer:
         tile = question.tile
         if question.restricted and not trusted:
-            raise Problem(
-                Code.TOKEN_REQUIRED,
-                "leaves are about people and not for everybody",
-                expected="Authorization: Bearer <the token of this ledger's mirrors>",
-            )
+            raise _token_required("leaves are about people and not for everybody")
         # a mirror must hold what it is asked to cosign, which is not published before that
         size = self._publications.signed_size() if trusted else newest.checkpoint.size
         if not is_within(tile, size):
@@ -102,6 +98,8 @@ class Answering:
         return Answer(body=body, media_type=_BYTES, caching=f"{scope}, {lifetime}")
 
     def _inclusion(self, question: AskInclusion, newest: Published, *, trusted: bool) -> Answer:
+        if question.restricted and not trusted:
+            raise _token_required("looking for an id reads the whole ledger; an index is for all")
         size = newest.checkpoint.size if question.size is None else question.size
         meant = self._publications.find(size)
         if meant is None:
@@ -141,6 +139,14 @@ class Answering:
             return find_record(log, id_)
         finally:
             self._searching.release()
+
+
+def _token_required(what: str) -> Refused:
+    return Problem(
+        Code.TOKEN_REQUIRED,
+        what,
+        expected="Authorization: Bearer <the token of this ledger's mirrors>",
+    )
 
 
 def _not_published(newest: Published, *, got: str) -> Refused:

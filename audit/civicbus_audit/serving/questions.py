@@ -98,6 +98,11 @@ class AskInclusion:
     id: str | None = None
     size: int | None = None
 
+    @property
+    def restricted(self) -> bool:
+        """Whether leaves must be read for it, which hashes answer by index."""
+        return self.id is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskConsistency:
