@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome
+from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 
 DISCLOSING = [outcome.value for outcome in Outcome if outcome.discloses]
 BYTES = ("id", "subject", "officer", "case_id")
@@ -35,7 +35,8 @@ class Query:
     """What to look for; None asks for nothing. Pseudonyms and ids are hex.
 
     `decided` asks for decisions about somebody's data, `disclosed` for those that gave it.
-    `except_…` leaves out kinds, an officer's own leaves, or leaves by their number.
+    `except_…` leaves out kinds, or an officer's own leaves. `only_deferred` leaves out readings of
+    investigations but for those leaves; so it leaves out one that nobody knew of when it was asked.
     """
 
     id: str | None = None
@@ -60,7 +61,7 @@ class Query:
     before: int | None = None
     except_kinds: tuple[str, ...] = ()
     except_officer: str | None = None
-    except_leaves: tuple[int, ...] = ()
+    only_deferred: tuple[int, ...] | None = None
     offset: int = 0
     limit: int = 50
 
@@ -85,12 +86,19 @@ class Query:
                 and (not self.disclosed or row.get("decision") in DISCLOSING)
                 and (self.before is None or row["index"] < self.before)
                 and row["kind"] not in self.except_kinds
-                and row["index"] not in self.except_leaves
+                and self._may_be_known(row)
                 and not self._is_by_excepted(row.get("officer"))
                 and self._within(row.get("at"))
             )
 
         return matches
+
+    def _may_be_known(self, row: Mapping[str, Any]) -> bool:
+        return (
+            self.only_deferred is None
+            or row["kind"] != RecordKind.ACCESS_DEFERRED
+            or row["index"] in self.only_deferred
+        )
 
     def _is_by_excepted(self, officer: bytes | None) -> bool:
         return officer is not None and officer.hex() == self.except_officer

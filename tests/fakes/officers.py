@@ -80,6 +80,21 @@ class FakeShelf:
         return [one for one in newest if _matches(one, query)]
 
 
+@dataclass
+class GrowingShelf(FakeShelf):
+    """A shelf on which one leaf more is sealed as soon as the investigations were looked for."""
+
+    after: Entry | None = None
+
+    def find(self, query: Query) -> list[Entry]:
+        """The newest leaves that match before it grows."""
+        found = FakeShelf.find(self, query)
+        if query.kind == RecordKind.ACCESS_DEFERRED and self.after is not None:
+            self.entries.append(self.after)
+            self.after = None
+        return found
+
+
 def _matches(one: Entry, query: Query) -> bool:
     return (
         all(getattr(query, name) in (None, getattr(one, name)) for name in _SAME)
@@ -90,5 +105,9 @@ def _matches(one: Entry, query: Query) -> bool:
         and (query.before is None or one.index < query.before)
         and one.kind not in query.except_kinds
         and (query.except_officer is None or one.officer != query.except_officer)
-        and one.index not in query.except_leaves
+        and (
+            query.only_deferred is None
+            or one.kind != RecordKind.ACCESS_DEFERRED
+            or one.index in query.only_deferred
+        )
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from civicbus_audit.index.searching import Entry
 from civicbus_consumers.lookup.door import compose
 from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk
@@ -64,16 +65,21 @@ def case(number: str, agency: AgencyId = MPS) -> str:
     return case_pseudonym(LEDGER_KEY, agency, number)
 
 
+def deferred(index: int, case_id: str) -> Entry:
+    """A reading about the woman, in an investigation."""
+    kind = RecordKind.ACCESS_DEFERRED
+    return entry(index, kind=kind, recipient="mps", subject=subject(), case_id=case_id)
+
+
 def history() -> FakeShelf:
     """Readings about a woman and her mother, an investigation, and what officials asked."""
-    hidden = {"kind": RecordKind.ACCESS_DEFERRED, "recipient": "mps", "subject": subject()}
     asked = {"kind": RecordKind.OFFICER_QUERY, "recipient": "mps"}
     return FakeShelf(
         [
             entry(1, recipient="bank", subject=subject(), purpose="credit.verify-customer"),
             entry(2, recipient="vss", subject=subject(MOTHER)),
-            entry(3, case_id=case("open"), **hidden),
-            entry(4, case_id=case("closed"), **hidden),
+            deferred(3, case("open")),
+            deferred(4, case("closed")),
             entry(5, kind=RecordKind.CASE_CLOSED, case_id=case("closed"), actor="mps"),
             entry(6, recipient="bank", subject=subject(), decision=Outcome.DENY),
             entry(7, officer=official(), subject=subject(), **asked),

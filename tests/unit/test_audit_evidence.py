@@ -176,7 +176,7 @@ def test_bundles_and_rows_agree_when_each_filter_is_asked(home: Path, tmp_path: 
             {"agreement": "vss.child-health-insurance@3", "until": AT + timedelta(minutes=2)},
             {"event_id": "e-1", "basis": "law.state-management", "actor": "vss"},
             {"kind": "log.gap"},
-            {"except_officer": "9" * 32, "except_leaves": (1, 2), "subject": "6" * 32},
+            {"except_officer": "9" * 32, "only_deferred": (1, 2), "subject": "6" * 32},
             {"except_kinds": ("access.decision",)},
         ]
     )

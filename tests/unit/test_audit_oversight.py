@@ -88,3 +88,19 @@ def test_everything_is_found_when_it_is_more_than_one_search_gives() -> None:
     assert [one.index for one in find_all(Query(), found_in(*many))] == [
         *range(MAX_LIMIT + 6, -1, -1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("named", "left"),
+    [(None, [1, 3, 4, 5]), ((), [1, 5]), ((4,), [1, 4, 5]), ((1, 4, 9), [1, 4, 5])],
+)
+def test_only_named_readings_of_investigations_match_when_these_are_named(
+    named: tuple[int, ...] | None, left: list[int]
+) -> None:
+    deferred = RecordKind.ACCESS_DEFERRED
+    kinds = {1: RecordKind.ACCESS_DECISION, 3: deferred, 4: deferred, 5: RecordKind.CASE_CLOSED}
+    query = Query(only_deferred=named)
+    found = [
+        index for index, kind in kinds.items() if query.matches({"index": index, "kind": kind})
+    ]
+    assert found == left

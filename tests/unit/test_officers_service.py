@@ -14,6 +14,7 @@ from civicbus_schemas.record import commitment
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 from tests.fakes.lookup import FakePages
+from tests.fakes.officers import GrowingShelf
 from tests.unit.lookup_samples import LAN, SEAL_KEY
 from tests.unit.officers_office import (
     CASE,
@@ -24,6 +25,7 @@ from tests.unit.officers_office import (
     Office,
     bearer,
     case,
+    deferred,
     history,
     official,
     subject,
@@ -198,6 +200,15 @@ def test_citizen_sees_his_readings_and_a_count_of_the_hidden_when_he_asks() -> N
     assert leaves(refused) == [6]
     hidden = office.ask(OWN_DATA | {"find": {"record": f"{3:032x}"}}, role=Role.CITIZEN)
     assert leaves(hidden) == []
+
+
+@pytest.mark.parametrize("number", ["open", "closed", "new"])
+def test_citizen_is_shown_no_deferred_reading_when_it_is_indexed_while_he_asks(number: str) -> None:
+    shelf = GrowingShelf(history().entries, after=deferred(10, case(number)))
+    office = Office(shelf)
+    answer = office.ask(OWN_DATA, role=Role.CITIZEN)
+    assert (leaves(answer), answer.json()["hidden"]) == ([4, 1], 1)
+    assert shelf.entries[-1].index == 10
 
 
 def test_pages_follow_each_other_when_the_cursor_is_sent_back() -> None:

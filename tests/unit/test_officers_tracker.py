@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from civicbus_consumers.officers.rules import Role
 
-from tests.fakes.officers import AT, FakeShelf
+from tests.fakes.officers import AT, FakeShelf, GrowingShelf
 from tests.unit.lookup_samples import LAN, MOTHER
-from tests.unit.officers_office import Office, bearer, history
+from tests.unit.officers_office import Office, bearer, case, deferred, history
 
 CODE = f"VN{LAN.number}"
 
@@ -33,6 +33,15 @@ def test_usages_are_told_with_five_fields_and_a_proof_when_a_citizen_asks() -> N
     assert proof.text == "proof of leaf 1\n"
     [record] = office.records
     assert record.kind == "citizen.query"
+
+
+def test_no_deferred_reading_is_told_or_counted_when_it_is_indexed_while_he_asks() -> None:
+    office = Office(GrowingShelf(history().entries, after=deferred(10, case("open"))))
+    told = found(office, "&limit=2").json()
+    assert (told["totalUsages"], told["hiddenUsages"]) == (2, 1)
+    receivers = [usage["receiverCode"] for usage in told["usages"]]
+    assert receivers == ["mps", "bank"]
+    assert office.shelf.entries[-1].index == 10
 
 
 def test_total_stays_when_offset_and_limit_choose() -> None:

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from civicbus_schemas.errors import EvidenceBroken, Refused
-from civicbus_schemas.vocabulary import DECISION_KINDS
-from sqlalchemy import ColumnElement, Engine, RowMapping, func, select
+from civicbus_schemas.vocabulary import DECISION_KINDS, RecordKind
+from sqlalchemy import ColumnElement, Engine, RowMapping, func, or_, select
 
 from civicbus_audit.index.database import errors_translated
 from civicbus_audit.index.rows import row_of
@@ -145,8 +145,9 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
         yield leaf.c.kind.not_in(query.except_kinds)
     if query.except_officer is not None:
         yield leaf.c.officer.is_distinct_from(bytes.fromhex(query.except_officer))
-    if query.except_leaves:
-        yield leaf.c.index.not_in(query.except_leaves)
+    if query.only_deferred is not None:
+        known = leaf.c.index.in_(query.only_deferred)
+        yield or_(leaf.c.kind != RecordKind.ACCESS_DEFERRED, known)
 
 
 def _entry(row: RowMapping) -> Entry:

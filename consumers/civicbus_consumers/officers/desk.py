@@ -24,7 +24,7 @@ from civicbus_schemas.page import Page, PageRef
 
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
-from civicbus_consumers.officers.reading import Proved, Shelf, hidden_from, query_of
+from civicbus_consumers.officers.reading import Proved, Shelf, open_deferred, query_of
 from civicbus_consumers.officers.records import record_query, secret_of
 from civicbus_consumers.officers.rules import Denied, Find, Granted, Question, View, judge
 from civicbus_consumers.officers.token import Pass
@@ -170,8 +170,8 @@ class Desk:
         query = query_of(granted, holder.asker, ledger_key=self._ledger_key)
         hidden = None
         if granted.view is View.OWN_DATA:
-            leaves, hidden = hidden_from(query, self.shelf)
-            query = replace(query, except_leaves=leaves)
+            leaves, hidden = open_deferred(query, self.shelf)
+            query = replace(query, only_deferred=leaves)
         total = self.shelf.count(query) if wanted.counted else None
         query = replace(query, before=wanted.before, offset=wanted.offset, limit=wanted.limit)
         rows = tuple(self.shelf.find(query))

@@ -20,7 +20,7 @@ from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_proof
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
-from civicbus_schemas.vocabulary import QUERY_KINDS, RecordKind
+from civicbus_schemas.vocabulary import QUERY_KINDS, Outcome, RecordKind
 from sqlalchemy import Engine
 
 from civicbus_consumers.officers.records import officer_of
@@ -125,20 +125,19 @@ def query_of(granted: Granted, asker: Asker, *, ledger_key: bytes) -> Query:
             assert_never(granted.view)
 
 
-def hidden_from(query: Query, shelf: Shelf) -> tuple[tuple[int, ...], int]:
-    """The leaves that the query's subject may not see yet, and how many readings these are.
+def open_deferred(query: Query, shelf: Shelf) -> tuple[tuple[int, ...], int]:
+    """The investigations' leaves that the query's subject may see, and how many he may not yet.
 
     They are those of all his time, whatever else the query asks for: a count that followed a filter
-    would tell who investigates.
+    would tell who investigates. Named are those he may see, as the index grows while it is read.
     """
     deferred = Query(subject=query.subject, kind=RecordKind.ACCESS_DEFERRED)
     found = find_all(deferred, shelf.find)
     cases = {entry.case_id for entry in found if entry.case_id is not None}
     closed = frozenset(case for case in cases if _is_closed(case, shelf))
-    shown = {entry.index for entry in citizen_view(found, closed).shown}
-    hidden = [entry for entry in found if entry.index not in shown]
-    disclosed = [entry for entry in hidden if entry.decision != "deny"]
-    return tuple(entry.index for entry in hidden), len(disclosed)
+    shown = tuple(entry.index for entry in citizen_view(found, closed).shown)
+    hidden = [e for e in found if e.index not in shown and e.decision != Outcome.DENY]
+    return shown, len(hidden)
 
 
 def _is_closed(case: str, shelf: Shelf) -> bool:
