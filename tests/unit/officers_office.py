@@ -21,9 +21,10 @@ from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import Issuer, make_pass
 from civicbus_consumers.officers.tracker import TrackerService
 from civicbus_consumers.officers.words import WordBook
+from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.runtime.jwt import PublicKey
 from civicbus_schemas.ids import AgencyId, Pin
-from civicbus_schemas.page import HeaderLeaf, PageHeader
+from civicbus_schemas.page import HeaderLeaf, PageHeader, PageRef
 from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
 from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome, RecordKind
@@ -107,11 +108,12 @@ class Office:
     shelf: FakeShelf = field(default_factory=FakeShelf)
     pages: FakePages = field(default_factory=FakePages)
     policy_sets: Path = Path("no-policy-sets")
+    begun: int = 0
 
     def __post_init__(self) -> None:
         self.desk = Desk(
             self.shelf,
-            begin_recorder=lambda closes: recorder(self.pages, closes),
+            begin_recorder=self._begin_recorder,
             ledger_key=LEDGER_KEY,
         )
         self.counter = Counter(
@@ -122,6 +124,10 @@ class Office:
         pages = PageService(counter=self.counter, words=words, body_timeout_s=0.3)
         tracker = TrackerService(counter=self.counter, words=words)
         self.app = compose(*queries.routes(), *pages.routes(), *tracker.routes())
+
+    def _begin_recorder(self, closes: PageRef | None) -> Recorder:
+        self.begun += 1
+        return recorder(self.pages, closes)
 
     def serve(self, steps: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> Any:
         """What these steps of a client come to."""

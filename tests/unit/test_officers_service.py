@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from civicbus_consumers.officers.request import MAX_LIMIT
 from civicbus_consumers.officers.rules import Role
+from civicbus_consumers.recording.fuse import SealingBehind
 from civicbus_consumers.recording.seal import Seal
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.record import commitment
@@ -171,6 +172,23 @@ def test_chain_begins_anew_when_the_heartbeat_cannot_be_recorded() -> None:
     office.pages.fails = False
     office.desk.close()
     assert office.headers[-1].closes is not None
+
+
+def test_one_recorder_is_begun_when_the_fuse_refuses_again_and_again() -> None:
+    office = Office(history(), FakePages(blown=True))
+    assert [code(office.ask()) for _ in range(3)] == ["cannot-record"] * 3
+    assert (office.begun, office.records, office.shelf.asked) == (1, [], [])
+    office.pages.blown = False
+    assert leaves(office.ask()) == [6, 5, 4, 3, 2, 1]
+    office.pages.blown = True
+    for _ in range(3):
+        with pytest.raises(SealingBehind):
+            office.desk.close()
+    office.pages.blown = False
+    office.desk.close()
+    assert office.begun == 1
+    assert len({header.recorder for header in office.headers}) == 1
+    assert office.headers[-1].released is not None
 
 
 def test_officers_trail_is_left_out_when_an_officer_or_an_auditor_asks() -> None:

@@ -150,8 +150,7 @@ class Desk:
         self, holder: Pass, question: Question, verdict: Granted | Denied, *, now: datetime
     ) -> tuple[Receipt, Page]:
         try:
-            recorder = self._current_recorder()
-            self._recorder = None
+            recorder = self._take_recorder()
             builder = recorder.open_page(now)
             stamp = builder.stamp()
             record = record_query(
@@ -184,10 +183,12 @@ class Desk:
             total=total,
         )
 
-    def _current_recorder(self) -> Recorder:
-        if self._recorder is None:
-            self._recorder = self._begin_recorder(self._released)
-        return self._recorder
+    def _take_recorder(self) -> Recorder:
+        """The recorder, which its user puts back once its page is durable."""
+        recorder = self._recorder = self._recorder or self._begin_recorder(self._released)
+        recorder.check()  # what it refuses leaves it as it was
+        self._recorder = None
+        return recorder
 
     def _release(self, page: Page) -> None:
         if self._recorder is not None:
@@ -195,8 +196,7 @@ class Desk:
         self._answered_at = time.monotonic()
 
     def _tell(self) -> None:
-        recorder = self._current_recorder()
-        self._recorder = None
+        recorder = self._take_recorder()
         recorder.write(recorder.open_page(datetime.now(UTC)), policy=None, positions=())
         self._recorder, self._told = recorder, self._released
 
