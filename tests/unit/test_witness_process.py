@@ -10,12 +10,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from civicbus_audit.cosignature import Cosigner
 from civicbus_audit.note import parse_signature
+from civicbus_audit.witness.service import WitnessServer
+from civicbus_audit.witness.store import WitnessStore
+from civicbus_audit.witness.witness import Witness
 
-from tests.fakes.witnesses import HONEST, ORIGIN, SPLIT, RunningWitness, call, running
+from tests.fakes.witnesses import (
+    HONEST,
+    LOG,
+    ORIGIN,
+    SIGNERS,
+    SPLIT,
+    RunningWitness,
+    call,
+    running,
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +72,25 @@ def test_what_was_cosigned_is_shown_to_whoever_asks(witness: RunningWitness) -> 
     assert f'civicbus_witness_held_size_leaves{{origin="{ORIGIN}"}} 100\n' in metrics
     assert call(witness.port, "GET", "/else")[0] == 404
     assert call(witness.port, "POST", "/else", b"")[0] == 404
+
+
+def test_it_is_unready_and_alive_when_its_store_is_gone(tmp_path: Path) -> None:
+    store = WitnessStore(tmp_path / "store.db")
+    one = Witness(signer=SIGNERS[0], logs={ORIGIN: LOG.verifier}, store=store)
+    origin = hashlib.sha256(ORIGIN.encode()).hexdigest()
+    with WitnessServer(one, host="127.0.0.1", port=0) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            port = server.server_port
+            assert call(port, "GET", "/readyz")[0] == 200
+            store.close()
+            for path in ("/readyz", "/metrics", f"/{origin}/checkpoint"):
+                assert call(port, "GET", path)[::2] == (503, "Unavailable\n")
+            assert call(port, "GET", "/livez")[0] == 200
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def raw(port: int, request: bytes) -> bytes:

@@ -66,19 +66,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Health, or what is held of a log."""
+        try:
+            status, text = self._look()
+        except BusError as error:
+            log.error("no answer: %s", error)
+            status, text = HTTPStatus.SERVICE_UNAVAILABLE, f"{type(error).__name__}\n"
+        self._answer(status, text)
+
+    def _look(self) -> tuple[HTTPStatus, str]:
+        witness = self.server.witness
         match self.path.strip("/").split("/"):
-            case ["livez" | "readyz"]:
-                self._answer(HTTPStatus.OK, "ok\n")
+            case ["livez"]:
+                return HTTPStatus.OK, "ok\n"
+            case ["readyz"]:
+                witness.check()
+                return HTTPStatus.OK, "ok\n"
             case ["metrics"]:
-                self._answer(HTTPStatus.OK, self._metrics())
+                return HTTPStatus.OK, self._metrics()
             case [origin_hash, "checkpoint"]:
-                note = self.server.witness.find_checkpoint(origin_hash)
+                note = witness.find_checkpoint(origin_hash)
                 if note is None:
-                    self._answer(HTTPStatus.NOT_FOUND, "nothing was cosigned of such a log\n")
-                else:
-                    self._answer(HTTPStatus.OK, note.decode())
+                    return HTTPStatus.NOT_FOUND, "nothing was cosigned of such a log\n"
+                return HTTPStatus.OK, note.decode()
             case _:
-                self._answer(HTTPStatus.NOT_FOUND, "no such page\n")
+                return HTTPStatus.NOT_FOUND, "no such page\n"
 
     def version_string(self) -> str:
         """Say nothing about the machine."""

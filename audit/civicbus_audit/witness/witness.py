@@ -76,6 +76,11 @@ class Witness:
         verdict = self.store.decide(checkpoint.origin, judge_again)  # 4
         return verdict if isinstance(verdict, Refusal) else line
 
+    def check(self) -> None:
+        """Returns if the store answers for every log; raises `Unavailable`."""
+        for origin in self.logs:
+            self.store.held(origin)
+
     def find_checkpoint(self, origin_hash: str) -> bytes | None:
         """What was cosigned last of the log whose origin has this SHA-256, in hex."""
         for origin in self.logs:
