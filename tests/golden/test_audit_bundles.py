@@ -98,7 +98,8 @@ def _resign(copy: Path, change: Callable[[dict[str, object]], object]) -> None:
 
     manifest = json.loads((copy / "manifest.json").read_bytes())
     for name in manifest["files"]:
-        manifest["files"][name]["sha256"] = sha256((copy / name).read_bytes()).hexdigest()
+        data = (copy / name).read_bytes()
+        manifest["files"][name] = {"bytes": len(data), "sha256": sha256(data).hexdigest()}
     change(manifest)
     data = json.dumps(manifest).encode()
     (copy / "manifest.json").write_bytes(data)
@@ -161,6 +162,16 @@ def test_the_exporter_himself_is_found_out_when_he_signs_another_content(
         lambda m: m.update(records=47),
         lambda m: m.update(size=1),
         lambda m: m.update(origin="elsewhere"),
+        lambda m: m.update(root="00" * 32),
+        lambda m: m.pop("root"),
+        lambda m: m["completeness"].update(leaves_read=1),
+        lambda m: m["completeness"].pop("leaves_read"),
+        lambda m: m["completeness"].update(leaves_read=float(m["size"])),
+        lambda m: m.pop("completeness"),
+        lambda m: m["files"]["README.md"].update(bytes=1),
+        lambda m: m["files"]["README.md"].pop("bytes"),
+        lambda m: m["files"]["README.md"].update(bytes=float(m["files"]["README.md"]["bytes"])),
+        lambda m: m["files"]["README.md"].update(more="told"),
         lambda m: m.pop("records"),
         lambda m: m.update(records=True),
         lambda m: m["files"].pop("README.md"),

@@ -624,13 +624,15 @@ def _verify_parts(parts: dict[str, Part], policy: Policy, exporter: Key) -> dict
         odd = sorted(parts.keys() ^ {*manifest["files"], "manifest.json", "manifest.sig"})
         broken(f"a file is missing or too many: {odd[0]!a}")
     checkpoint = open_checkpoint(parts["checkpoint"].rest(), policy, "checkpoint")  # 3
-    told = (manifest["origin"], manifest["size"])
-    if told != (checkpoint.origin, checkpoint.size):
+    told = (manifest["origin"], manifest["size"], manifest["root"])
+    if told != (checkpoint.origin, checkpoint.size, checkpoint.root.hex()):
         broken("manifest.json names another checkpoint than the bundle has")
+    if manifest["completeness"]["leaves_read"] != checkpoint.size:
+        broken("manifest.json does not say that every leaf of the checkpoint was read")
     _verify_leaves(parts, checkpoint, expected=manifest["records"])  # 4
     for name, part in parts.items():  # 5
-        digest = part.finish()
-        if name in manifest["files"] and digest != manifest["files"][name]["sha256"]:
+        found = {"bytes": part.length, "sha256": part.finish()}
+        if name in manifest["files"] and found != manifest["files"][name]:
             broken(f"{name} is not the file that was signed")
         if part.expected_checksum not in (None, part.checksum):
             broken(f"the zip's checksum of {name} was changed")
@@ -649,12 +651,13 @@ def _open_manifest(parts: dict[str, Part], exporter: Key) -> dict[str, Any]:
         broken("manifest.json is not the file that manifest.sig signs")
     try:
         manifest: dict[str, Any] = json.loads(data)
-        names = manifest["files"].keys()
-        sums = [manifest["files"][name]["sha256"] for name in names]
-        told = [manifest["origin"], manifest["size"], manifest["records"]]
+        files, read = manifest["files"], manifest["completeness"]["leaves_read"]
+        described = {(type(file["bytes"]), type(file["sha256"])) for file in files.values()}
+        told = [manifest["origin"], manifest["root"], manifest["size"], manifest["records"], read]
     except (ValueError, KeyError, TypeError, AttributeError):
         broken("manifest.json is not what a manifest is")
-    if names != {*SIGNED} or [*map(type, told)] != [str, int, int] or None in sums:
+    typed = [*map(type, told)] == [str, str, int, int, int] and described == {(int, str)}
+    if files.keys() != {*SIGNED} or not typed:
         broken("manifest.json tells of other things than a bundle has")
     return manifest
 
