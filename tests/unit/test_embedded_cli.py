@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from civicbus_deploy import cli
-from civicbus_deploy.embedded import ground, lifecycle, machine, own, witnesses
+from civicbus_deploy.embedded import ground, lifecycle, machine, own, secrets, witnesses
 from civicbus_deploy.embedded.failures import (
     ChecksumMismatch,
     DiskFull,
@@ -169,3 +170,49 @@ def test_settings_of_own_processes_name_secrets_and_hold_none(folder: StateFolde
         assert not [text for text in texts if file.read_text().strip() in text]
     assert own.write_settings(folder, ground.known_ports(folder)) == specs
     assert own.specs_of(json.loads(json.dumps(own.plan_of(specs)))) == specs
+
+
+def test_policy_of_witnesses_is_named_once_when_a_process_believes_the_ledger(
+    folder: StateFolder,
+) -> None:
+    own.make_keys(folder)
+    specs = {spec.name: spec for spec in own.write_settings(folder, ground.known_ports(folder))}
+    policy = str(witnesses.policy_file(folder))
+    assert [(a, b) for a, b in pairwise(specs[own.PROOFS].command) if a == "--policy"] == [
+        ("--policy", policy)
+    ]
+    officers = json.loads((folder.processes / "officers.json").read_text())
+    assert officers["witness_policy_file"] == policy
+
+
+def test_who_reads_tokens_starts_anew_when_an_agency_comes_and_else_goes_on(
+    folder: StateFolder,
+) -> None:
+    def provisioned(*agencies: str) -> dict[str, str]:
+        """The fingerprints after `up` has published the keys of these agencies."""
+        for agency in agencies:
+            secrets.get_or_create(folder.home, f"token-{agency}.pem", secrets.ed25519_pem)
+        own.publish_agency_keys(folder)
+        specs = own.write_settings(folder, ground.known_ports(folder))
+        return {spec.name: spec.fingerprint for spec in specs}
+
+    own.make_keys(folder)
+    before = provisioned("moj", "vneid")
+    assert provisioned("moj", "vneid") == before
+    after = provisioned("bank", "moj", "vneid")
+    assert {name for name in before if before[name] != after[name]} == {"lookup", "officers"}
+
+
+def test_officers_process_alone_starts_anew_when_who_vouches_for_officers_changes(
+    folder: StateFolder,
+) -> None:
+    def fingerprints() -> dict[str, str]:
+        specs = own.write_settings(folder, ground.known_ports(folder))
+        return {spec.name: spec.fingerprint for spec in specs}
+
+    own.make_keys(folder)
+    own.publish_issuers(folder, ("moj",))
+    before = fingerprints()
+    own.publish_issuers(folder, ("moj", own.INSPECTORS))
+    after = fingerprints()
+    assert {name for name in before if before[name] != after[name]} == {"officers"}

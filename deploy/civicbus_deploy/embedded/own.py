@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from civicbus_audit.note import Verifier
-from civicbus_audit.places import POLICY
 from civicbus_schemas.page import key_id
 from civicbus_schemas.topics import GROUPS, consent_group, enforcement_group
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -160,7 +159,6 @@ def _proofs(folder: StateFolder, port: int) -> ProcessSpec:
             *(sys.executable, "-P", "-m", "civicbus_audit", "serve", "--port", str(port)),
             *("--ledger", str(folder.ledger), "--policy", str(witnesses.policy_file(folder))),
             *("--token-file", str(folder.secrets / MIRROR_TOKEN)),
-            *(("--policy", policy) if (policy := _existing(folder.home / POLICY)) else ()),
         ),
         log=folder.log(PROOFS),
         cwd=folder.home,
@@ -191,6 +189,8 @@ def _fingerprint(folder: StateFolder, settings: Path, room: str) -> str:
     besides = {
         "enforcement": pseudonyms.keyring_file(folder),
         "sealing": witnesses.policy_file(folder),
+        "lookup": agency_keys_file(folder),
+        "officers": issuers_file(folder),
     }.get(room)
     if besides is None or not besides.exists():
         return sha256_of(settings)
@@ -263,7 +263,7 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 **dsn,
                 "ledger_dir": str(folder.ledger),
                 "ledger_vkey_file": str(ledger_vkey_file(folder)),
-                "witness_policy_file": _existing(folder.home / POLICY),
+                "witness_policy_file": str(witnesses.policy_file(folder)),
                 "issuers_file": str(issuers_file(folder)),
                 "policy_sets_dir": str(folder.home / "policy" / "sets"),
                 "host": HOST,
@@ -271,10 +271,6 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
             }
         case _:
             raise AssertionError(room)
-
-
-def _existing(path: Path) -> str | None:
-    return str(path) if path.exists() else None
 
 
 def plan_of(specs: tuple[ProcessSpec, ...]) -> dict[str, Any]:
