@@ -7,7 +7,7 @@ the registry. Answers go to stdout; a refusal ends with 3, a silent registry wit
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -200,21 +200,7 @@ def list_(pin: Number, agency: As = REGISTRAR, home: Home = HOME, as_json: AsJso
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    table = Table(
-        Column("consent", overflow="fold", no_wrap=True),
-        "standing",
-        "recipient",
-        "purpose",
-        "fields",
-        "until",
-    )
-    for one in found["consents"]:
-        name = f"{one['consent_id']}@{one['version']}"
-        until = one["valid_until"] or ""
-        table.add_row(
-            name, one["standing"], one["recipient"], one["purpose"], str(len(one["fields"])), until
-        )
-    Console().print(table)
+    Console().print(_table(found["consents"]), crop=False)
 
 
 @app.command()
@@ -260,6 +246,21 @@ def _terms(
         name: end.astimezone().isoformat() for name, end in ends.items() if end is not None
     }
     return terms | ({"uses": {"count": uses, "per": per}} if uses is not None else {})
+
+
+def _table(consents: Sequence[Mapping[str, Any]]) -> Table:
+    """One line or more for each; its id stays whole, as other commands are given it."""
+    names = [f"{one['consent_id']}@{one['version']}" for one in consents]
+    table = Table(
+        Column("consent", no_wrap=True, min_width=max(map(len, names), default=0)),
+        Column("standing", no_wrap=True),
+        *(Column(name, overflow="fold") for name in ("recipient", "purpose", "fields", "until")),
+        box=None,
+    )
+    for name, one in zip(names, consents, strict=True):
+        fields, until = str(len(one["fields"])), one["valid_until"] or ""
+        table.add_row(name, one["standing"], one["recipient"], one["purpose"], fields, until)
+    return table
 
 
 def _tell(answer: RegistryAnswer, *, as_json: bool) -> None:
