@@ -86,12 +86,12 @@ class Ledger:
 
     @property
     def published(self) -> Checkpoint | None:
-        """The published checkpoint; None while no quorum has cosigned any."""
+        """The published checkpoint; None while the policy's quorum has not cosigned it."""
         return self._publishing.published()
 
     @property
     def witnessed_s(self) -> int | None:
-        """When a witness last cosigned what is published, in POSIX seconds; None if nobody did."""
+        """When a witness last cosigned what `checkpoint` tells (POSIX seconds); None if nobody."""
         return self._publishing.witnessed_s()
 
     @property

@@ -26,16 +26,18 @@ class Publishing:
         self._files, self._signer, self._policy = files, signer, policy
 
     def published(self) -> Checkpoint | None:
-        """The published checkpoint, if there is one yet."""
-        return self._find(CHECKPOINT)
+        """The published checkpoint, if there is one yet.
+
+        What was published under no policy, or a weaker one, is not published under this one.
+        """
+        found = self._find(CHECKPOINT)
+        if found is None or self._policy is None:
+            return found
+        return found if self._policy.is_satisfied_by(self._cosigned_s().keys()) else None
 
     def witnessed_s(self) -> int | None:
-        """When a witness last cosigned what is published, in POSIX seconds."""
-        if self._policy is None or self.published() is None:
-            return None
-        note = parse_note(self._files.read(CHECKPOINT))
-        times_s = cosigned_times(note.unverified_text, note.signatures, self._policy)
-        return max(times_s.values(), default=None)
+        """When a witness of the policy last cosigned the checkpoint, quorum or not (POSIX)."""
+        return max(self._cosigned_s().values(), default=None)
 
     def pending(self) -> bytes:
         """The newest head as a note that the log has signed; the witnesses are to be asked."""
@@ -65,24 +67,31 @@ class Publishing:
             raise Stopped("this ledger was opened without a policy of witnesses")
         note = self.pending() + "".join(map(str, lines)).encode()
         head = open_cosigned(note, self._policy).checkpoint
-        before = self.published()
+        before = self._find(CHECKPOINT)
         replace_atomically(self._files, CHECKPOINT, note)
         if before is not None:
             self._remove(superseded(before.size, head.size))
         return head
 
     def drop_superseded(self, old_size: int, new_size: int) -> None:
-        """Removes partial tiles of `old_size` that are full now, but for those that are published.
+        """Removes partial tiles of `old_size` that are full now, but for those of `checkpoint`.
 
         A crash may leave some of them, which is allowed: they tell the beginning of the full ones.
         """
-        published = self.published()
-        kept = partial_directories(published.size) if published else []
+        told = self._find(CHECKPOINT)
+        kept = partial_directories(told.size) if told else []
         self._remove(set(superseded(old_size, new_size)) - set(kept))
 
     def _remove(self, directories: Iterable[str]) -> None:
         for directory in directories:
             remove_directory(self._files, directory)
+
+    def _cosigned_s(self) -> dict[str, int]:
+        """Which witnesses of the policy cosigned the checkpoint, and when."""
+        if self._policy is None or self._find(CHECKPOINT) is None:
+            return {}
+        note = parse_note(self._files.read(CHECKPOINT))
+        return cosigned_times(note.unverified_text, note.signatures, self._policy)
 
     def _find(self, path: str) -> Checkpoint | None:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from civicbus_audit.ledger import Ledger
-from civicbus_audit.quorum import open_cosigned
+from civicbus_audit.quorum import Policy, open_cosigned
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.sequencing import PageMessage
 from civicbus_audit.verify import published, verify_ledger
@@ -81,13 +81,13 @@ class Place:
         self.now = 1000.0
         self.open()
 
-    def open(self) -> None:
+    def open(self, policy: Policy | None = POLICY) -> None:
         self.ledger = Ledger.open(
-            Path("unused"), origin=ORIGIN, signer=LOG, policy=POLICY, files=self.files
+            Path("unused"), origin=ORIGIN, signer=LOG, policy=policy, files=self.files
         )
         self.cosigning = Cosigning(
             self.ledger,
-            Witnessing(POLICY, self.witnesses, timeout_s=20),
+            None if policy is None else Witnessing(policy, self.witnesses, timeout_s=20),
             limits=LIMITS,
             clock=lambda: self.now,
             wall=lambda: 1_800_000_000 + self.now - 1000,
@@ -161,6 +161,41 @@ def test_waiting_time_is_not_forgotten_when_sealing_starts_anew() -> None:
     place.end_witnesses("well")
     assert place.cosigning.keep_up()
     assert place.cosigning.fuse is Fuse.WHOLE
+
+
+@pytest.mark.parametrize("before", [None, policy_of(quorum=1)], ids=["no policy", "a weaker one"])
+def test_what_stands_without_a_quorum_waits_when_a_policy_begins(before: Policy | None) -> None:
+    place = Place()
+    place.ledger.close()
+    place.open(before)
+    place.end_witnesses()  # one of three is left
+    place.append()
+    assert place.cosigning.keep_up() == (before is not None)
+    place.ledger.close()
+    place.open()
+    assert place.ledger.published is None
+    place.now += 15
+    assert place.cosigning.fuse is Fuse.WARNING
+    assert not place.cosigning.keep_up()
+    place.now += 45
+    assert place.cosigning.fuse is Fuse.BLOWN
+    place.end_witnesses("well")
+    assert place.cosigning.keep_up()
+    assert (place.cosigning.fuse, place.published) == (Fuse.WHOLE, 1)
+
+
+def test_a_restart_counts_anew_when_no_witness_ever_cosigned() -> None:
+    place = Place()
+    place.end_witnesses(count=3)
+    place.append()
+    place.cosigning.keep_up()
+    place.now += 60
+    assert place.cosigning.fuse is Fuse.BLOWN
+    place.ledger.close()
+    place.open()
+    assert place.cosigning.fuse is Fuse.WHOLE
+    place.now += 60
+    assert place.cosigning.fuse is Fuse.BLOWN
 
 
 def test_an_idle_log_is_cosigned_again_each_minute_so_that_it_is_seen_to_be_newest() -> None:
