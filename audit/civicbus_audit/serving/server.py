@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from civicbus_schemas import telemetry
 from civicbus_schemas.errors import BusError, EvidenceBroken, InvalidBytes, Refused
 
-from civicbus_audit.listening import BoundedServer
+from civicbus_audit.listening import BoundedHandler, BoundedServer
 from civicbus_audit.serving.answers import Answer, Answering
 from civicbus_audit.serving.questions import Code, Problem, parse_target
 
@@ -55,7 +54,7 @@ class ProofServer(BoundedServer):
         return compare_digest(sha256(given).digest(), sha256(wanted).digest())
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(BoundedHandler):
     """One connection."""
 
     server: ProofServer
@@ -64,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = _PATIENCE_S
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         """Answers; `do_HEAD` without the body."""
         if self._has_body():
             self.close_connection = True

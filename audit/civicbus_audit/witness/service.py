@@ -8,19 +8,18 @@ from __future__ import annotations
 import logging
 import socket
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 
 from civicbus_schemas import telemetry
 from civicbus_schemas.errors import BusError, EvidenceBroken
 
-from civicbus_audit.listening import BoundedServer
+from civicbus_audit.listening import BoundedHandler, BoundedServer
 from civicbus_audit.witness.request import MAX_REQUEST_BYTES
 from civicbus_audit.witness.rules import Refusal, Status
 from civicbus_audit.witness.witness import Witness
 
 log = logging.getLogger("civicbus.witness")
 
-IDLE_S = 30.0  # of a kept connection; also what a slow sender may take for one read
+IDLE_S = 30.0  # of a kept connection, until the next request has come whole
 _TEXT = "text/plain; charset=utf-8"
 _SIZE = "text/x.tlog.size"
 
@@ -33,7 +32,7 @@ class WitnessServer(BoundedServer):
         super().__init__((host, port), _Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(BoundedHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
@@ -45,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().setup()
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         """Handle add-checkpoint."""
         if self.path != "/add-checkpoint":
             self._answer(HTTPStatus.NOT_FOUND, "no such call\n")
@@ -64,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._tell(answer)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         """Health, or what is held of a log."""
         try:
             status, text = self._look()
@@ -101,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes | None:
         """The request's body, or None when it was refused."""
         length = self.headers.get("Content-Length", "")
-        self.close_connection = True  # unless the body was read whole
+        last, self.close_connection = self.close_connection, True  # unless it was read whole
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             self._answer(HTTPStatus.LENGTH_REQUIRED, "the length must be given\n")
             return None
@@ -111,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length))
         if len(body) != int(length):
             return None
-        self.close_connection = self.headers.get("Connection", "").lower() == "close"
+        self.close_connection = last
         return body
 
     def _tell(self, answer: str | Refusal) -> None:
