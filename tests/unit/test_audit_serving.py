@@ -26,13 +26,12 @@ from civicbus_audit.proof import parse_proof
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.serving import answers
 from civicbus_audit.serving.answers import Answering
-from civicbus_audit.serving.published import Publications
 from civicbus_audit.serving.questions import Problem, parse_target
 from civicbus_audit.serving.server import ProofServer, listen, read_token
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.tiles import Tile, decode_bundle
 from civicbus_audit.verify import verify_proof
-from civicbus_schemas.errors import EvidenceBroken, Refused
+from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.record import record_id
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -379,36 +378,3 @@ def test_the_command_serves_until_it_is_told_to_end(folder: Path, tmp_path: Path
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
     process.stderr.close()
-
-
-def test_a_log_that_shrinks_is_an_error_and_no_answer(folder: Path) -> None:
-    notes = [(folder / "checkpoint").read_bytes()]
-    publications = Publications(lambda _: notes[-1], SIGNER.verifier)
-    assert publications.newest().checkpoint.size == 3
-    grow(folder, LEAVES)
-    notes.append((folder / "checkpoint").read_bytes())
-    assert publications.newest().checkpoint.size == 703
-    assert publications.find(3) is not None
-    notes.append(notes[0])
-    with pytest.raises(EvidenceBroken):
-        publications.newest()
-
-
-def test_no_log_seems_to_shrink_when_a_reader_is_overtaken(folder: Path) -> None:
-    older = (folder / "checkpoint").read_bytes()
-    grow(folder, LEAVES)
-    newer, reads, sizes = (folder / "checkpoint").read_bytes(), list[str](), list[int]()
-    overtaking = Thread(target=lambda: sizes.append(publications.newest().checkpoint.size))
-
-    def read(path: str) -> bytes:
-        reads.append(path)
-        if len(reads) > 1:
-            return newer
-        overtaking.start()
-        overtaking.join(0.5)  # time to overtake; who has to wait for the first cannot end in it
-        return older
-
-    publications = Publications(read, SIGNER.verifier)
-    sizes.append(publications.newest().checkpoint.size)
-    overtaking.join()
-    assert sizes == [3, 703]
