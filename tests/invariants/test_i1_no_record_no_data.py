@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 from civicbus_consumers.runtime.process import EXIT_FENCED, EXIT_REFUSED
 from civicbus_deploy.demo.books import Books
 from civicbus_deploy.embedded.own import ENFORCEMENT
 from civicbus_deploy.provisioning import provision
-from civicbus_schemas.topics import AUDIT_PAGE
+from civicbus_schemas.topics import AUDIT_PAGE, GROUPS
 from civicbus_schemas.vocabulary import RecordKind
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import (
@@ -30,6 +31,7 @@ from tests.bus import Bus
 from tests.lives import BIRTH_RECIPIENTS, birth, child_pin
 from tests.reconciliation import delivered_but_unreleased, delivered_count, read_books
 from tests.stack import Stack
+from tests.subjects import numbers_in
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 
@@ -60,15 +62,16 @@ class Births:
     """Publishes births and remembers their event ids."""
 
     def __init__(self, bus: Bus) -> None:
-        self._bus, self._next, self.ids = bus, 0, set[str]()
+        self._bus, self.ids = bus, set[str]()
+        self._numbers = [numbers_in(bus, group, start=1) for group in range(GROUPS)]
 
     def publish(self, count: int) -> None:
-        """Publish `count` births and wait until they are durable."""
+        """Publish `count` births, as many in each group, and wait until they are durable."""
         with self._bus.publisher("moj") as publisher:
-            for _ in range(count):
-                self._next += 1
-                receipt = publisher.publish(birth(self._next), subject=child_pin(self._next))
-                self.ids.add(receipt.event_id)
+            for numbers in self._numbers:
+                for n in islice(numbers, count // GROUPS):
+                    receipt = publisher.publish(birth(n), subject=child_pin(n))
+                    self.ids.add(receipt.event_id)
 
 
 @pytest.fixture(scope="module")
