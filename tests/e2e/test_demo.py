@@ -119,6 +119,18 @@ def test_nothing_runs_when_the_demo_has_ended_without_a_terminal(
     assert (home / "ledger" / "checkpoint").exists()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A child of this test can be interrupted, also where the run itself began in the background.
+
+    There SIGINT is ignored, which children inherit; a handler of ours they do not.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_former_state_is_set_aside_when_the_demo_is_played_again(
     totals: dict[str, Any], home: Path
 ) -> None:
