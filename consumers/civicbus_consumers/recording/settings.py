@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from civicbus_producers.settings import InvalidSettings
+from civicbus_producers.settings import InvalidSettings, require_private_path
 from pydantic import Field, model_validator
 
 from civicbus_consumers.recording.fuse import Fuse, Unwatched, sealing_fuse
@@ -32,6 +32,23 @@ class RecordingSettings(ProcessSettings):
             raise InvalidSettings(
                 "sealing is not watched", expected="sealing_limit_s in seconds, such as 60"
             )
+        return self
+
+
+class AnsweringSettings(RecordingSettings):
+    """Where a process that records answers, how long it reads a body, how many it serves at once.
+
+    It speaks plain HTTP and so listens on loopback only; TLS ends in front of it.
+    """
+
+    host: str
+    port: int
+    body_timeout_s: float = 3.0
+    max_connections: int
+
+    @model_validator(mode="after")
+    def _no_answers_in_the_clear(self) -> Self:
+        require_private_path(f"{self.host}:{self.port}", security_protocol="PLAINTEXT")
         return self
 
 
