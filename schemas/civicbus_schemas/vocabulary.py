@@ -73,6 +73,9 @@ class RecordKind(StrEnum):
     CASE_CLOSED = "case.closed"
     OFFICER_QUERY = "officer.query"
     CITIZEN_QUERY = "citizen.query"
+    FLAG_RAISED = "flag.raised"
+    FLAG_LABELLED = "flag.labelled"
+    FLAG_CLOSED = "flag.closed"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
     WITHDRAWAL_TOLD = "withdrawal.told"
@@ -91,6 +94,9 @@ DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
 
 QUERY_KINDS = (RecordKind.OFFICER_QUERY, RecordKind.CITIZEN_QUERY)
 """The kinds of leaves that record what somebody asked of the ledger itself."""
+
+FLAG_KINDS = (RecordKind.FLAG_RAISED, RecordKind.FLAG_LABELLED, RecordKind.FLAG_CLOSED)
+"""The kinds of leaves that tell the life of a flag; each names the reading that raised it."""
 
 
 class Outcome(StrEnum):

@@ -12,7 +12,7 @@ from typing import Any
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf, PageHeader
 from civicbus_schemas.record import RECORD
-from civicbus_schemas.vocabulary import RecordKind
+from civicbus_schemas.vocabulary import FLAG_KINDS, RecordKind
 
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.notice import NOTICE
@@ -21,6 +21,8 @@ UNREADABLE = "unreadable"
 """The kind of a leaf that this version cannot read; it is evidence all the same."""
 
 Row = dict[str, Any]
+
+_ABOUT_A_RECORD = (RecordKind.BREAK_GLASS_REVIEW, *FLAG_KINDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +74,8 @@ def record_row(datum: Mapping[str, Any]) -> Row:
 
 
 def _about(kind: str, id_: str | None) -> bytes | None:
-    """The record that a review is about."""
-    return bytes.fromhex(id_) if kind == RecordKind.BREAK_GLASS_REVIEW and id_ else None
+    """The record that a review, or a flag, is about."""
+    return bytes.fromhex(id_) if kind in _ABOUT_A_RECORD and id_ else None
 
 
 def _notice(datum: Mapping[str, Any]) -> Row:
