@@ -74,6 +74,7 @@ class FakeStates:
     raises: Exception | None = None
     offset: int = 10
     untold: list[Ending] = field(default_factory=list)
+    news: bool = False
 
     def catch_up(self) -> tuple[Position, ...]:
         """The positions of three partitions."""
@@ -84,6 +85,10 @@ class FakeStates:
             Position(topic=STATE_CONSENT, partition=0, offset=self.offset),
             Position(topic=STATE_CONSENT, partition=2, offset=self.offset),
         )
+
+    def has_news(self) -> bool:
+        """Whether a newer state has arrived."""
+        return self.news
 
     def consents_of(self, key: bytes) -> SubjectConsents:
         """The consents that were set for a key."""

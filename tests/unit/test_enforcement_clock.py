@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from civicbus_audit.fences import examine
-from civicbus_consumers.enforcement.clock import DECIDING_S, PROMPT_S, Abandoned
+from civicbus_consumers.enforcement.clock import AT_LEAST_S, DECIDING_S, PROMPT_S, Abandoned
 from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.handler import Step, release_batch
 from civicbus_consumers.enforcement.note import FRESH, Note
@@ -109,6 +109,24 @@ def test_batch_is_cut_when_deciding_takes_long(clock: FakeClock) -> None:
     released = release_batch([samples.taken(n) for n in range(8)], bench)
     assert (released.events, len(released.rest)) == (3, 5)
     assert header(log.pages[0]).at == FakeClock().at, "all at one time"
+
+
+@pytest.mark.parametrize(("news", "events"), [(True, 2), (False, 8)])
+def test_batch_is_cut_when_a_newer_state_has_arrived(
+    clock: FakeClock, *, news: bool, events: int
+) -> None:
+    bench, _, _, _ = samples.bench()
+    bench.clock = clock.clock
+    bench.states.news = news  # type: ignore[attr-defined]
+    slow_type_of = bench.type_of
+
+    def type_of(schema_id: int) -> object:
+        clock.pass_time(0.6 * AT_LEAST_S)
+        return slow_type_of(schema_id)
+
+    bench.type_of = type_of  # type: ignore[assignment]
+    released = release_batch([samples.taken(n) for n in range(8)], bench)
+    assert released.events == events, "at least so long, so that a flood of changes stops nothing"
 
 
 # --- batch after batch ----------------------------------------------------------------------------

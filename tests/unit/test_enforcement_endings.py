@@ -174,7 +174,7 @@ def position_of(releases: Any, partition: int) -> int:
 
 def test_notice_comes_after_its_record_and_with_the_positions() -> None:
     made, journal, log, releases = bench(ending(7))
-    assert tell_endings(made, note=FRESH) == 1
+    assert tell_endings(made, made.states.catch_up(), note=FRESH) == 1
     assert journal.lines == ["page", "begin", f"produce {AT_THE_BANK}", "offsets", "commit"]
     [record] = [Record.decode(leaf) for leaf in log.pages[0].records]
     assert (record.kind, record.recipient) == (RecordKind.WITHDRAWAL_TOLD, "bank")
@@ -189,7 +189,7 @@ def test_notice_comes_after_its_record_and_with_the_positions() -> None:
 
 def test_notice_holds_no_data_and_names_nobody() -> None:
     made, _, log, releases = bench(ending(7, partition=2))
-    tell_endings(made, note=FRESH)
+    tell_endings(made, made.states.catch_up(), note=FRESH)
     [notice] = releases.produced
     [record] = [Record.decode(leaf) for leaf in log.pages[0].records]
     assert (notice.partition, notice.key, notice.value) == (2, None, None)
@@ -208,16 +208,16 @@ def test_notice_has_the_same_id_when_it_is_told_again() -> None:
     told = []
     for _ in range(2):
         made, _, _, releases = bench(ending(7))
-        tell_endings(made, note=FRESH)
+        tell_endings(made, made.states.catch_up(), note=FRESH)
         told.append(parse_headers(releases.produced[0].headers).id)
     made, _, _, releases = bench(ending(7, id="c-2"))
-    tell_endings(made, note=FRESH)
+    tell_endings(made, made.states.catch_up(), note=FRESH)
     assert told[0] == told[1] != parse_headers(releases.produced[0].headers).id
 
 
 def test_recipient_reads_what_it_is_told() -> None:
     made, _, _, releases = bench(ending(7))
-    tell_endings(made, note=FRESH)
+    tell_endings(made, made.states.catch_up(), note=FRESH)
     [notice] = releases.produced
     reader = DeliveryReader(UnsafeMemoryRegistry())
     place = DeliveryPosition(AT_THE_BANK, 0, 3)
@@ -252,7 +252,7 @@ def test_ending_stays_untold_when_telling_fails(call: str) -> None:
     else:
         releases.fails_at = call
     with pytest.raises((Fatal, Unavailable)):
-        tell_endings(made, note=FRESH)
+        tell_endings(made, made.states.catch_up(), note=FRESH)
     assert len(made.states.untold) == 1
     assert releases.committed == []
 
@@ -268,9 +268,9 @@ def test_no_position_passes_an_untold_ending_when_others_are_committed() -> None
 def test_the_rest_waits_when_there_are_many_endings() -> None:
     many = [ending(n, id=f"c-{n}") for n in range(AT_ONCE + 3)]
     made, _, log, releases = bench(*many)
-    assert tell_endings(made, note=FRESH) == AT_ONCE
+    assert tell_endings(made, made.states.catch_up(), note=FRESH) == AT_ONCE
     assert position_of(releases, 0) == AT_ONCE
-    assert tell_endings(made, note=FRESH) == 3
+    assert tell_endings(made, made.states.catch_up(), note=FRESH) == 3
     assert position_of(releases, 0) == 1000
     leaves = [leaf for page in log.pages for leaf in (page.header, *page.records)]
     found = examine(enumerate(leaves))
@@ -280,6 +280,6 @@ def test_the_rest_waits_when_there_are_many_endings() -> None:
 def test_positions_pass_without_a_page_when_nobody_is_to_be_told() -> None:
     """A consent for look-ups only."""
     made, journal, _, releases = bench(ending(7, purpose="credit.other"))
-    assert tell_endings(made, note=FRESH) == 0
+    assert tell_endings(made, made.states.catch_up(), note=FRESH) == 0
     assert journal.lines == ["begin", "offsets", "commit"]
     assert position_of(releases, 0) == 1000

@@ -16,6 +16,9 @@ from civicbus_schemas.errors import Retryable
 DECIDING_S = 1.0
 """For how long a batch is decided; what is left by then is for the next one."""
 
+AT_LEAST_S = 0.1
+"""For how long it is decided although a newer state has arrived, whose fence waits for its end."""
+
 PROMPT_S = 2.0
 """How long after its decision a batch may begin to be released, or to be committed."""
 

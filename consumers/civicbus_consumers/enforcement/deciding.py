@@ -17,7 +17,13 @@ from civicbus_schemas.vocabulary import Reason
 from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.consent.uses import NoneLeft, Reservations, Use, is_counted
 from civicbus_consumers.enforcement.broker import Releases
-from civicbus_consumers.enforcement.clock import DECIDING_S, SYSTEM_CLOCK, Clock, Moment
+from civicbus_consumers.enforcement.clock import (
+    AT_LEAST_S,
+    DECIDING_S,
+    SYSTEM_CLOCK,
+    Clock,
+    Moment,
+)
 from civicbus_consumers.enforcement.deliveries import Delivery, Keys
 from civicbus_consumers.enforcement.note import Coordinates
 from civicbus_consumers.enforcement.rules import (
@@ -81,14 +87,17 @@ def decide_batch(
     condemned: Coordinates | None,
     trace: BatchTrace,
 ) -> tuple[Batch, Sequence[Taken]]:
-    """Decide until the page is full, time is up, or a limit is reached; and what is left."""
+    """Decide until the page is full, time is up, or a limit is reached; and what is left.
+
+    Where a newer state has arrived, time is up sooner, for its fence waits.
+    """
     decided = bench.clock.moment()
     granted = _reserve([m for m in taken if m.at != condemned], bench, decided)
     page = bench.recorder.open_page(decided.at)
     batch = Batch(page=page, decided=decided, granted=granted)
     size_bytes, leaves = 0, 0
     for index, message in enumerate(taken):
-        if size_bytes > MAX_PAGE_BYTES or (index and decided.elapsed_s() > DECIDING_S):
+        if size_bytes > MAX_PAGE_BYTES or (index and _is_over(decided, bench.states)):
             return batch, taken[index:]
         if message.at == condemned:
             judged: list[Delivery] | DeadLetter | _Paused = _condemn(message)
@@ -105,6 +114,11 @@ def decide_batch(
         size_bytes += batch.page.size_of(leaves)
         leaves = len(batch.page.leaves)
     return batch, ()
+
+
+def _is_over(decided: Moment, states: States) -> bool:
+    elapsed_s = decided.elapsed_s()
+    return elapsed_s > DECIDING_S or (elapsed_s > AT_LEAST_S and states.has_news())
 
 
 def _reserve(taken: Sequence[Taken], bench: Bench, decided: Moment) -> frozenset[Use]:

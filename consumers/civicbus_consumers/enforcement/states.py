@@ -61,6 +61,10 @@ class States:
             raise Stopped("no policy set is announced", next_step="run `civicbus provision`")
         return positions
 
+    def has_news(self) -> bool:
+        """Whether the newest states known here are newer than those of the last `catch_up`."""
+        return self._tail.has_news()
+
     @property
     def ready(self) -> ReadyPlan:
         """The newest plan; raises `Stopped` before the first `catch_up`."""

@@ -30,14 +30,15 @@ AT_ONCE = 500
 """Endings on one page; the others wait for the next."""
 
 
-def tell_endings(bench: Bench, *, note: Note, on_step: OnStep = nothing) -> int:
+def tell_endings(
+    bench: Bench, positions: tuple[Position, ...], *, note: Note, on_step: OnStep = nothing
+) -> int:
     """Tell the oldest endings that are untold, and let the group's positions pass them.
 
-    1. Stand at the newest state: what is released from here on rests on it. 2. One page holds the
-    records; wait until it is durable. 3. One transaction: the notices, and the positions up to the
-    first ending that still waits. Returns how many notices were released.
+    1. `positions` are those of the newest state: what is released from here on rests on it. 2. One
+    page holds the records; wait until it is durable. 3. One transaction: the notices, and the
+    positions up to the first ending that still waits. Returns how many notices were released.
     """
-    positions = bench.states.catch_up()  # 1
     endings = bench.states.untold[:AT_ONCE]
     page = bench.recorder.open_page(bench.clock.now())
     notices = [n for ending in endings for n in _record(ending, bench, page, positions=positions)]

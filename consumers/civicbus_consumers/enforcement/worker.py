@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import structlog
 from civicbus_schemas.errors import Retryable, Stopped
+from civicbus_schemas.page import Position
 
 from civicbus_consumers.enforcement import metrics
 from civicbus_consumers.enforcement.broker import Sources
@@ -87,8 +88,7 @@ class Worker:
             commit_positions(self._bench, self._bench.committed, note=self._settled)
 
     def _go_round(self, stop: threading.Event) -> None:
-        """Tell, take, release; raises `SealingBehind` with everything as it was."""
-        self._tell()
+        """Take, tell, release; raises `SealingBehind` with everything as it was."""
         limit = 1 if self._careful_left else self._limit
         taken = self._sources.take(limit, wait_s=self._batch_wait_s)
         if taken:
@@ -114,6 +114,7 @@ class Worker:
     def _work(self, taken: Sequence[Taken]) -> None:
         try:
             self._announce(taken)
+            self._catch_up()
             started = time.monotonic()
             released = release_batch(
                 taken,
@@ -192,19 +193,24 @@ class Worker:
             self._careful_left = max(1, self._careful_left)
         self._sources.put_back(released.rest)
 
-    def _tell(self) -> None:
-        """Tell recipients which consents have ended, as far as the last batch has seen it."""
-        if self._bench.states.untold:
-            told = tell_endings(self._bench, note=self._standing, on_step=self._on_step)
-            metrics.count_notices(told)
-            self._idle_since = time.monotonic()
+    def _catch_up(self) -> tuple[Position, ...]:
+        """Stand at the newest state, and tell recipients at once which consents it has ended.
+
+        Before a batch and not behind it: a fence then waits for the notice alone. Returns the
+        positions to commit.
+        """
+        positions = self._bench.states.catch_up()
+        if not self._bench.states.untold:
+            return positions
+        told = tell_endings(self._bench, positions, note=self._standing, on_step=self._on_step)
+        metrics.count_notices(told)
+        self._idle_since = time.monotonic()
+        return self._bench.committed
 
     def _rest(self) -> None:
         """Idle: let fences pass, and after a while say which page was released last."""
-        positions = self._bench.states.catch_up()
-        if self._bench.states.untold:
-            self._tell()
-        elif positions != self._bench.committed:
+        positions = self._catch_up()
+        if positions != self._bench.committed:
             commit_positions(self._bench, positions, note=self._standing)
         released = self._bench.recorder.chain.released
         idle_s = time.monotonic() - self._idle_since

@@ -36,6 +36,7 @@ class StateTail:
     ) -> None:
         self._consumer, self._admin = consumer, admin
         self._partitions = [TopicPartition(topic, p) for topic, p in partitions]
+        self._early: list[Message] = []  # arrived, not yet applied
         self._consumer.assign(
             [TopicPartition(topic, p, OFFSET_BEGINNING) for topic, p in partitions]
         )
@@ -53,6 +54,8 @@ class StateTail:
         The ends are the last stable offsets; positions step over transaction markers.
         """
         ends = self._ends(timeout_s)
+        early, self._early = self._early, []
+        self._apply_all(early, apply)
         deadline = time.monotonic() + timeout_s
         while True:
             positions = self.positions()
@@ -62,8 +65,20 @@ class StateTail:
                 raise Overdue("the state topics could not be read to their ends")
             self._poll(apply)
 
+    def has_news(self) -> bool:
+        """Whether a state has arrived since the last `catch_up`; the next one applies it.
+
+        Asks nobody and waits for nothing, so a state may be there that has not arrived here yet.
+        """
+        if not self._early:
+            self._early = self._consumer.consume(1, timeout=0)
+        return bool(self._early)
+
     def _poll(self, apply: Apply) -> None:
-        for message in self._consumer.consume(1000, timeout=0.02):
+        self._apply_all(self._consumer.consume(1000, timeout=0.02), apply)
+
+    def _apply_all(self, messages: Sequence[Message], apply: Apply) -> None:
+        for message in messages:
             error = message.error()
             if error is None:
                 apply(message)
