@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.handler import Step, release_batch
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.recording.facts import open_secret
 from civicbus_consumers.recording.seal import Seal
+from civicbus_schemas.agreement import Limits
 from civicbus_schemas.consent import Consent, Uses
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.record import Record
@@ -115,6 +117,25 @@ def test_nothing_is_recorded_or_produced_when_uses_cannot_be_counted(
     setattr(reservations, fault, False)
     Life(reservations, counted()).release(samples.taken(0))
     assert sum(reservations.spent.values()) == 1
+
+
+def test_an_event_spends_one_use_in_all_when_it_waits_for_a_limit(
+    reservations: FakeReservations,
+) -> None:
+    time, life = FakeClock(), Life(reservations, counted(Uses(count=2)))
+    policy = samples.policy()
+    limited = tuple(replace(a, limits=Limits(per_second=1)) for a in policy.agreements)
+    life.bench.states = FakeStates(
+        ready(replace(policy, agreements=limited)), samples.consents(counted(Uses(count=2)))
+    )
+    life.bench.clock, life.bench.allowances = time.clock, Allowances(begun=time.at)
+    waiting = [samples.taken(0), samples.taken(1)]
+    for _ in range(4):
+        released = release_batch(waiting, life.bench)
+        waiting = list(released.rest)
+        time.pass_time(released.wait_s or 1.0)
+    assert (waiting, life.delivered()) == ([], 2)
+    assert sum(reservations.spent.values()) == 2
 
 
 def test_others_go_on_when_uses_cannot_be_counted(reservations: FakeReservations) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from civicbus_consumers.access.limits import Allowances
+from civicbus_consumers.lookup.rules import compile_reads
 from civicbus_consumers.recording.facts import open_secret
 from civicbus_consumers.recording.seal import Seal
+from civicbus_schemas.agreement import Limits
 from civicbus_schemas.consent import SubjectConsents, Uses
 from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.record import Record
@@ -85,6 +89,41 @@ def test_nobody_is_asked_when_nothing_is_counted() -> None:
     counting.reservations.fails = True
     assert counting.ask() == (200, "result")
     assert counting.reservations.asked == 0
+
+
+def test_no_use_is_spent_when_the_limit_refuses() -> None:
+    """The limit is judged before a use is reserved, whatever the name."""
+    policy = samples.policy()
+    limited = [
+        replace(agreement, limits=Limits(per_second=1))
+        if agreement.purpose == samples.CREDIT
+        else agreement
+        for agreement in policy.agreements
+    ]
+    plan = compile_reads(replace(policy, agreements=tuple(limited)))
+    reservations = FakeReservations()
+    bench = samples.bench(replace(samples.consent(), uses=Uses(count=5)))
+    bench = replace(
+        bench,
+        states=replace(bench.states, plan=plan),
+        reservations=reservations,
+        allowances=Allowances(begun=datetime.now(UTC) - timedelta(seconds=2)),
+    )
+    asked = [
+        replace(samples.lookup(document, agency=samples.BANK), token=token)
+        for document, token in zip(
+            (samples.verifying(), samples.verifying(), samples.verifying() | {"full_name": "Sai"}),
+            (replace(samples.token(samples.BANK), jti=jti * 16) for jti in ("01", "02", "03")),
+            strict=True,
+        )
+    ]
+    outcome, records = samples.answered(*asked, on=bench)
+    limit = Reason.LIMIT_EXCEEDED
+    assert [reply.code for reply in outcome.replies] == [None, limit, limit]
+    assert [record.reason for record in records] == [None, limit, limit]
+    assert sum(reservations.spent.values()) == 1
+    assert samples.answered(asked[1], on=bench)[0].replies[0].code is limit
+    assert sum(reservations.spent.values()) == 1
 
 
 def test_what_was_reserved_is_sealed_with_the_verdict() -> None:

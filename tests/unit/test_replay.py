@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from civicbus_consumers.lookup.rules import REFUSALS
 from civicbus_consumers.replay.past import Past
 from civicbus_consumers.replay.reading import past_decisions
 from civicbus_consumers.replay.rules import Finding, replay
@@ -161,18 +162,19 @@ def test_decisions_are_counted_as_unreplayable_when_their_policy_set_is_not_ther
     assert told["differences"] == []
 
 
-def test_limit_is_taken_on_trust_when_all_else_permitted(home: Path, pasts: list[Past]) -> None:
-    """How much was released in that second is not known any more; that it was permitted is."""
+def test_limit_is_taken_on_trust_when_all_before_it_permitted(
+    home: Path, pasts: list[Past]
+) -> None:
+    """How much was asked in that second is not known any more; that it was asked properly is."""
     looked_up = [
         p for p in pasts if p.record.actor.system == "lookup" and p.record.recipient != "moj"
     ]
-    limited = [
-        replace(p, record=replace(p.record, decision=Outcome.DENY, reason=Reason.LIMIT_EXCEEDED))
-        for p in looked_up
-    ]
+    refused = {"decision": Outcome.DENY, "reason": Reason.LIMIT_EXCEEDED, "consent": None}
+    limited = [replace(p, record=replace(p.record, **refused)) for p in looked_up]
+    earlier = REFUSALS[: REFUSALS.index(Reason.LIMIT_EXCEEDED)]
     for past, finding in zip(looked_up, findings(home, limited), strict=True):
-        permitted = past.record.decision.discloses
-        assert finding is (Finding.SAME if permitted else Finding.DIFFERS)
+        properly = past.record.reason not in earlier
+        assert finding is (Finding.SAME if properly else Finding.DIFFERS)
 
 
 def test_only_the_last_days_are_replayed_when_that_is_asked(home: Path) -> None:

@@ -16,7 +16,14 @@ from civicbus_schemas.errors import BusError, Refused, Retryable
 from civicbus_schemas.page import Page, Position
 
 from civicbus_consumers.lookup.problems import Code
-from civicbus_consumers.lookup.replies import Bench, Lookup, Reply, make_reply, reserve_uses
+from civicbus_consumers.lookup.replies import (
+    Bench,
+    Lookup,
+    Reply,
+    begin_turnstile,
+    make_reply,
+    reserve_uses,
+)
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.recorder import Recorder
 
@@ -52,13 +59,23 @@ def answer_batch(lookups: Sequence[Lookup], bench: Bench, *, recorder: Recorder)
     # 4. Resolve and read all persons in one snapshot.
     with _failing(Code.VIEW_UNAVAILABLE, (BusError,)):
         seen = bench.view.read([lookup.request.pin for lookup in lookups])
-    # 5. At one time: reserve uses of counted consents, decide, cut, and make the records.
+    # 5. At one time: take from limits, reserve uses of counted consents, decide, cut, and make the
+    # records.
     page = recorder.open_page(datetime.now(UTC))
+    turnstile = begin_turnstile(bench, page.at)
     with _failing(Code.USES_UNAVAILABLE, (BusError,)):
-        granted = reserve_uses(lookups, bench, page.at)
+        granted = reserve_uses(lookups, bench, page.at, turnstile=turnstile)
     with _failing(Code.CANNOT_DECIDE):
         replies = tuple(
-            make_reply(lookup, bench, page, seen=seen, at=positions, granted=granted)
+            make_reply(
+                lookup,
+                bench,
+                page,
+                seen=seen,
+                at=positions,
+                turnstile=turnstile,
+                granted=granted,
+            )
             for lookup in lookups
         )
     # 6. One page; return only when it is durable.

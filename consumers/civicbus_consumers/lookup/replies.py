@@ -37,6 +37,7 @@ from civicbus_consumers.lookup.request import LookupRequest
 from civicbus_consumers.lookup.rules import Grant, Person, ReadPlan, Refusal, Verdict, judge
 from civicbus_consumers.lookup.states import offset_of
 from civicbus_consumers.lookup.token import Token
+from civicbus_consumers.lookup.turnstile import Turnstile
 from civicbus_consumers.lookup.uses import reserved_by, wanted_uses
 from civicbus_consumers.population.reading import Snapshot
 from civicbus_consumers.recording.pages import PageBuilder
@@ -120,7 +121,14 @@ class Bench:
     allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))
 
 
-def reserve_uses(lookups: Sequence[Lookup], bench: Bench, at: datetime) -> frozenset[Use]:
+def begin_turnstile(bench: Bench, at: datetime) -> Turnstile:
+    """The limits of the newest plan, at the time of a batch."""
+    return Turnstile(allowances=bench.allowances, per_second=bench.states.plan.per_second, at=at)
+
+
+def reserve_uses(
+    lookups: Sequence[Lookup], bench: Bench, at: datetime, *, turnstile: Turnstile
+) -> frozenset[Use]:
     """Reserve the uses that verdicts will rest on; nobody is asked where nothing is counted."""
     counted = []
     for lookup in lookups:
@@ -138,6 +146,7 @@ def reserve_uses(lookups: Sequence[Lookup], bench: Bench, at: datetime) -> froze
                 consents=consents,
                 at=at,
                 refused=refused,
+                within=turnstile.of(one.token),
             )
 
     return reserve_all(wanted, bench.reservations)
@@ -150,12 +159,14 @@ def make_reply(
     *,
     seen: Snapshot,
     at: tuple[Position, ...],
+    turnstile: Turnstile,
     granted: frozenset[Use] = frozenset(),
 ) -> Reply:
     """Decide one look-up, cut its answer and add its records to the page; nothing leaves yet.
 
     `seen` is what the view knew of all persons of the batch, `at` are the state positions that the
-    consents were read at, `granted` the uses of counted consents that are reserved.
+    consents were read at, `granted` the uses of counted consents that are reserved; `turnstile`
+    tells which limits are reached.
     """
     key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
     plan, request = bench.states.plan, lookup.request
@@ -170,8 +181,8 @@ def make_reply(
         person=person,
         at=page.at,
         has_use=lambda _, consent: consent.id in reserved,
+        within=turnstile.of(lookup.token),
     )
-    verdict = _within_limits(verdict, bench, page.at)
     result = _result(request, verdict, person)
     ground = ground_of(
         lookup.token,
@@ -194,18 +205,6 @@ def make_reply(
         page.forget_after(before)
         return Reply(verdict=verdict, code=Code.TOO_LARGE, result=None, receipt=None)
     return Reply(verdict=verdict, code=outward(verdict), result=result, receipt=receipt)
-
-
-def _within_limits(verdict: Verdict, bench: Bench, at: datetime) -> Verdict:
-    """The verdict, or a refusal where its agreement has answered enough for this second."""
-    if isinstance(verdict, Refusal):
-        return verdict
-    ref = verdict.agreement.ref
-    if not bench.allowances.take([ref], bench.states.plan.per_second, at):
-        return verdict
-    return Refusal(
-        reason=Reason.LIMIT_EXCEEDED, agreement=verdict.agreement, consent=verdict.consent
-    )
 
 
 def _result(request: LookupRequest, verdict: Verdict, person: Person | None) -> bytes | None:

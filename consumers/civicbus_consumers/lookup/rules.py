@@ -6,11 +6,13 @@ Rules are judged in this order, and a refusal names the first that refused:
               serves look-ups that break the glass, and no others
 2. validity   it is in force on this day, neither suspended nor revoked
 3. fields     it names every field asked for, in this mode; all or nothing
-4. consent    where the agreement needs one, it covers every field (I3)
-5. person     the PIN is known, and full name and date of birth are that person's
-6. rules      no national rule forbids a field about a person of this age
+4. limits     it has not been asked too much already; no other agreement helps then
+5. consent    where the agreement needs one, it covers every field (I3)
+6. person     the PIN is known, and full name and date of birth are that person's
+7. rules      no national rule forbids a field about a person of this age
 
-Of a counted consent a use must have been reserved for this look-up; a mistyped name spends it.
+Of a counted consent a use must have been reserved for this look-up; a mistyped name spends it. A
+limit comes before consent, so that what it refuses spends none, and tells nothing of the person.
 
 Consent comes before the person: whoever lacks it must not learn from the kind of refusal whether a
 name, a date and a number belong together, or whether the number exists. Rules come last, since they
@@ -21,7 +23,7 @@ and take equally long.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -60,6 +62,7 @@ REFUSALS = (
     Reason.AGREEMENT_REVOKED,
     Reason.AGREEMENT_SUSPENDED,
     Reason.FIELD_NOT_IN_AGREEMENT,
+    Reason.LIMIT_EXCEEDED,
     Reason.NO_CONSENT,
     Reason.CONSENT_TOO_NARROW,
     Reason.CONSENT_WITHDRAWN,
@@ -69,9 +72,16 @@ REFUSALS = (
     Reason.SUBJECT_NOT_FOUND,
     Reason.IDENTITY_MISMATCH,
     Reason.FORBIDDEN_BY_RULE,
-    Reason.LIMIT_EXCEEDED,
 )
 """Every reason of a refusal; of two agreements the one whose reason comes later came further."""
+
+Within = Callable[[Agreement], Reason | None]
+"""The limit that refuses this look-up under an agreement, None where there is none."""
+
+
+def unlimited(agreement: Agreement) -> None:
+    """No limit refuses, where nothing is released."""
+    del agreement
 
 
 class Person(Protocol):
@@ -203,19 +213,26 @@ def judge(
     person: Person | None,
     at: datetime,
     has_use: HasUse = none_is_reserved,
+    within: Within = unlimited,
 ) -> Verdict:
     """The verdict on one request about one person."""
     same = identifies(request, person)  # always, so that it takes equally long
     verdict = under_agreements(
-        request, plan, recipient=recipient, consents=consents, at=at, has_use=has_use
+        request,
+        plan,
+        recipient=recipient,
+        consents=consents,
+        at=at,
+        has_use=has_use,
+        within=within,
     )
-    if isinstance(verdict, Refusal):  # 1 to 4
+    if isinstance(verdict, Refusal):  # 1 to 5
         return verdict
-    if person is None or not same:  # 5
+    if person is None or not same:  # 6
         reason = Reason.SUBJECT_NOT_FOUND if person is None else Reason.IDENTITY_MISMATCH
         return Refusal(reason=reason, agreement=verdict.agreement, consent=verdict.consent)
     age = age_on(person.values["date_of_birth"], local_day(at))
-    return under_rules(verdict, request, plan, minor=age < MAJORITY_YEARS)  # 6
+    return under_rules(verdict, request, plan, minor=age < MAJORITY_YEARS)  # 7
 
 
 def under_agreements(
@@ -226,10 +243,12 @@ def under_agreements(
     consents: SubjectConsents,
     at: datetime,
     has_use: HasUse = none_is_reserved,
+    within: Within = unlimited,
 ) -> Verdict:
     """The verdict as far as it needs no person; of several agreements one that grants is enough.
 
-    Where none grants, the refusal is that of the agreement that came furthest.
+    Where none grants, the refusal is that of the agreement that came furthest. Where one has
+    been asked too much, the others are not tried: the record could not tell why they were.
     """
     agreements = plan.agreements.get((recipient, wanted.purpose), ())
     if not agreements:  # 1
@@ -240,10 +259,16 @@ def under_agreements(
         return Refusal(reason=reason, agreement=agreements[0])
     refusals = []
     for agreement in agreements:
-        verdict = _under(agreement, wanted, plan, consents=consents, at=at, has_use=has_use)
-        if isinstance(verdict, Grant):
-            return verdict
-        refusals.append(verdict)
+        refusal = _of_agreement(agreement, wanted, plan, at=at)
+        if refusal is None:
+            limit = within(agreement)
+            if limit is not None:  # 4
+                return Refusal(reason=limit, agreement=agreement)
+            verdict = _on_consent(agreement, wanted, consents=consents, at=at, has_use=has_use)
+            if isinstance(verdict, Grant):
+                return verdict
+            refusal = verdict
+        refusals.append(refusal)
     return max(refusals, key=lambda refusal: REFUSALS.index(refusal.reason))
 
 
@@ -262,15 +287,9 @@ def under_rules(grant: Grant, wanted: Wanted, plan: ReadPlan, *, minor: bool | N
     return grant
 
 
-def _under(
-    agreement: Agreement,
-    wanted: Wanted,
-    plan: ReadPlan,
-    *,
-    consents: SubjectConsents,
-    at: datetime,
-    has_use: HasUse,
-) -> Verdict:
+def _of_agreement(
+    agreement: Agreement, wanted: Wanted, plan: ReadPlan, *, at: datetime
+) -> Refusal | None:
     lapse = agreement.lapse(at)
     if lapse is not None:  # 2
         return Refusal(reason=lapse, agreement=agreement)
@@ -283,9 +302,20 @@ def _under(
             agreement=agreement,
             fields=plan.known_fields(outside),
         )
+    return None
+
+
+def _on_consent(
+    agreement: Agreement,
+    wanted: Wanted,
+    *,
+    consents: SubjectConsents,
+    at: datetime,
+    has_use: HasUse,
+) -> Verdict:
     if agreement.consent is ConsentRule.NOT_REQUIRED:
         return Grant(agreement=agreement)
-    consent, refusal = covering_consent(  # 4
+    consent, refusal = covering_consent(  # 5
         consents,
         recipient=agreement.recipient,
         purpose=agreement.purpose,

@@ -14,7 +14,7 @@ from civicbus_schemas.consent import Consent, SubjectConsents
 
 from civicbus_consumers.consent.uses import Use, use_of
 from civicbus_consumers.lookup.request import LookupRequest
-from civicbus_consumers.lookup.rules import Grant, ReadPlan, under_agreements
+from civicbus_consumers.lookup.rules import Grant, ReadPlan, Within, under_agreements, unlimited
 from civicbus_consumers.lookup.token import Token
 
 
@@ -31,6 +31,7 @@ def wanted_uses(
     consents: SubjectConsents,
     at: datetime,
     refused: frozenset[Use],
+    within: Within = unlimited,
 ) -> Iterator[Use]:
     """The use that a grant would rest on if all but the refused ones could be had."""
 
@@ -39,7 +40,13 @@ def wanted_uses(
         return _use(token, consent, at) not in refused
 
     verdict = under_agreements(
-        request, plan, recipient=token.agency, consents=consents, at=at, has_use=may_have
+        request,
+        plan,
+        recipient=token.agency,
+        consents=consents,
+        at=at,
+        has_use=may_have,
+        within=within,
     )
     if isinstance(verdict, Grant) and verdict.consent is not None:
         use = _use(token, verdict.consent, at)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.decision import Decision, Facts
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.ids import AgreementRef
@@ -37,7 +38,7 @@ class Past:
 
     @property
     def was_too_much(self) -> bool:
-        """Whether nothing but the agreement's limit refused it, in that very second."""
+        """Whether the agreement's limit refused it, in that very second."""
         return self.record.reason is Reason.LIMIT_EXCEEDED
 
     def is_further(self, before: Past | None) -> bool:
@@ -144,7 +145,14 @@ class PastLookUp:
             person=self.person,
             at=record.at,
             has_use=self.sealed.has_use,
+            within=self._within,
         )
+
+    def _within(self, agreement: Agreement) -> Reason | None:
+        """What the record says of limits is taken on trust: that second is not known any more."""
+        was = self.past.record.agreement
+        limited = self.past.was_too_much and was is not None and agreement.ref.id == was.id
+        return self.past.record.reason if limited else None
 
 
 def find_event(past: Past, sealed: Sealed, plan: Plan) -> PastEvent | None:

@@ -2,8 +2,8 @@
 
 Each is judged on the policy set that its record names, at the record's time, with the facts and
 consents that were sealed beside it. What a record says of who asked, of bytes and of positions is
-no decision, and is not compared. How much an agreement had released in that second is not known
-any more: where a limit refused, all else must have permitted.
+no decision, and is not compared. How much an agreement had been asked in that second is not known
+any more: where a limit refused, all that is judged before it must have permitted.
 """
 
 from __future__ import annotations
@@ -138,8 +138,6 @@ def _of_look_up(asked: PastLookUp, plan: ReadPlan) -> Said:
     match verdict:
         case Refusal(reason=reason, rule=rule):
             return replace(said, decision=Outcome.DENY, reason=reason, rule=rule)
-        case Grant() if asked.past.was_too_much:
-            return replace(said, decision=Outcome.DENY, reason=Reason.LIMIT_EXCEEDED)
         case Grant(agreement=agreement) if plan.contract is not None:
             key = plan.contract.key_subject.name
             about = (path for path in fields if plan.contract.fields[path].subject == key)

@@ -130,7 +130,7 @@ def _look_up_seen(past: Past, sealed: Sealed, other: Law) -> Pair:
     """A look-up sealed all consents for its recipient and purpose: it can always be told."""
     asked = read_look_up(past, sealed)
     verdict, fields = asked.judge(other.reads), frozenset(asked.request.fields)
-    permitted = past.record.decision.discloses or past.was_too_much
+    permitted = past.record.decision.discloses
     ref = past.record.agreement or (None if verdict.agreement is None else verdict.agreement.ref)
     return Pair(
         agreement="none" if ref is None else ref.id,
