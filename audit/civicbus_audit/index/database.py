@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from alembic import command
-from alembic.config import Config
 from civicbus_schemas.errors import Fatal, Refused, Unavailable
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -47,6 +45,9 @@ def make_engine(dsn_file: Path, *, schema: str = SCHEMA, reading_s: int | None =
 
 def migrate(engine: Engine, *, schema: str = SCHEMA) -> None:
     """Brings the tables in `schema` to the newest form; harmless when they are there already."""
+    from alembic import command  # here: most processes migrate nothing, and it takes half a second
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "civicbus_audit.index:migrations")
     with errors_translated("migrating the index"), engine.begin() as connection:

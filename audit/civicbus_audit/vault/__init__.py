@@ -1,0 +1,1 @@
+"""The vault: a secret per subject, apart from the ledger and from who runs it."""

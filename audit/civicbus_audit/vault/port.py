@@ -1,0 +1,41 @@
+"""What the vault does for whom: recorders get or create, readers find, the eraser destroys.
+
+Every call raises `Unavailable` where the vault does not answer: then nothing is recorded, and so
+nothing is released. A login that lacks the right gets `Fatal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from civicbus_schemas.pseudonym import LedgerPseudonym
+from civicbus_schemas.subject import Secret, Secrets, Subject
+
+
+class Finding(Protocol):
+    """What readers may."""
+
+    def find(self, subjects: Collection[Subject]) -> Secrets:
+        """The secrets of those subjects that have one."""
+        ...
+
+    def named(self, pseudonyms: Collection[LedgerPseudonym]) -> Mapping[LedgerPseudonym, Secret]:
+        """The secrets behind names in records, of those that are not destroyed."""
+        ...
+
+
+class Vault(Finding, Protocol):
+    """What recorders may besides."""
+
+    def get_or_create(self, subjects: Collection[Subject]) -> Secrets:
+        """Everybody's secret; one that was missing is made, and durable before this returns."""
+        ...
+
+
+class Erasing(Finding, Protocol):
+    """What the eraser may besides finding."""
+
+    def destroy(self, subject: Subject) -> bool:
+        """Destroy the subject's secret for good; False where there is none."""
+        ...

@@ -1,0 +1,114 @@
+"""The vault in its PostgreSQL, through one connection: one round trip for a whole batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+import psycopg
+from civicbus_schemas.errors import BusError, Unavailable
+from civicbus_schemas.pseudonym import LedgerPseudonym
+from civicbus_schemas.subject import RANDOM_BYTES, Secret, Secrets, Subject, VaultKey
+
+from civicbus_audit.index.database import errors_translated
+
+STATEMENT_S = 2
+ATTEMPTS = 3
+
+# Ordered, so that two who make the same secrets cannot wait for each other. A row that somebody
+# else has made since the statement began is in neither part: whoever asked asks again.
+_GET_OR_CREATE = """
+with wanted as (
+    select * from unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::timestamptz[])
+        as w (subject, random, pseudonym, since)
+), kept as (
+    select s.subject, s.random, s.since from vault.secret s join wanted using (subject)
+), made as (
+    insert into vault.secret (subject, random, pseudonym, since)
+    select * from wanted where not exists (select from kept where kept.subject = wanted.subject)
+    order by subject
+    on conflict do nothing
+    returning subject, random, since
+)
+select * from kept union all select * from made
+"""
+_FIND = "select subject, random, since from vault.secret where subject = any(%s)"
+_NAMED = "select subject, random, since from vault.secret where pseudonym = any(%s)"
+_DESTROY = "delete from vault.secret where subject = %s"
+
+
+class PostgresVault:
+    """The vault's table; the connection is made when it is needed, and anew after an error.
+
+    What the login may do is the database's to say. For one thread at a time.
+    """
+
+    def __init__(self, dsn: str, key: VaultKey) -> None:
+        self._dsn, self._key = dsn, key
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def get_or_create(self, subjects: Collection[Subject]) -> Secrets:
+        """As `Vault` says."""
+        missing = {self._key.row_of(subject): subject for subject in subjects}
+        found = dict[Subject, Secret]()
+        for _ in range(ATTEMPTS):
+            for row, secret in self._rows(_GET_OR_CREATE, *self._offered(missing)):
+                found[missing.pop(row)] = secret
+            if not missing:
+                return found
+        raise Unavailable("the vault neither shows secrets nor makes them", got=len(missing))
+
+    def find(self, subjects: Collection[Subject]) -> Secrets:
+        """As `Finding` says."""
+        wanted = {self._key.row_of(subject): subject for subject in subjects}
+        return {wanted[row]: secret for row, secret in self._rows(_FIND, list(wanted))}
+
+    def named(self, pseudonyms: Collection[LedgerPseudonym]) -> Mapping[LedgerPseudonym, Secret]:
+        """As `Finding` says."""
+        names = [bytes.fromhex(name) for name in pseudonyms]
+        return {secret.pseudonym: secret for _, secret in self._rows(_NAMED, names)}
+
+    def destroy(self, subject: Subject) -> bool:
+        """As `Erasing` says."""
+        return bool(self._execute(_DESTROY, self._key.row_of(subject)).rowcount)
+
+    def close(self) -> None:
+        """Close the connection; the next call makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _offered(self, rows: Iterable[bytes]) -> tuple[list[Any], ...]:
+        """A fresh secret for each row, to be kept where there is none."""
+        rows, at = list(rows), datetime.now(UTC)
+        randoms = [os.urandom(RANDOM_BYTES) for _ in rows]
+        names = [
+            bytes.fromhex(self._key.secret_of(random, since=at).pseudonym) for random in randoms
+        ]
+        return rows, randoms, names, [at] * len(rows)
+
+    def _rows(self, query: LiteralString, *columns: list[Any]) -> list[tuple[bytes, Secret]]:
+        if not columns[0]:
+            return []
+        rows = self._execute(query, *columns).fetchall()
+        return [(row, self._key.secret_of(random, since=since)) for row, random, since in rows]
+
+    def _execute(self, query: LiteralString, *values: Any) -> psycopg.Cursor[Any]:
+        try:
+            with errors_translated("reading the vault"):
+                return self._connected().execute(query, values)
+        except BusError:
+            self.close()
+            raise
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            self._connection = psycopg.connect(
+                self._dsn,
+                autocommit=True,
+                connect_timeout=STATEMENT_S,
+                options=f"-cstatement_timeout={STATEMENT_S}s",
+            )
+        return self._connection

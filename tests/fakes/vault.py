@@ -1,0 +1,66 @@
+"""The vault in memory, with fault switches; two of one name hold the same secrets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from civicbus_schemas.errors import Unavailable
+from civicbus_schemas.pseudonym import LedgerPseudonym
+from civicbus_schemas.subject import Secret, Secrets, Subject, VaultKey
+
+KEY = VaultKey(b"v" * 32)
+SINCE = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def secret_of(subject: Subject, *, life: int = 0) -> Secret:
+    """What a `FakeVault` holds of a subject; `life` counts how often it was destroyed before."""
+    random = hashlib.sha256(f"{life}\x00{subject.kind}\x00{subject.name}".encode()).digest()
+    return KEY.secret_of(random, since=SINCE)
+
+
+@dataclass
+class FakeVault:
+    """`fails`: raises and made nothing; `lies`: made and raises. `asked` counts calls."""
+
+    fails: bool = False
+    lies: bool = False
+    asked: list[tuple[Subject, ...]] = field(default_factory=list)
+    rows: dict[bytes, Secret] = field(default_factory=dict)
+    lives: dict[bytes, int] = field(default_factory=dict)
+
+    def get_or_create(self, subjects: Collection[Subject]) -> Secrets:
+        """As `Vault` says."""
+        self._ask(subjects)
+        for subject in subjects:
+            row = KEY.row_of(subject)
+            life = self.lives.get(row, 0)
+            self.rows.setdefault(row, secret_of(subject, life=life))
+        if self.lies:
+            raise Unavailable("the answer was lost")
+        return {subject: self.rows[KEY.row_of(subject)] for subject in subjects}
+
+    def find(self, subjects: Collection[Subject]) -> Secrets:
+        """As `Finding` says."""
+        self._ask(subjects)
+        found = {subject: self.rows.get(KEY.row_of(subject)) for subject in subjects}
+        return {subject: secret for subject, secret in found.items() if secret is not None}
+
+    def named(self, pseudonyms: Collection[LedgerPseudonym]) -> Mapping[LedgerPseudonym, Secret]:
+        """As `Finding` says."""
+        self._ask(())
+        return {s.pseudonym: s for s in self.rows.values() if s.pseudonym in pseudonyms}
+
+    def destroy(self, subject: Subject) -> bool:
+        """As `Erasing` says."""
+        self._ask((subject,))
+        row = KEY.row_of(subject)
+        self.lives[row] = self.lives.get(row, 0) + 1
+        return self.rows.pop(row, None) is not None
+
+    def _ask(self, subjects: Collection[Subject]) -> None:
+        self.asked.append(tuple(subjects))
+        if self.fails:
+            raise Unavailable("the vault does not answer")
