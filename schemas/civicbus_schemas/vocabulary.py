@@ -78,6 +78,7 @@ class RecordKind(StrEnum):
     FLAG_CLOSED = "flag.closed"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
+    INDEX_COMMIT = "index.commit"
     WITHDRAWAL_TOLD = "withdrawal.told"
     POLICY_SET = "policy.set"
     CONSENT_REQUEST = "consent.request"

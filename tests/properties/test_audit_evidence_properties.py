@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from civicbus_audit.evidence import records
-from civicbus_audit.evidence.multiproof import multiproof
 from civicbus_audit.merkle import CompactRange, leaf_hash, perfect_root
+from civicbus_audit.multiproof import multiproof
 from civicbus_audit.standalone import verify as alone
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.record import RECORD

@@ -26,10 +26,10 @@ from civicbus_schemas.record import RECORD
 from civicbus_audit.checkpoint import Checkpoint
 from civicbus_audit.evidence.container import write_zip
 from civicbus_audit.evidence.explanation import README
-from civicbus_audit.evidence.multiproof import multiproof
 from civicbus_audit.evidence.records import COLUMNS, as_line, as_row, csv_row, plain
 from civicbus_audit.evidence.request import Request
 from civicbus_audit.index.rows import record_row
+from civicbus_audit.multiproof import multiproof
 from civicbus_audit.note import Signer, Verifier
 from civicbus_audit.notice import NOTICE
 from civicbus_audit.policy import format_policy

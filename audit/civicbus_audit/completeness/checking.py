@@ -1,0 +1,68 @@
+"""Holding index commits against the leaves that they cover. Pure, given the leaves.
+
+The sequencer makes commits, and everybody who has the leaves makes them again: `verify`, a mirror
+before it cosigns, and whoever proves an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
+
+from civicbus_audit.completeness.commit import INDEX_COMMIT, IndexCommit, Tally
+
+
+class CommitsChecked:
+    """The leaves seen so far, of which every commit is the one that they make."""
+
+    def __init__(self, first: int = 0) -> None:
+        self.tally = Tally(first)
+
+    @property
+    def size(self) -> int:
+        """The number of the next leaf."""
+        return self.tally.end
+
+    def see(self, leaf: bytes) -> tuple[IndexCommit, Tally] | None:
+        """Takes in the next leaf; a commit is given with what it covers.
+
+        Raises `EvidenceBroken` if it is another than the leaves make.
+        """
+        closed = None
+        if INDEX_COMMIT.wrote(leaf):
+            closed = _checked(leaf, self.tally), self.tally
+            self.tally = Tally(self.size)
+        self.tally.add(leaf)
+        return closed
+
+
+def check_commits(leaves: Iterable[bytes]) -> Iterator[tuple[IndexCommit, Tally]]:
+    """Every commit with what it covers, of a log's leaves from the first."""
+    checked = CommitsChecked()
+    for leaf in leaves:
+        if closed := checked.see(leaf):
+            yield closed
+
+
+def _checked(leaf: bytes, tally: Tally) -> IndexCommit:
+    place = f"the index commit in leaf {tally.end}"
+    try:
+        commit = IndexCommit.decode(leaf)
+    except InvalidBytes:
+        raise EvidenceBroken(f"{place} cannot be read") from None
+    if tally.first == tally.end:
+        raise EvidenceBroken(f"{place} covers nothing")
+    expected = tally.commit(commit.at)
+    if commit != expected:
+        differs = next(
+            name
+            for name in ("first", "end", "earliest", "latest", "unreadable", "trees")
+            if getattr(commit, name) != getattr(expected, name)
+        )
+        raise EvidenceBroken(
+            f"{place} is not the one that leaves {tally.first} to {tally.end - 1} make",
+            got=f"another {differs}",
+            next_step="believe no proof of completeness that rests on it; find out who wrote it",
+        )
+    return commit

@@ -1,0 +1,145 @@
+"""A leaf of kind `index.commit`: the roots of what the leaves before it are filed under. Pure.
+
+It stands at `end` and covers the leaves from `first`, where the commit before it stands, so that
+each leaf before the newest commit belongs to exactly one. It is a function of those leaves, but
+for `at`: whoever has the leaves makes it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from civicbus_schemas.codec import AvroType
+from civicbus_schemas.errors import InvalidBytes
+from civicbus_schemas.shapes import MICROS, array, fixed, nullable, struct
+from civicbus_schemas.vocabulary import RecordKind
+
+from civicbus_audit.completeness.filing import By, filing_of, is_known
+from civicbus_audit.completeness.tree import Head, KeyTree
+
+VERSION = 1
+INDEX_COMMIT = AvroType(
+    struct(
+        "IndexCommit",
+        namespace="civicbus.audit",
+        v="int",
+        kind="string",
+        at=MICROS,
+        first="long",
+        end="long",
+        earliest=nullable(MICROS),
+        latest=nullable(MICROS),
+        unreadable="long",
+        trees=array(struct("KeyTree", by="string", keys="long", root=fixed("Hash", 32))),
+    )
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexCommit:
+    """What one commit says of the leaves from `first` up to `end`, where it stands itself.
+
+    `at`: the beginning of the period of log time that the page behind it came in. `earliest` and
+    `latest`: the times that records in the range name. `unreadable`: leaves that are filed nowhere
+    because nobody can read them.
+    """
+
+    at: datetime
+    first: int
+    end: int
+    earliest: datetime | None
+    latest: datetime | None
+    unreadable: int
+    trees: tuple[Head, ...]
+
+    def head(self, by: By) -> Head:
+        """The tree of names of this sort."""
+        return next(head for head in self.trees if head.by is by)
+
+    def overlaps(self, since: datetime | None, until: datetime | None) -> bool:
+        """Whether a record in the range may name a time from `since` up to `until`."""
+        if self.earliest is None or self.latest is None:
+            return False
+        return (since is None or self.latest >= since) and (until is None or self.earliest < until)
+
+    def encode(self) -> bytes:
+        """The leaf's exact bytes."""
+        return INDEX_COMMIT.encode_single_object(
+            {
+                "v": VERSION,
+                "kind": RecordKind.INDEX_COMMIT,
+                "at": self.at,
+                "first": self.first,
+                "end": self.end,
+                "earliest": self.earliest,
+                "latest": self.latest,
+                "unreadable": self.unreadable,
+                "trees": [{"by": t.by, "keys": t.keys, "root": t.root} for t in self.trees],
+            }
+        )
+
+    @classmethod
+    def decode(cls, leaf: bytes) -> IndexCommit:
+        """The commit of a leaf; raises `InvalidBytes`."""
+        datum = INDEX_COMMIT.decode_single_object(leaf)
+        version, kind, trees = datum.pop("v"), datum.pop("kind"), datum.pop("trees")
+        if (version, kind) != (VERSION, RecordKind.INDEX_COMMIT):
+            raise InvalidBytes("an index commit of another version", expected=VERSION)
+        if [tree["by"] for tree in trees] != [*By] or any(tree["keys"] < 0 for tree in trees):
+            raise InvalidBytes("an index commit has other trees", expected=", ".join(By))
+        if not 0 <= datum["first"] < datum["end"]:
+            raise InvalidBytes("an index commit covers no leaves")
+        heads = (Head(**tree | {"by": By(tree["by"]), "first": datum["first"]}) for tree in trees)
+        return cls(**datum, trees=tuple(heads))
+
+
+class Tally:
+    """The leaves since the last commit, by what they are filed under; grows leaf by leaf.
+
+    It takes some 100 bytes a leaf, which `MAX_LEAVES` bounds.
+    """
+
+    def __init__(self, first: int) -> None:
+        self.first = self.end = first
+        self._filed: dict[By, dict[bytes, list[int]]] = {by: {} for by in By}
+        self._earliest: int | None = None
+        self._latest: int | None = None
+        self._unreadable = 0
+
+    def add(self, leaf: bytes) -> None:
+        """Takes in the next leaf."""
+        if (filing := filing_of(leaf)) is None:
+            self._unreadable += not (is_known(leaf) or INDEX_COMMIT.wrote(leaf))
+        else:
+            at, names = filing
+            if self._earliest is None or at < self._earliest:
+                self._earliest = at
+            if self._latest is None or at > self._latest:
+                self._latest = at
+            for by, name in names:
+                self._filed[by].setdefault(name, []).append(self.end)
+        self.end += 1
+
+    def tree(self, by: By) -> KeyTree:
+        """The tree of names of this sort."""
+        return KeyTree(by=by, first=self.first, filed=self._filed[by])
+
+    def commit(self, at: datetime) -> IndexCommit:
+        """The commit of what there is, to stand behind it; raises `ValueError` of nothing."""
+        if self.end == self.first:
+            raise ValueError("a commit covers leaves")
+        return IndexCommit(
+            at=at,
+            first=self.first,
+            end=self.end,
+            earliest=_time(self._earliest),
+            latest=_time(self._latest),
+            unreadable=self._unreadable,
+            trees=tuple(self.tree(by).head for by in By),
+        )
+
+
+def _time(micros: int | None) -> datetime | None:
+    return None if micros is None else _EPOCH + timedelta(microseconds=micros)

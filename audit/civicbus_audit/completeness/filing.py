@@ -1,0 +1,169 @@
+"""Under which names a leaf is filed in an index commit. Pure.
+
+Only the beginning of a record is read, up to its subject: whoever checks a ledger does this for
+every leaf of it, and reading records whole would take most of an hour for ten million. A record
+that can be read whole is filed as what it says (tests hold the two against each other); one whose
+end cannot be read is filed all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from civicbus_schemas.ids import agency_id, hex_id
+from civicbus_schemas.page import HEADER_LEAF
+from civicbus_schemas.record import RECORD
+from civicbus_schemas.shapes import to_micros
+from civicbus_schemas.vocabulary import RecordKind
+
+from civicbus_audit.notice import NOTICE
+
+_PSEUDONYM_BYTES = 16
+_HEADER = RECORD.single_object_header
+_ID_AND_NONCE_BYTES = 32
+_TIMES = range(
+    to_micros(datetime.min.replace(tzinfo=UTC)), to_micros(datetime.max.replace(tzinfo=UTC)) + 1
+)
+_DECISION, _DEFERRED = RecordKind.ACCESS_DECISION.encode(), RecordKind.ACCESS_DEFERRED.encode()
+
+
+class By(StrEnum):
+    """What leaves are filed by.
+
+    Decisions, refusals among them, about a subject; the same of investigations that are told later,
+    apart, so that a proof for the citizen need not show them; every record that names an official;
+    all decisions for a recipient.
+    """
+
+    SUBJECT = "subject"
+    DEFERRED = "deferred"
+    OFFICER = "officer"
+    RECIPIENT = "recipient"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Name:
+    """One name to file under: a pseudonym in hex, or an agency's id. Raises `InvalidIdentifier`."""
+
+    by: By
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.by is By.RECIPIENT:
+            agency_id(self.text)
+        else:
+            hex_id(self.text, what="a pseudonym")
+
+    @property
+    def key(self) -> bytes:
+        """As a record's bytes have it."""
+        return self.text.encode() if self.by is By.RECIPIENT else bytes.fromhex(self.text)
+
+
+Filing = tuple[int, tuple[tuple[By, bytes], ...]]
+"""A record's time (µs since 1970) and the names that it is filed under, as its bytes have them."""
+
+
+def filing_of(leaf: bytes) -> Filing | None:
+    """Where a record's leaf is filed; None for another leaf, and for one that cannot be read."""
+    if not leaf.startswith(_HEADER):
+        return None
+    try:
+        return _filing(leaf)
+    except (IndexError, ValueError):
+        return None
+
+
+def is_within(leaf: bytes, since: datetime | None, until: datetime | None) -> bool:
+    """Whether a record that is filed names a time from `since` up to `until`."""
+    if (filing := filing_of(leaf)) is None:
+        return False
+    after = since is None or filing[0] >= to_micros(since)
+    return after and (until is None or filing[0] < to_micros(until))
+
+
+def is_filed_under(leaf: bytes, name: Name) -> bool:
+    """Whether a leaf is filed under a name."""
+    filing = filing_of(leaf)
+    return filing is not None and (name.by, name.key) in filing[1]
+
+
+def is_known(leaf: bytes) -> bool:
+    """Whether a leaf that is not filed is one of those that have no names."""
+    return HEADER_LEAF.wrote(leaf) or NOTICE.wrote(leaf)
+
+
+def _filing(leaf: bytes) -> Filing:
+    _, place = _whole(leaf, len(_HEADER))  # the version
+    kind, place = _bytes(leaf, place + _ID_AND_NONCE_BYTES)
+    at, place = _whole(leaf, place)
+    if at not in _TIMES:
+        raise ValueError
+    _, place = _bytes(leaf, place)  # the actor's agency
+    _, place = _bytes(leaf, place)  # and its system
+    if leaf[place] == 0:
+        place += 1
+    else:
+        _, place = _present(leaf, place)  # and role
+    officer, place = _maybe_fixed(leaf, place)
+    recipient = None
+    if leaf[place] == 0:
+        place += 1
+    else:
+        recipient, place = _present(leaf, place)
+    subject, place = _maybe_fixed(leaf, place)
+    return at, tuple(_names(kind, officer=officer, recipient=recipient, subject=subject))
+
+
+def _names(
+    kind: bytes, *, officer: bytes | None, recipient: bytes | None, subject: bytes | None
+) -> Iterator[tuple[By, bytes]]:
+    if officer is not None:
+        yield By.OFFICER, officer
+    if kind in (_DECISION, _DEFERRED):
+        if subject is not None:
+            yield (By.SUBJECT if kind == _DECISION else By.DEFERRED), subject
+        if recipient is not None:
+            yield By.RECIPIENT, recipient
+
+
+def _whole(data: bytes, place: int) -> tuple[int, int]:
+    """A `long`, of at most 10 bytes, and where it ends."""
+    first = data[place]
+    if first < 0x80:
+        return (first >> 1) ^ -(first & 1), place + 1
+    value = shift = 0
+    for at in range(place, place + 10):
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1), at + 1
+        shift += 7
+    raise ValueError
+
+
+def _bytes(data: bytes, place: int) -> tuple[bytes, int]:
+    """A `string`'s bytes and where it ends."""
+    length, start = _whole(data, place)
+    end = start + length
+    if length < 0 or end > len(data):
+        raise ValueError
+    return data[start:end], end
+
+
+def _present(data: bytes, place: int) -> tuple[bytes, int]:
+    if data[place] != 2:
+        raise ValueError
+    return _bytes(data, place + 1)
+
+
+def _maybe_fixed(data: bytes, place: int) -> tuple[bytes | None, int]:
+    if data[place] == 0:
+        return None, place + 1
+    end = place + 1 + _PSEUDONYM_BYTES
+    if data[place] != 2 or end > len(data):
+        raise ValueError
+    return data[place + 1 : end], end

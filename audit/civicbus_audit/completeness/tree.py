@@ -1,0 +1,155 @@
+"""The sorted tree of one index commit: what is in it, and that something is not. Pure.
+
+An entry is a key and a hash of the leaves' numbers filed under it; entries are sorted by key and
+are the leaves of an RFC 6962 tree. A key is hashed with the commit's place, so that the neighbours
+that a proof of absence shows tell nothing of anybody, and cannot be followed from hour to hour.
+
+    key   = SHA-256("civicbus.index.key" ‖ 0x00 ‖ by ‖ 0x00 ‖ first as uint64 ‖ name)
+    entry = key ‖ SHA-256("civicbus.index.places" ‖ 0x00 ‖ the leaves' numbers as uint64)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from itertools import pairwise
+
+from civicbus_schemas.errors import EvidenceBroken
+
+from civicbus_audit.canonical import HASH_BYTES
+from civicbus_audit.completeness.filing import By
+from civicbus_audit.merkle import CompactRange, leaf_hash, node_hash
+from civicbus_audit.multiproof import multiproof, root_of_some
+
+ENTRY_BYTES = 2 * HASH_BYTES
+_KEY, _PLACES = b"civicbus.index.key\x00", b"civicbus.index.places\x00"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """The entry at `place` holds the numbers of these leaves; `proof` leads to the root."""
+
+    place: int
+    leaves: tuple[int, ...]
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """No entry: its place would be `place`, between these neighbours (at the edges, only one)."""
+
+    place: int
+    neighbours: tuple[bytes, ...]
+    proof: tuple[bytes, ...]
+
+
+Answer = Present | Absent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a commit says of one tree: what its leaves are filed by, how many keys, the root."""
+
+    by: By
+    first: int
+    keys: int
+    root: bytes
+
+    def check(self, answer: Answer, name: bytes) -> tuple[int, ...]:
+        """The leaves that the answer proves to be filed under this name, none if it is absent.
+
+        Raises `EvidenceBroken` if it proves nothing.
+        """
+        key = entry_key(self.by, first=self.first, name=name)
+        match answer:
+            case Present(leaves=leaves):
+                if not leaves or any(a >= b for a, b in pairwise(leaves)):
+                    raise EvidenceBroken("the leaves of an entry are not in ascending order")
+                entries = {answer.place: _entry(key, leaves)}
+            case Absent(neighbours=neighbours):
+                leaves = ()
+                entries = _between(key, answer.place, neighbours, count=self.keys)
+        hashes = {place: leaf_hash(entry) for place, entry in entries.items()}
+        if root_of_some(hashes, self.keys, answer.proof) != self.root:
+            raise EvidenceBroken(f"a proof does not lead to the commit's root by {self.by}")
+        return leaves
+
+
+@dataclass(frozen=True)
+class KeyTree:
+    """The tree of the leaves of one range by name, `first` being the range's first leaf."""
+
+    by: By
+    first: int
+    filed: Mapping[bytes, Sequence[int]]
+
+    @property
+    def head(self) -> Head:
+        """What a commit says of it."""
+        hashes = self._levels[0]
+        root = CompactRange().extended(hashes).root()
+        return Head(by=self.by, first=self.first, keys=len(hashes), root=root)
+
+    def answer(self, name: bytes) -> Answer:
+        """The proof of what is filed under a name, or that nothing is."""
+        key = entry_key(self.by, first=self.first, name=name)
+        place, count = bisect_left(self._entries, key), len(self._entries)
+        if leaves := self.filed.get(name):
+            proof = multiproof([place], count, self._node)
+            return Present(place=place, leaves=tuple(leaves), proof=tuple(proof))
+        around = _around(place, count)
+        neighbours = tuple(self._entries[at] for at in around)
+        proof = multiproof(around, count, self._node)
+        return Absent(place=place, neighbours=neighbours, proof=tuple(proof))
+
+    @cached_property
+    def _entries(self) -> list[bytes]:
+        keyed = ((entry_key(self.by, first=self.first, name=n), at) for n, at in self.filed.items())
+        return sorted(_entry(key, leaves) for key, leaves in keyed)
+
+    @cached_property
+    def _levels(self) -> list[list[bytes]]:
+        """The hashes of all complete subtrees, by height."""
+        levels = [[leaf_hash(entry) for entry in self._entries]]
+        while len(levels[-1]) > 1:
+            below = iter(levels[-1])
+            levels.append([node_hash(a, b) for a, b in zip(below, below, strict=False)])
+        return levels
+
+    def _node(self, height: int, index: int) -> bytes:
+        return self._levels[height][index]
+
+
+def entry_key(by: By, *, first: int, name: bytes) -> bytes:
+    """The key of a name in the commit whose range begins at `first`."""
+    return sha256(_KEY + by.encode() + b"\x00" + first.to_bytes(8, "big") + name).digest()
+
+
+def _entry(key: bytes, leaves: Sequence[int]) -> bytes:
+    numbers = b"".join(index.to_bytes(8, "big") for index in leaves)
+    return key + sha256(_PLACES + numbers).digest()
+
+
+def _around(place: int, count: int) -> list[int]:
+    return [at for at in (place - 1, place) if 0 <= at < count]
+
+
+def _between(
+    key: bytes, place: int, neighbours: Sequence[bytes], *, count: int
+) -> dict[int, bytes]:
+    """The neighbours by place, if a missing entry belongs between them.
+
+    A place outside would have none, and then nothing would be proved.
+    """
+    around = _around(place, count)
+    if not 0 <= place <= count:
+        raise EvidenceBroken("the place of a missing entry lies outside the tree")
+    if len(neighbours) != len(around) or any(len(n) != ENTRY_BYTES for n in neighbours):
+        raise EvidenceBroken("the neighbours of a missing entry are others than its place has")
+    for at, neighbour in zip(around, neighbours, strict=True):
+        if not (neighbour[:HASH_BYTES] < key if at < place else key < neighbour[:HASH_BYTES]):
+            raise EvidenceBroken("a missing entry does not belong between its neighbours")
+    return dict(zip(around, neighbours, strict=True))

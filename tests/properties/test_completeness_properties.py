@@ -1,0 +1,127 @@
+"""Filing and the sorted tree of an index commit: for any leaves, and for any changed proof."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from civicbus_audit.completeness.filing import By, filing_of
+from civicbus_audit.completeness.tree import Absent, Answer, Head, KeyTree, Present
+from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
+from civicbus_schemas.record import RECORD
+from civicbus_schemas.shapes import to_micros
+from civicbus_schemas.vocabulary import DECISION_KINDS, RecordKind
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.properties.schemas_strategies import data_of, spoilt
+
+names = st.binary(min_size=16, max_size=16)
+trees = st.dictionaries(
+    names, st.sets(st.integers(100, 400), min_size=1, max_size=4).map(sorted), max_size=40
+).map(lambda filed: KeyTree(by=By.SUBJECT, first=100, filed=filed))
+kinds = st.sampled_from([*RecordKind, "another"])
+any_record = st.builds(lambda datum, kind: datum | {"kind": kind}, data_of(RECORD.document), kinds)
+
+
+def _expected(datum: dict[str, object]) -> set[tuple[By, bytes]]:
+    """What a record is filed under, from all that it says."""
+    told = set[tuple[By, object]]()
+    told.add((By.OFFICER, datum["actor"]["officer"]))  # type: ignore[index]
+    if datum["kind"] in DECISION_KINDS:
+        deferred = datum["kind"] == RecordKind.ACCESS_DEFERRED
+        told.add((By.DEFERRED if deferred else By.SUBJECT, datum["subject"]))
+        recipient = datum["recipient"]
+        told.add((By.RECIPIENT, recipient.encode() if isinstance(recipient, str) else None))
+    return {(by, name) for by, name in told if isinstance(name, bytes)}
+
+
+@settings(max_examples=80, deadline=None)
+@given(any_record)
+def test_a_record_is_filed_as_what_it_says_when_it_says_anything(datum: dict[str, object]) -> None:
+    filing = filing_of(RECORD.encode_single_object(datum))
+    assert filing is not None
+    assert filing[0] == to_micros(datum["at"])  # type: ignore[arg-type]
+    assert set(filing[1]) == _expected(datum)
+
+
+@settings(max_examples=150, deadline=None)
+@given(any_record.map(RECORD.encode_single_object).flatmap(spoilt))
+def test_a_spoilt_record_is_filed_as_what_it_says_when_it_can_be_read_at_all(leaf: bytes) -> None:
+    filing = filing_of(leaf)
+    try:
+        datum = RECORD.decode_single_object(leaf)
+    except InvalidBytes:
+        return
+    assert filing is not None
+    assert set(filing[1]) == _expected(datum)
+
+
+@settings(max_examples=60, deadline=None)
+@given(trees, names)
+def test_every_name_is_proved_when_it_is_there_and_absent_when_not(
+    tree: KeyTree, other: bytes
+) -> None:
+    for name in [*tree.filed, other]:
+        assert tree.head.check(tree.answer(name), name) == tuple(tree.filed.get(name, ()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(trees, names, names)
+def test_no_proof_serves_another_name_or_another_tree(
+    tree: KeyTree, name: bytes, other: bytes
+) -> None:
+    answer = tree.answer(name)
+    if name not in tree.filed:
+        tree = replace(tree, filed={**tree.filed, name: [100]})
+        _refused(tree.head, answer, name)  # it was absent, and is not
+        answer = tree.answer(name)
+    _refused(replace(tree.head, first=101), answer, name)
+    _refused(replace(tree.head, by=By.OFFICER), answer, name)
+    if other != name:
+        _refused(tree.head, answer, other)
+
+
+@settings(max_examples=120, deadline=None)
+@given(trees, names, st.data())
+def test_a_proof_is_refused_when_anything_in_it_is_changed(
+    tree: KeyTree, other: bytes, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from([*tree.filed, other]))
+    answer = tree.answer(name)
+    for changed in _changed(answer, data):
+        if changed != answer:
+            _refused(tree.head, changed, name)
+
+
+def _changed(answer: Answer, data: st.DataObject) -> list[Answer]:
+    place = data.draw(st.integers(-3, 50))
+    proof = data.draw(_changed_hashes(answer.proof, size=32))
+    changes: list[Answer] = [replace(answer, place=place), replace(answer, proof=proof)]
+    match answer:
+        case Present(leaves=leaves):
+            others = data.draw(st.lists(st.integers(100, 400), max_size=4))
+            changes += [replace(answer, leaves=tuple(others)), replace(answer, leaves=leaves[:-1])]
+        case Absent(neighbours=neighbours):
+            changes.append(
+                replace(answer, neighbours=data.draw(_changed_hashes(neighbours, size=64)))
+            )
+    return changes
+
+
+def _changed_hashes(
+    hashes: tuple[bytes, ...], *, size: int
+) -> st.SearchStrategy[tuple[bytes, ...]]:
+    stranger = st.binary(min_size=size, max_size=size)
+    longer = stranger.map(lambda extra: (*hashes, extra))
+    if not hashes:
+        return longer
+    place = st.integers(0, len(hashes) - 1)
+    shorter = place.map(lambda at: hashes[:at] + hashes[at + 1 :])
+    other = st.builds(lambda at, new: (*hashes[:at], new, *hashes[at + 1 :]), place, stranger)
+    return st.one_of(longer, shorter, other)
+
+
+def _refused(head: Head, answer: Answer, name: bytes) -> None:
+    with pytest.raises(EvidenceBroken):
+        head.check(answer, name)
