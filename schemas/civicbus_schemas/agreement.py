@@ -63,12 +63,15 @@ class Reads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one agreement may release; None is no limit. A second's worth is the largest burst.
+    """How much one agreement may release; None is no limit.
 
-    Streams and look-ups each have the whole of it.
+    Of `per_second` streams and look-ups each have the whole, and a second's worth is the largest
+    burst. `subjects_per_day` counts different people in a calendar day of the nation, whatever the
+    agreement's version, streams and look-ups together.
     """
 
     per_second: int | None = None
+    subjects_per_day: int | None = None
 
 
 NO_LIMITS = Limits()

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from civicbus_schemas import ids
 from civicbus_schemas.agreement import (
     MAX_FIELDS,
-    NO_LIMITS,
     AgeUnder,
     Agreement,
     Condition,
@@ -159,10 +158,10 @@ def _parties(items: Any, source: str) -> tuple[Party, ...]:
 def _limits(body: Any, source: str) -> Limits:
     where = f"{source}: limits"
     limits = _mapping(body, where=where)
-    _keys(limits, required=set(), optional={"per_second"}, where=where)
-    if "per_second" not in limits:
-        return NO_LIMITS
-    return Limits(per_second=_positive(limits["per_second"], where=f"{where}: per_second"))
+    _keys(limits, required=set(), optional={"per_second", "subjects_per_day"}, where=where)
+    return Limits(
+        **{name: _positive(limit, where=f"{where}: {name}") for name, limit in limits.items()}
+    )
 
 
 def _one_of(words: type[W], value: Any, where: str) -> W:

@@ -123,6 +123,7 @@ class Reason(StrEnum):
     AGREEMENT_SUSPENDED = "agreement-suspended"
     AGREEMENT_REVOKED = "agreement-revoked"
     LIMIT_EXCEEDED = "limit-exceeded"
+    DAILY_LIMIT_EXCEEDED = "daily-limit-exceeded"
     BREAK_GLASS_ONLY = "break-glass-only"
     NOT_BREAK_GLASS = "not-break-glass"
     UNJUSTIFIED = "unjustified"

@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import pytest
 from civicbus_consumers.consent.registry import database
+from civicbus_consumers.consent.registry.tables import day_place
+from civicbus_consumers.consent.registry.tables import use as use_table
 from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.consent.uses import Reservations, Use
 from civicbus_schemas.errors import Unavailable
@@ -21,7 +23,12 @@ from tests.stack import Stack
 CONSENT = str(uuid4())
 
 
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.broker)])
+TABLES = {"uses": use_table, "places in a day": day_place}
+
+
+@pytest.fixture(
+    params=["memory", *(pytest.param(name, marks=pytest.mark.broker) for name in TABLES)]
+)
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Reservations]]:
     """Each place in turn; every call gives somebody else's access to the same uses."""
     if request.param == "memory":
@@ -38,7 +45,7 @@ def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
     made: list[RegistryUses] = []
 
     def connected() -> RegistryUses:
-        made.append(RegistryUses(dsn_file))
+        made.append(RegistryUses(dsn_file, table=TABLES[request.param]))
         return made[-1]
 
     yield connected

@@ -9,13 +9,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from civicbus_consumers.access.people import place_of
 from civicbus_consumers.consent.registry.acts import Held, Standing
 from civicbus_consumers.consent.registry.database import make_engine, migrate
 from civicbus_consumers.consent.registry.rows import Place, Proof
 from civicbus_consumers.consent.registry.store import RegistryStore
+from civicbus_consumers.consent.registry.tables import day_place
+from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_schemas.consent import Uses
 from civicbus_schemas.errors import Retryable
-from civicbus_schemas.ids import EventId, PolicyVersion, RecorderId
+from civicbus_schemas.ids import AgreementRef, EventId, PolicyVersion, RecorderId
 from civicbus_schemas.page import PageRef
 from civicbus_schemas.vocabulary import ConsentAct, UsePeriod
 
@@ -199,6 +202,26 @@ def test_a_number_is_forgotten_when_its_consent_has_expired(store: RegistryStore
     store.forget_numbers(end)
     assert store.signed_for_others("cd" * 16) == []
     assert store.find(consent.id) == consent
+
+
+@pytest.mark.broker
+def test_places_are_forgotten_when_their_day_is_over(stack: Stack, tmp_path: Path) -> None:
+    dsn_file, day = tmp_path / "dsn", AT + timedelta(days=2)
+    dsn_file.write_text(stack.create_database())
+    dsn_file.chmod(0o600)
+    engine = make_engine(dsn_file)
+    migrate(engine)
+    people = RegistryUses(dsn_file, table=day_place)
+    ref = AgreementRef("vss.limited", 1)
+    before, now = (place_of(ref, b"somebody", at, allowed=1) for at in (AT, day))
+    assert people.reserve([before, now]) == {before, now}
+    other = place_of(ref, b"another", AT, allowed=1)
+    RegistryStore(engine).forget_days(AT + timedelta(days=1))
+    assert people.reserve([other]) == frozenset()
+    RegistryStore(engine).forget_days(day)
+    assert people.reserve([other, now]) == {other, now}
+    people.close()
+    engine.dispose()
 
 
 def test_data_agreements_get_a_revision_when_they_change(store: RegistryStore) -> None:

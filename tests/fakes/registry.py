@@ -110,6 +110,11 @@ class FakeRegistryStore(RegistryStore):
             over = held.standing_at(at) is Standing.EXPIRED
             self.tables.consents[id_] = held, None if over else number
 
+    def forget_days(self, at: datetime) -> None:
+        """Places are counted elsewhere (`fakes.uses`)."""
+        del at
+        self._check()
+
     def done(self, id_: str) -> list[Done]:
         self._check()
         return [

@@ -7,20 +7,27 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
+from civicbus_consumers.access.people import place_of
 from civicbus_consumers.consent.registry import database
+from civicbus_consumers.consent.registry.tables import day_place
+from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.lookup.database import make_engine, migrate
 from civicbus_consumers.lookup.leases import LeaseHolders
 from civicbus_consumers.runtime.process import EXIT_UNAVAILABLE
-from civicbus_schemas.ids import Pin
+from civicbus_producers.settings import read_secret
+from civicbus_schemas.ids import AgreementRef, Pin
 from civicbus_schemas.record import Record
 from civicbus_schemas.topics import consent_group, enforcement_group
 from civicbus_schemas.vietnam.events import ConsentGiven
 from civicbus_schemas.vocabulary import Outcome, Reason
+from psycopg import errors
 
 from tests.bus import Bus
 from tests.citizens import Citizens, open_fence
@@ -134,6 +141,19 @@ def test_partition_stops_and_loses_nothing_when_uses_cannot_be_counted(
     with bus.running("enforce-0"), bus.running("enforce-1"):
         bus.wait(lambda: bus.is_drained(CARDS), "the successor")
     assert [record.decision for record in _about(bus, consent)] == [Outcome.PERMIT]
+
+
+def test_enforcement_may_take_places_in_a_day_and_free_none(bus: Bus) -> None:
+    dsn_file = bus.stack.dsn_file("enforcement")
+    people = RegistryUses(dsn_file, table=day_place)
+    place = place_of(AgreementRef("vss.limited", 1), b"somebody", datetime.now(UTC), allowed=1)
+    assert people.reserve([place]) == {place}
+    people.close()
+    with (
+        psycopg.connect(read_secret(dsn_file), autocommit=True) as connection,
+        pytest.raises(errors.InsufficientPrivilege),
+    ):
+        connection.execute("delete from consent.day_place")
 
 
 def test_exactly_one_wins_when_a_worker_and_a_look_up_race_for_the_last_use(

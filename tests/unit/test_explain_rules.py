@@ -19,7 +19,7 @@ from tests.unit import lookup_samples as samples
 VIEW, BIRTH = EventType("population.Person"), EventType("civil-status.BirthRegistered")
 DAY = date(2026, 11, 22)
 ABOUT_SOMEBODY = {
-    Reason.LIMIT_EXCEEDED,
+    Reason.LIMIT_EXCEEDED, Reason.DAILY_LIMIT_EXCEEDED,
     Reason.SUBJECT_NOT_FOUND, Reason.IDENTITY_MISMATCH, Reason.CONSENT_TOO_NARROW,
     Reason.CONSENT_WITHDRAWN, Reason.CONSENT_EXPIRED, Reason.CONSENT_PAUSED,
     Reason.CONSENT_USED_UP,

@@ -54,12 +54,13 @@ class PlannedType:
 class Plan:
     """What is released of every event type of every provider, under one policy version.
 
-    `per_second` holds the limits of those agreements that have one.
+    `per_second` and `subjects_per_day` hold the limits of those agreements that have one.
     """
 
     policy: PolicyVersion
     types: Mapping[tuple[AgencyId, EventType], PlannedType]
     per_second: Mapping[AgreementRef, int]
+    subjects_per_day: Mapping[AgreementRef, int]
 
     def find(self, provider: AgencyId, event_type: EventType) -> PlannedType | None:
         """The planned type, or None where this provider has no such event type."""
@@ -94,13 +95,24 @@ def compile_plan(policy: PolicySet, *, pairwise_key_of: Callable[[AgencyId], byt
     return Plan(
         policy=policy.version,
         types=MappingProxyType(types),
-        per_second=limits_of(policy.agreements),
+        per_second=per_second_of(policy.agreements),
+        subjects_per_day=subjects_per_day_of(policy.agreements),
     )
 
 
-def limits_of(agreements: Iterable[Agreement]) -> Mapping[AgreementRef, int]:
+def per_second_of(agreements: Iterable[Agreement]) -> Mapping[AgreementRef, int]:
     """The limits per second of those that have one."""
-    limits = ((agreement.ref, agreement.limits.per_second) for agreement in agreements)
+    return _given((agreement.ref, agreement.limits.per_second) for agreement in agreements)
+
+
+def subjects_per_day_of(agreements: Iterable[Agreement]) -> Mapping[AgreementRef, int]:
+    """The limits of people per day of those that have one."""
+    return _given((agreement.ref, agreement.limits.subjects_per_day) for agreement in agreements)
+
+
+def _given(
+    limits: Iterable[tuple[AgreementRef, int | None]],
+) -> Mapping[AgreementRef, int]:
     return MappingProxyType({ref: limit for ref, limit in limits if limit is not None})
 
 

@@ -34,6 +34,7 @@ from confluent_kafka.admin import AdminClient
 
 from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.access.plan import Plan, compile_plan
+from civicbus_consumers.consent.registry.tables import day_place
 from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.enforcement.broker import Releases, Sources, find_note, find_positions
 from civicbus_consumers.enforcement.deciding import Bench
@@ -152,6 +153,7 @@ def _bench(
         ),
         type_of=_type_of(registry),
         reservations=RegistryUses(settings.uses_dsn_file),
+        people=RegistryUses(settings.uses_dsn_file, table=day_place),
         allowances=Allowances(begun=datetime.now(UTC), shares=settings.groups),
     )
 

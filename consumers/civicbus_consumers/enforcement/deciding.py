@@ -15,6 +15,7 @@ from civicbus_schemas.topics import MAX_PAGE_BYTES, STATE_CONSENT, SourceTopic
 from civicbus_schemas.vocabulary import Reason
 
 from civicbus_consumers.access.limits import Allowances
+from civicbus_consumers.access.people import until_tomorrow_s
 from civicbus_consumers.consent.uses import NoneLeft, Reservations, Use, is_counted
 from civicbus_consumers.enforcement.broker import Releases
 from civicbus_consumers.enforcement.clock import (
@@ -37,7 +38,7 @@ from civicbus_consumers.enforcement.rules import (
 )
 from civicbus_consumers.enforcement.states import States, offset_of
 from civicbus_consumers.enforcement.tracing import BatchTrace
-from civicbus_consumers.enforcement.uses import reserve_for, reserved_for
+from civicbus_consumers.enforcement.uses import places_for, reserve_for, reserved_for
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.recorder import Recorder
 
@@ -52,6 +53,7 @@ class Bench:
     keys: Keys
     type_of: TypeOf
     reservations: Reservations = field(default_factory=NoneLeft)
+    people: Reservations = field(default_factory=NoneLeft)
     clock: Clock = SYSTEM_CLOCK
     allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))
     committed: tuple[Position, ...] = ()
@@ -71,6 +73,7 @@ class Batch:
     page: PageBuilder
     decided: Moment
     granted: frozenset[Use]
+    held: frozenset[Coordinates]
     deliveries: list[tuple[Event, Delivery]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -92,9 +95,11 @@ def decide_batch(
     Where a newer state has arrived, time is up sooner, for its fence waits.
     """
     decided = bench.clock.moment()
-    granted = _reserve([m for m in taken if m.at != condemned], bench, decided)
+    judged_ones = [message for message in taken if message.at != condemned]
+    held = _hold(judged_ones, bench, decided)
+    granted = _reserve([m for m in judged_ones if m.at not in held], bench, decided)
     page = bench.recorder.open_page(decided.at)
-    batch = Batch(page=page, decided=decided, granted=granted)
+    batch = Batch(page=page, decided=decided, granted=granted, held=held)
     size_bytes, leaves = 0, 0
     for index, message in enumerate(taken):
         if size_bytes > MAX_PAGE_BYTES or (index and _is_over(decided, bench.states)):
@@ -121,6 +126,21 @@ def _is_over(decided: Moment, states: States) -> bool:
     return elapsed_s > DECIDING_S or (elapsed_s > AT_LEAST_S and states.has_news())
 
 
+def _hold(taken: Sequence[Taken], bench: Bench, decided: Moment) -> frozenset[Coordinates]:
+    """The events whose person has no place left in the day of an agreement that may have them."""
+    plan, limited = bench.states.ready.plan, []
+    for message in taken if plan.subjects_per_day else ():
+        event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
+        if isinstance(event, Event):
+            limited.append((message, event))
+    events = [
+        (event, message.key or b"", bench.states.consents_of(message.key or b""))
+        for message, event in limited
+    ]
+    let = places_for(events, plan, decided.at, people=bench.people)
+    return frozenset(m.at for (m, _), has in zip(limited, let, strict=True) if not has)
+
+
 def _reserve(taken: Sequence[Taken], bench: Bench, decided: Moment) -> frozenset[Use]:
     """Reserve the uses that decisions will rest on; nobody is asked where nothing is counted."""
     plan, counted = bench.states.ready.plan, []
@@ -141,6 +161,8 @@ def _judge(
     batch: Batch,
     trace: BatchTrace,
 ) -> list[Delivery] | DeadLetter | _Paused:
+    if message.at in batch.held:
+        return _Paused(until_tomorrow_s(batch.decided.at))
     plan, before = bench.states.ready.plan, len(batch.page.leaves)
     event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
     if isinstance(event, DeadLetter):

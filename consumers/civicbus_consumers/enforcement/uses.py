@@ -15,6 +15,7 @@ from civicbus_schemas.decision import Permit
 from civicbus_schemas.record import Source
 
 from civicbus_consumers.access.decide import HasUse, decide
+from civicbus_consumers.access.people import place_of
 from civicbus_consumers.access.plan import Plan
 from civicbus_consumers.consent.uses import Reservations, Use, reserve_all, use_of
 from civicbus_consumers.enforcement.rules import Event, facts_of
@@ -34,6 +35,36 @@ def reserve_for(
             yield from wanted_uses(event, plan, consents, at=at, refused=refused)
 
     return reserve_all(wanted, reservations)
+
+
+def places_for(
+    events: Sequence[tuple[Event, bytes, SubjectConsents]],
+    plan: Plan,
+    at: datetime,
+    *,
+    people: Reservations,
+) -> list[bool]:
+    """Of each event whether its person has a place in the day of all agreements that may have it.
+
+    Each event comes with its subject's topic pseudonym and consents. One round trip, and none where
+    no agreement is limited. Raises what `people` raises.
+    """
+    wanted = [
+        list(_places(event, plan, key=key, consents=consents, at=at))
+        for event, key, consents in events
+    ]
+    places = list(dict.fromkeys(place for each in wanted for place in each))
+    granted = people.reserve(places) if places else frozenset()
+    return [granted.issuperset(each) for each in wanted]
+
+
+def _places(
+    event: Event, plan: Plan, *, key: bytes, consents: SubjectConsents, at: datetime
+) -> Iterator[Use]:
+    for decision in decide(facts_of(event), plan, consents, at, has_use=lambda *_: True):
+        allowed = plan.subjects_per_day.get(decision.agreement)
+        if isinstance(decision, Permit) and allowed is not None:
+            yield place_of(decision.agreement, key, at, allowed=allowed)
 
 
 def reserved_for(source: Source, granted: frozenset[Use], at: datetime) -> HasUse:

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine
 
 from civicbus_consumers.consent.registry import database as consent_registry
+from civicbus_consumers.consent.registry.tables import day_place
 from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.consent.registry.wiring import build_registry, process_of
 from civicbus_consumers.explain.service import ExplainService, LawBook
@@ -133,6 +134,7 @@ def build_worker(
         topic_key=read_key(settings.topic_key_file),
         ledger_key=read_key(settings.ledger_key_file),
         reservations=RegistryUses(settings.consent_dsn_file),
+        people=RegistryUses(settings.consent_dsn_file, table=day_place),
     )
     return Worker(
         bench,

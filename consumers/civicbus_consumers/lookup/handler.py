@@ -20,8 +20,8 @@ from civicbus_consumers.lookup.replies import (
     Bench,
     Lookup,
     Reply,
-    begin_turnstile,
     make_reply,
+    pass_limits,
     reserve_uses,
 )
 from civicbus_consumers.recording.pages import PageBuilder
@@ -62,8 +62,8 @@ def answer_batch(lookups: Sequence[Lookup], bench: Bench, *, recorder: Recorder)
     # 5. At one time: take from limits, reserve uses of counted consents, decide, cut, and make the
     # records.
     page = recorder.open_page(datetime.now(UTC))
-    turnstile = begin_turnstile(bench, page.at)
     with _failing(Code.USES_UNAVAILABLE, (BusError,)):
+        turnstile = pass_limits(lookups, bench, page.at)
         granted = reserve_uses(lookups, bench, page.at, turnstile=turnstile)
     with _failing(Code.CANNOT_DECIDE):
         replies = tuple(

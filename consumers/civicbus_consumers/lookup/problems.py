@@ -288,6 +288,11 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         "Vượt quá giới hạn tra cứu của thỏa thuận: Hãy thử lại sau một giây.",
         "The agreement's limit of look-ups is exceeded: Try again after a second.",
     ),
+    Reason.DAILY_LIMIT_EXCEEDED: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Đã đủ số người trong ngày theo thỏa thuận: Hãy thử lại vào ngày mai.",
+        "The agreement's number of people for today is reached: Try again tomorrow.",
+    ),
     Reason.FIELD_NOT_IN_AGREEMENT: (
         HTTPStatus.FORBIDDEN,
         "Có trường không thuộc thỏa thuận: Bỏ các trường nêu trong «fields».",

@@ -34,7 +34,15 @@ from civicbus_consumers.lookup.matching import cut, people
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.lookup.records import Ground, ground_of, outcome_under, record_verdict
 from civicbus_consumers.lookup.request import LookupRequest
-from civicbus_consumers.lookup.rules import Grant, Person, ReadPlan, Refusal, Verdict, judge
+from civicbus_consumers.lookup.rules import (
+    Grant,
+    Person,
+    ReadPlan,
+    Refusal,
+    Verdict,
+    judge,
+    under_agreements,
+)
 from civicbus_consumers.lookup.states import offset_of
 from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.lookup.turnstile import Turnstile
@@ -118,12 +126,27 @@ class Bench:
     topic_key: bytes
     ledger_key: bytes
     reservations: Reservations = field(default_factory=NoneLeft)
+    people: Reservations = field(default_factory=NoneLeft)
     allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))
 
 
-def begin_turnstile(bench: Bench, at: datetime) -> Turnstile:
-    """The limits of the newest plan, at the time of a batch."""
-    return Turnstile(allowances=bench.allowances, per_second=bench.states.plan.per_second, at=at)
+def pass_limits(lookups: Sequence[Lookup], bench: Bench, at: datetime) -> Turnstile:
+    """The limits at the time of a batch; places in a day are reserved for all of it at once."""
+    plan = bench.states.plan
+    turnstile = Turnstile(plan=plan, allowances=bench.allowances, people=bench.people, at=at)
+    for lookup in lookups if plan.subjects_per_day else ():
+        key = _subject_of(lookup, bench)
+        under_agreements(
+            lookup.request,
+            plan,
+            recipient=lookup.token.agency,
+            consents=bench.states.consents_of(key),
+            at=at,
+            has_use=lambda *_: True,
+            within=turnstile.gathering(lookup.token.jti, key),
+        )
+    turnstile.reserve_places()
+    return turnstile
 
 
 def reserve_uses(
@@ -132,13 +155,13 @@ def reserve_uses(
     """Reserve the uses that verdicts will rest on; nobody is asked where nothing is counted."""
     counted = []
     for lookup in lookups:
-        key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
+        key = _subject_of(lookup, bench)
         consents = bench.states.consents_of(key)
         if is_counted(consents):
-            counted.append((lookup, consents))
+            counted.append((lookup, key, consents))
 
     def wanted(refused: frozenset[Use]) -> Iterator[Use]:
-        for one, consents in counted:
+        for one, key, consents in counted:
             yield from wanted_uses(
                 one.token,
                 one.request,
@@ -146,7 +169,7 @@ def reserve_uses(
                 consents=consents,
                 at=at,
                 refused=refused,
-                within=turnstile.of(one.token),
+                within=turnstile.of(one.token.jti, key),
             )
 
     return reserve_all(wanted, bench.reservations)
@@ -168,7 +191,7 @@ def make_reply(
     consents were read at, `granted` the uses of counted consents that are reserved; `turnstile`
     tells which limits are reached.
     """
-    key = topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
+    key = _subject_of(lookup, bench)
     plan, request = bench.states.plan, lookup.request
     person = seen.persons.get(request.pin)
     consents = bench.states.consents_of(key)
@@ -181,7 +204,7 @@ def make_reply(
         person=person,
         at=page.at,
         has_use=lambda _, consent: consent.id in reserved,
-        within=turnstile.of(lookup.token),
+        within=turnstile.of(lookup.token.jti, key),
     )
     result = _result(request, verdict, person)
     ground = ground_of(
@@ -205,6 +228,10 @@ def make_reply(
         page.forget_after(before)
         return Reply(verdict=verdict, code=Code.TOO_LARGE, result=None, receipt=None)
     return Reply(verdict=verdict, code=outward(verdict), result=result, receipt=receipt)
+
+
+def _subject_of(lookup: Lookup, bench: Bench) -> bytes:
+    return topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
 
 
 def _result(request: LookupRequest, verdict: Verdict, person: Person | None) -> bytes | None:

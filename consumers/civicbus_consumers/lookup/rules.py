@@ -45,7 +45,7 @@ from civicbus_consumers.access.decide import (
     none_is_reserved,
 )
 from civicbus_consumers.access.permits import READ, VERIFY
-from civicbus_consumers.access.plan import limits_of
+from civicbus_consumers.access.plan import per_second_of, subjects_per_day_of
 from civicbus_consumers.access.rules import Authority, Bans
 from civicbus_consumers.lookup.matching import identifies
 from civicbus_consumers.lookup.request import Mode
@@ -63,6 +63,7 @@ REFUSALS = (
     Reason.AGREEMENT_SUSPENDED,
     Reason.FIELD_NOT_IN_AGREEMENT,
     Reason.LIMIT_EXCEEDED,
+    Reason.DAILY_LIMIT_EXCEEDED,
     Reason.NO_CONSENT,
     Reason.CONSENT_TOO_NARROW,
     Reason.CONSENT_WITHDRAWN,
@@ -141,6 +142,7 @@ class ReadPlan:
     bans: Mapping[tuple[AgreementRef, Mode], Mapping[str, Bans]]
     recipients: frozenset[AgencyId]
     per_second: Mapping[AgreementRef, int]
+    subjects_per_day: Mapping[AgreementRef, int]
 
     def known_fields(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the paths that are fields of the view."""
@@ -188,7 +190,8 @@ def compile_reads(policy: PolicySet) -> ReadPlan:
         agreements=MappingProxyType({key: tuple(found) for key, found in named.items()}),
         bans=MappingProxyType(dict(_bans(policy, authority))),
         recipients=frozenset(recipient for recipient, _ in named),
-        per_second=limits_of(policy.agreements),
+        per_second=per_second_of(policy.agreements),
+        subjects_per_day=subjects_per_day_of(policy.agreements),
     )
 
 

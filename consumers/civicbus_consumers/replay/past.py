@@ -38,8 +38,8 @@ class Past:
 
     @property
     def was_too_much(self) -> bool:
-        """Whether the agreement's limit refused it, in that very second."""
-        return self.record.reason is Reason.LIMIT_EXCEEDED
+        """Whether the agreement's limit refused it, of that second or day."""
+        return self.record.reason in (Reason.LIMIT_EXCEEDED, Reason.DAILY_LIMIT_EXCEEDED)
 
     def is_further(self, before: Past | None) -> bool:
         """Whether this is about a further person of the look-up before: that one has the facts."""
@@ -149,7 +149,7 @@ class PastLookUp:
         )
 
     def _within(self, agreement: Agreement) -> Reason | None:
-        """What the record says of limits is taken on trust: that second is not known any more."""
+        """What the record says of limits is taken on trust: neither can be counted again."""
         was = self.past.record.agreement
         limited = self.past.was_too_much and was is not None and agreement.ref.id == was.id
         return self.past.record.reason if limited else None

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from civicbus_schemas.agreement import local_day
 from civicbus_schemas.errors import Retryable
 from civicbus_schemas.ids import EventId, PolicyVersion, RecorderId
 from civicbus_schemas.page import PageRef
-from sqlalchemy import Connection, Engine, func, select, text, update
+from sqlalchemy import Connection, Engine, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from civicbus_consumers.consent.registry.acts import Held
@@ -32,6 +33,7 @@ from civicbus_consumers.consent.registry.tables import (
     change,
     consent,
     data_agreement,
+    day_place,
     death,
     released,
 )
@@ -143,6 +145,13 @@ class RegistryStore:
         statement = update(consent).where(consent.c.sealed.is_not(None) & over)
         with errors_translated("forgetting numbers"), self._engine.begin() as connection:
             connection.execute(statement.values(sealed=None))
+
+    def forget_days(self, at: datetime) -> None:
+        """Of agreements' days only today's and yesterday's places are kept."""
+        yesterday = (local_day(at) - timedelta(days=1)).isoformat()
+        statement = delete(day_place).where(day_place.c.period < yesterday)
+        with errors_translated("forgetting days"), self._engine.begin() as connection:
+            connection.execute(statement)
 
     def done(self, id_: str) -> list[Done]:
         """What was done to a consent, in order."""

@@ -40,6 +40,19 @@ use = Table(
     UniqueConstraint("consent_id", "period", "number"),
 )
 
+# A person's place in the day of an agreement that limits people per day, counted as uses are.
+# `counter` stands for the agreement, `claim` for the person on that day (`access.people`).
+day_place = Table(
+    "day_place",
+    metadata,
+    Column("counter", Uuid, nullable=False),
+    Column("claim", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    PrimaryKeyConstraint("counter", "claim"),
+    UniqueConstraint("counter", "period", "number"),
+)
+
 # Each revision of a data agreement, as it was shown; the newest is the one that can be given.
 data_agreement = Table(
     "data_agreement",

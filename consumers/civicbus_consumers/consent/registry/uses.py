@@ -1,7 +1,8 @@
-"""Reservations in the registry's PostgreSQL.
+"""Reservations in the registry's PostgreSQL: uses of consents, and places in agreements' days.
 
 Numbers are unique within a consent's period, and claims within a consent: the database's own rules
-decide who gets the last use. Who loses a number to somebody else asks again.
+decide who gets the last use. Who loses a number to somebody else asks again. Agreements that limit
+people per day are counted in the same way, in a table of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 import psycopg
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError
+from sqlalchemy import Table
 
+from civicbus_consumers.consent.registry.tables import use
 from civicbus_consumers.consent.uses import Use
 from civicbus_consumers.population.database import errors_translated
 
@@ -25,19 +28,20 @@ with wanted as (
     select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::integer[])
         with ordinality as w (consent_id, claim, period, allowed, place)
 ), kept as (
-    select consent_id, claim from wanted join consent.use using (consent_id, claim)
+    select w.consent_id, w.claim from wanted w
+    join {table} u on (u.{counter}, u.claim) = (w.consent_id, w.claim)
 ), fresh as (
     select w.*, row_number() over (partition by consent_id, period order by place)
-        + coalesce((select max(u.number) from consent.use u
-                    where (u.consent_id, u.period) = (w.consent_id, w.period)), 0) as number
+        + coalesce((select max(u.number) from {table} u
+                    where (u.{counter}, u.period) = (w.consent_id, w.period)), 0) as number
     from wanted w
     where not exists (select from kept k where (k.consent_id, k.claim) = (w.consent_id, w.claim))
 ), made as (
-    insert into consent.use (consent_id, claim, period, number)
+    insert into {table} ({counter}, claim, period, number)
     select consent_id, claim, period, number from fresh where number <= allowed
     order by consent_id, period, number
     on conflict do nothing
-    returning consent_id, claim
+    returning {counter} as consent_id, claim
 )
 select consent_id::text, claim, true from kept
 union all select consent_id::text, claim, true from made
@@ -46,13 +50,15 @@ union all select consent_id::text, claim, false from fresh where number > allowe
 
 
 class RegistryUses:
-    """The registry's table through one connection, made when it is needed and after an error.
+    """One of the registry's tables by one connection, made when it is needed and after an error.
 
     The file's login needs no more than the role `consent_uses` has.
     """
 
-    def __init__(self, dsn_file: Path) -> None:
+    def __init__(self, dsn_file: Path, *, table: Table = use) -> None:
         self._dsn_file = dsn_file
+        counter, *_ = table.primary_key.columns.keys()
+        self._statement = _RESERVE.format(table=table.fullname, counter=counter).encode()
         self._connection: psycopg.Connection[Any] | None = None
 
     def reserve(self, uses: Sequence[Use]) -> frozenset[Use]:
@@ -61,9 +67,9 @@ class RegistryUses:
         try:
             while open_:
                 for consent, claim, got in self._ask(open_.values()):
-                    use = open_.pop((consent, claim))
+                    reserved = open_.pop((consent, claim))
                     if got:
-                        granted.add(use)
+                        granted.add(reserved)
         except BusError:
             self.close()
             raise
@@ -79,7 +85,7 @@ class RegistryUses:
         """Answers; about a use whose number somebody else took meanwhile there is none."""
         columns = zip(*((u.consent, u.claim, u.period, u.allowed) for u in uses), strict=True)
         with errors_translated("reserving uses of consents"):
-            return self._connected().execute(_RESERVE, list(map(list, columns))).fetchall()
+            return self._connected().execute(self._statement, list(map(list, columns))).fetchall()
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:

@@ -122,12 +122,13 @@ class RegistryWorker:
             log.warning("not yet published", why=type(error).__name__)
 
     def _forget(self, now: float) -> None:
-        """Once a minute: what has expired is no other's death to end."""
+        """Once a minute: what has expired is no other's death to end, and past days are over."""
         if now - self._forgot_at < FORGET_S:
             return
         self._forgot_at = now
         try:
             self._bench.store.forget_numbers(datetime.now(UTC))
+            self._bench.store.forget_days(datetime.now(UTC))
         except Retryable as error:
             log.warning("not yet forgotten", why=type(error).__name__)
 
