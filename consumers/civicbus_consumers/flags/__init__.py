@@ -1,0 +1,1 @@
+"""Drawing officers' attention to readings that nothing explains."""

@@ -1,0 +1,289 @@
+"""What is remembered of the pages before: roll-ups of bounded size, each under a key. Pure.
+
+All of it is integers, short texts and lists of them, so that it is kept as JSON. Times are seconds
+since 1970; a person is remembered by the first half of the pseudonym, which is enough to count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from civicbus_schemas.agreement import NATION_ZONE
+
+HOUR_S, DAY_S, WEEK_S = 3600, 86_400, 604_800
+MAX_RECENT, MAX_DUTIES = 200, 64
+HALVED_AFTER_WEEKS = 26
+_DAYS_REMEMBERED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A time as rules see it; `day` counts days and `hour` hours of the nation's calendar.
+
+    `midnight` is the second at which its day began.
+    """
+
+    at: datetime
+    local: datetime
+    seconds: int
+    midnight: int
+    day: int
+    hour: int
+    hour_of_week: int
+
+
+@lru_cache(maxsize=256)
+def moment_of(at: datetime) -> Moment:
+    """This time in the nation's calendar."""
+    local = at.astimezone(NATION_ZONE)
+    day = local.toordinal()
+    return Moment(
+        at=at,
+        local=local,
+        seconds=int(at.timestamp()),
+        midnight=int(local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()),
+        day=day,
+        hour=day * 24 + local.hour,
+        hour_of_week=local.weekday() * 24 + local.hour,
+    )
+
+
+@dataclass(slots=True)
+class Weekly:
+    """How much happens in each of the 168 hours of a week: sum and sum of squares per hour."""
+
+    since: int = 0
+    hours: dict[str, list[int]] = field(default_factory=dict)
+    hour: int = 0
+    count: int = 0
+
+    def add(self, now: Moment) -> None:
+        """Count one; an hour that is over goes into its cell."""
+        if self.since == 0:
+            self.since = now.seconds
+        if now.hour > self.hour:
+            self._close()
+            self.hour, self.count = now.hour, 0
+        self.count += 1
+        if self.weeks(now) > HALVED_AFTER_WEEKS:
+            self._halve(now)
+
+    def now(self, now: Moment) -> int:
+        """How many were counted in this very hour."""
+        return self.count if self.hour == now.hour else 0
+
+    def weeks(self, now: Moment) -> float:
+        """Over how many weeks the cells were filled, at least one."""
+        return max(1.0, (now.seconds - self.since) / WEEK_S)
+
+    def mean(self, hour_of_week: int, now: Moment) -> float:
+        """The mean count of this hour of the week."""
+        return self.hours.get(str(hour_of_week), [0, 0])[0] / self.weeks(now)
+
+    def spread(self, hour_of_week: int, now: Moment) -> float:
+        """The variance of it."""
+        squares = self.hours.get(str(hour_of_week), [0, 0])[1] / self.weeks(now)
+        return max(0.0, squares - self.mean(hour_of_week, now) ** 2)
+
+    def share_near(self, hour_of_day: int) -> float:
+        """Which share of all fell in this hour of the day or the one beside it, on any day."""
+        near = {(hour_of_day + step) % 24 for step in (-1, 0, 1)}
+        total = sum(cell[0] for cell in self.hours.values())
+        here = sum(cell[0] for hour, cell in self.hours.items() if int(hour) % 24 in near)
+        return here / total if total else 0.0
+
+    def _close(self) -> None:
+        if self.count:
+            cell = self.hours.setdefault(str(self.hour_of_week), [0, 0])
+            cell[0] += self.count
+            cell[1] += self.count**2
+
+    @property
+    def hour_of_week(self) -> int:
+        """The present hour, as one of 168; day 1 of the count was a Monday."""
+        return (self.hour // 24 - 1) % 7 * 24 + self.hour % 24
+
+    def _halve(self, now: Moment) -> None:
+        """Old weeks count less, and numbers stay small."""
+        self.since = now.seconds - int(self.weeks(now) / 2) * WEEK_S
+        self.hours = {hour: [n // 2 for n in cell] for hour, cell in self.hours.items()}
+
+
+@dataclass(slots=True)
+class Daily:
+    """How many of something an active day has, as a mean that forgets slowly."""
+
+    days: int = 0
+    mean: float = 0.0
+    day: int = 0
+    count: int = 0
+
+    def turn_to(self, day: int) -> int | None:
+        """Begin a new day; the count of the former, which is learnt, or None if it goes on."""
+        if day <= self.day:
+            return None
+        former = self.count if self.day else None
+        if former is not None:
+            self.learn(former, remembered=_DAYS_REMEMBERED)
+        self.day, self.count = day, 0
+        return former
+
+    def learn(self, count: int, *, remembered: int) -> None:
+        """Take a day into the mean, an extraordinary one only in part."""
+        self.days += 1
+        ordinary = min(count, 2 * self.mean + 5)
+        self.mean += (ordinary - self.mean) / min(self.days, remembered)
+
+
+@dataclass(slots=True)
+class OfficerMemory:
+    """What is remembered of one officer."""
+
+    last: int = 0
+    total: int = 0
+    weekly: Weekly = field(default_factory=Weekly)
+    explained: list[int] = field(default_factory=lambda: [0, 0])  # hour, readings explained in it
+    unexplained: Daily = field(default_factory=Daily)
+    recent: list[list[Any]] = field(default_factory=list)  # [time, person], nothing explained them
+    refused: list[list[Any]] = field(default_factory=list)  # [time, person, purpose, not found?]
+    cases: dict[str, list[str]] = field(default_factory=dict)  # case → people read for it today
+    duties: dict[str, int] = field(default_factory=dict)
+    raised: dict[str, int] = field(default_factory=dict)  # flag → day of the newest
+    labels: dict[str, list[int]] = field(default_factory=dict)  # flag → [benign, confirmed]
+
+    def forget_before(self, now: Moment) -> None:
+        """Lists reach a day back and are of bounded length."""
+        if self.unexplained.day != now.day:
+            self.cases = {}
+        start = now.seconds - DAY_S
+        self.recent = [entry for entry in self.recent if entry[0] > start][-MAX_RECENT:]
+        self.refused = [entry for entry in self.refused if entry[0] > start][-MAX_RECENT:]
+
+
+@dataclass(slots=True)
+class AgencyMemory:
+    """What is remembered of an agency's officers together."""
+
+    weekly: Weekly = field(default_factory=Weekly)
+    unexplained: Daily = field(default_factory=Daily)  # of one officer on one day
+    before: list[int] = field(default_factory=lambda: [0, 0])  # the hour before, and its count
+
+
+@dataclass(slots=True)
+class Trace:
+    """One number under a key: a time of contact, of a closing, or a position."""
+
+    value: int = 0
+
+
+@dataclass(slots=True)
+class Flagged:
+    """Whose flag it is, and what it was labelled last."""
+
+    officer: str = ""
+    label: str = ""
+
+
+@dataclass(slots=True)
+class Pending:
+    """What must happen in time: pages to be released, emergencies to be reviewed.
+
+    `pages`: recorder → sequence → [due, record, agency]; `emergencies`: record → [due, agency,
+    officer, subject]. `late` holds the flags that were raised for want of it, until it comes.
+    """
+
+    now: int = 0
+    pages: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    emergencies: dict[str, list[Any]] = field(default_factory=dict)
+    late: dict[str, list[Any]] = field(default_factory=dict)
+
+
+Document = OfficerMemory | AgencyMemory | Trace | Flagged | Pending
+KINDS: Mapping[str, type[Document]] = {
+    "officer": OfficerMemory,
+    "agency": AgencyMemory,
+    "contact": Trace,
+    "case": Trace,
+    "consent": Trace,
+    "flag": Flagged,
+    "pending": Pending,
+}
+LIVES = {
+    "officer": timedelta(days=400),
+    "contact": timedelta(days=30),
+    "case": timedelta(days=400),
+    "flag": timedelta(days=400),
+}
+"""How long what lies under a kind of key is remembered after it was touched; else always."""
+
+PENDING = "pending/"
+_D = TypeVar("_D", bound=Document)
+
+
+class Memory:
+    """The documents that a batch may need: given with their keys, changed in place."""
+
+    def __init__(self, documents: dict[str, Document] | None = None) -> None:
+        self.documents = documents or {}
+        self.touched: set[str] = set()
+
+    def officer(self, officer: str) -> OfficerMemory:
+        """What is remembered of this officer."""
+        return self._get(OfficerMemory, f"officer/{officer}")
+
+    def agency(self, agency: str) -> AgencyMemory:
+        """What is remembered of this agency."""
+        return self._get(AgencyMemory, f"agency/{agency}")
+
+    def flag(self, flag: str) -> Flagged:
+        """What is remembered of a flag."""
+        return self._get(Flagged, f"flag/{flag}")
+
+    def pending(self) -> Pending:
+        """What must happen in time."""
+        return self._get(Pending, PENDING)
+
+    def note(self, key: str, value: int) -> None:
+        """Remember a number."""
+        self._get(Trace, key).value = value
+
+    def noted(self, key: str) -> int | None:
+        """The number under a key, if one is remembered."""
+        trace = self.documents.get(key)
+        return trace.value if isinstance(trace, Trace) else None
+
+    def _get(self, kind: type[_D], key: str) -> _D:
+        self.touched.add(key)
+        document = self.documents.get(key)
+        if isinstance(document, kind):
+            return document
+        new = kind()
+        self.documents[key] = new
+        return new
+
+
+def to_json(document: Document) -> dict[str, Any]:
+    """As the store keeps it."""
+    return asdict(document)
+
+
+def from_json(key: str, body: Mapping[str, Any]) -> Document:
+    """The inverse of `to_json`; the key says which kind it is."""
+    kind = KINDS[key.partition("/")[0]]
+    inner = {"weekly": Weekly, "unexplained": Daily}
+    return kind(**{name: inner[name](**v) if name in inner else v for name, v in body.items()})
+
+
+def lives_until(key: str, at: datetime) -> datetime | None:
+    """When what lies under this key is forgotten unless it is touched again."""
+    life = LIVES.get(key.partition("/")[0])
+    return None if life is None else at + life
+
+
+def time_of(seconds: int) -> datetime:
+    """A remembered time."""
+    return datetime.fromtimestamp(seconds, UTC)
