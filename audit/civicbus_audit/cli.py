@@ -23,6 +23,7 @@ from civicbus_audit.fences import Examination, examine, read_withdrawals
 from civicbus_audit.finding import find_record
 from civicbus_audit.index.commands import commands as index_commands
 from civicbus_audit.index.fsck import fsck
+from civicbus_audit.memory import Memory
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import (
@@ -156,11 +157,12 @@ def rebuild_state(
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
         trust = places.trust()
         size = published(places.directory(), trust)[0].size
-        with pace(say("verifying", lang), size) as advance:
+        with pace(say("verifying", lang), 2 * size) as advance:
             state = restoring.rebuild_state(
                 places.ledger_dir, trust=trust, position=position, on_progress=advance
             )
-        told = {"size": state.size, "recorders": len(state.memory), "position": state.position}
+        recorders = len(Memory.from_json(state.memory).chains.ends)
+        told = {"size": state.size, "recorders": recorders, "position": state.position}
         out.out(as_json(told) if json else say("state-rebuilt", lang, **told), highlight=False)
 
 
@@ -173,7 +175,7 @@ app.add_typer(witness_app)
 def _verify_ledger(places: Places, *, older: Path | None, json: bool, lang: Language) -> None:
     trust, directory = places.trust(), places.directory()
     size = published(directory, trust)[0].size
-    with pace(say("verifying", lang), size) as advance:
+    with pace(say("verifying", lang), 2 * size) as advance:
         checkpoint = verify_ledger(directory, trust, on_progress=advance)
     told: dict[str, Any] = {
         "holds": True,

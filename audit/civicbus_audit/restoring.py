@@ -23,10 +23,10 @@ from civicbus_audit.durable import (
 )
 from civicbus_audit.edge import Edge
 from civicbus_audit.ledger import LOCK
+from civicbus_audit.memory import Memory
 from civicbus_audit.merkle import CompactRange
 from civicbus_audit.quorum import Trust
 from civicbus_audit.recount import Progress
-from civicbus_audit.sequencing import Chains
 from civicbus_audit.state import STATE, LedgerState
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, is_within, tile_at
@@ -60,7 +60,7 @@ def rebuild_state(
             root=checkpoint.root,
             position=position,
             since=checkpoint.size,
-            memory=Chains.of_leaves(leaf for _, leaf in leaves).to_json(),
+            memory=Memory.of_leaves(leaves).to_json(),
         )
         replace_atomically(files, STATE, state.encode())
     finally:

@@ -10,15 +10,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from civicbus_schemas.errors import Stopped
 from civicbus_schemas.ids import RecorderId, RecordId
 from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf
 
 from civicbus_audit.checkpoint import Checkpoint
+from civicbus_audit.committing import EVERY, Committing
 from civicbus_audit.ledger import Ledger
+from civicbus_audit.memory import Memory
 from civicbus_audit.notice import NOTICE, Finding, Notice
-from civicbus_audit.sequencing import Chains, Keys, PageMessage, Sequenced, sequence
+from civicbus_audit.sequencing import Keys, PageMessage, Sequenced, sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +38,12 @@ class Sealed:
 class Sealer:
     """Sequences pages and appends them; the only writer of its ledger."""
 
-    def __init__(self, ledger: Ledger, *, keys: Keys) -> None:
+    def __init__(self, ledger: Ledger, *, keys: Keys, commit_every: timedelta = EVERY) -> None:
+        """Reads the leaves since the newest index commit."""
         self._ledger, self._keys = ledger, keys
-        self._chains = Chains.from_json(ledger.memory)
+        memory = Memory.from_json(ledger.memory)
+        self._chains = memory.chains
+        self._committing = Committing(ledger.log(), memory.committed, every=commit_every)
         self._seen = SealedPages(ledger)
 
     @property
@@ -70,6 +76,7 @@ class Sealer:
                     next_step="find out who deleted them before going on",
                 )
             step = sequence(message, chains, keys=self._keys, seen=self._seen)
+            step = self._committing.with_commit(step, at=message.at)
             chains, position = step.chains, message.offset + 1
             self._seen.expect(step.leaves)
             done.append(step)
@@ -78,7 +85,7 @@ class Sealer:
             leaves,
             [part for step in done for part in step.sealed],
             position=position,
-            memory=chains.to_json(),
+            memory=Memory(chains=chains, committed=self._committing.committed).to_json(),
             quarantine={name: data for step in done for name, data in step.quarantine.items()},
         )
         self._chains = chains

@@ -8,7 +8,7 @@ aside behind a notice, because forged records must not lie among real ones.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,9 +20,12 @@ from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf, Page, PageHeader
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from civicbus_audit.completeness.commit import INDEX_COMMIT
 from civicbus_audit.merkle import CompactRange, leaf_hash
 from civicbus_audit.notice import NOTICE, Finding, Notice
 from civicbus_audit.tiles import MAX_LEAF_BYTES
+
+_NOT_RECORDS = (HEADER_LEAF, NOTICE, INDEX_COMMIT)
 
 Keys = Mapping[str, bytes]
 """Raw Ed25519 public keys of the processes that write pages, by `page.key_id`."""
@@ -67,15 +70,12 @@ class Chains:
         """The chains that `to_json` wrote."""
         return cls({RecorderId(name): ChainEnd(*end) for name, end in memory.items()})
 
-    @classmethod
-    def of_leaves(cls, leaves: Iterable[bytes]) -> Chains:
-        """The chains as the leaves of a ledger tell them, the same that sequencing left."""
-        chains = cls()
-        for leaf in leaves:
-            if HEADER_LEAF.wrote(leaf):
-                header = HeaderLeaf.decode(leaf).header
-                chains = chains.after(header, page_hash=hashlib.sha256(leaf).hexdigest())
-        return chains
+    def after_leaf(self, leaf: bytes) -> Chains:
+        """The chains behind one more leaf of a ledger, the same that sequencing left."""
+        if not HEADER_LEAF.wrote(leaf):
+            return self
+        header = HeaderLeaf.decode(leaf).header
+        return self.after(header, page_hash=hashlib.sha256(leaf).hexdigest())
 
 
 class Seen(Protocol):
@@ -142,7 +142,7 @@ def _read(value: bytes) -> tuple[Page, HeaderLeaf]:
         header.header.sequence < 0
         or len(page.sealed) != len(page.records)
         or max(map(len, [page.header, *page.records])) > MAX_LEAF_BYTES
-        or any(HEADER_LEAF.wrote(record) or NOTICE.wrote(record) for record in page.records)
+        or any(leaf.wrote(record) for record in page.records for leaf in _NOT_RECORDS)
     ):
         raise InvalidBytes("not a page that a ledger can hold")
     return page, header

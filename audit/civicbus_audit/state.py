@@ -25,7 +25,7 @@ class LedgerState:
     """Size and root; the next offset of the source; the append that led here.
 
     `since` is the size before that append and `stage` the folder of its files, both kept until the
-    checkpoint is published. `memory` is the sequencer's own (`sequencing.Chains`), as JSON.
+    checkpoint is published. `memory` is the sequencer's own (`memory.Memory`), as JSON.
     """
 
     origin: str

@@ -15,6 +15,7 @@ from typing import Protocol
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused
 
 from civicbus_audit.checkpoint import Checkpoint
+from civicbus_audit.completeness.checking import CommitsChecked
 from civicbus_audit.merkle import (
     consistency_proof,
     leaf_hash,
@@ -25,7 +26,7 @@ from civicbus_audit.proof import parse_proof
 from civicbus_audit.quorum import Trust, open_trusted, without_witnesses
 from civicbus_audit.recount import Progress, recount
 from civicbus_audit.stored import CHECKPOINT, PENDING, StoredLog
-from civicbus_audit.tiles import Tile, is_within, tile_at
+from civicbus_audit.tiles import WIDTH, Tile, is_within, tile_at
 
 _PUBLISHING_S = 2.0
 
@@ -80,12 +81,12 @@ def signed_head(directory: Directory, trust: Trust) -> Checkpoint:
 def verify_ledger(
     directory: Directory, trust: Trust, *, on_progress: Progress | None = None
 ) -> Checkpoint:
-    """The checkpoint of a ledger in which everything holds.
+    """The checkpoint of a ledger in which everything holds; each leaf is told to have passed twice.
 
     1. The log signed the checkpoint, and so did the witnesses whom `trust` demands. 2. Every entry
     and every tile leads to its root. 3. Below `tile/` there is nothing that a log of this size may
     not have. 4. What smaller trees published there, and larger ones superseded, is the beginning of
-    what took its place.
+    what took its place. 5. Every index commit is the one that the leaves before it make.
     """
     checkpoint, _ = published(directory, trust)
     stored = StoredLog(directory.read, checkpoint.size)
@@ -98,6 +99,7 @@ def verify_ledger(
         )
     _check_extent(directory, trust)
     _check_superseded(directory, stored)
+    _check_commits(stored, on_progress=on_progress)
     return checkpoint
 
 
@@ -168,6 +170,15 @@ def _beyond(directory: Directory, size: int) -> str | None:
         if not is_within(tile, size):
             return path
     return None
+
+
+def _check_commits(log: StoredLog, *, on_progress: Progress | None) -> None:
+    checked = CommitsChecked()
+    for number in range(-(-log.size // WIDTH)):
+        for leaf in log.bundle(number):
+            checked.see(leaf)
+        if on_progress:
+            on_progress(log.size + checked.size)
 
 
 def _check_superseded(directory: Directory, log: StoredLog) -> None:

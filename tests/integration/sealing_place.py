@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from civicbus_audit.directory import LedgerDirectory
@@ -76,12 +77,17 @@ class SealingPlace:
     def settings(self) -> SealingSettings:
         return SealingSettings.read(self.folder / "sealing.json")
 
-    def send(self, *pages: Page | bytes, traceparent: str | None = None) -> None:
-        """Write pages as recorders do, or any bytes, and wait."""
+    def send(
+        self, *pages: Page | bytes, traceparent: str | None = None, at: datetime | None = None
+    ) -> None:
+        """Write pages as recorders do, or any bytes, and wait; now, or as of another time."""
+        stamp_ms = 0 if at is None else int(at.timestamp() * 1000)
         headers = [("traceparent", traceparent.encode())] if traceparent else []
         for page in pages:
             value = page if isinstance(page, bytes) else frame(7, page.encode())
-            self.producer.produce(self.topic, value, partition=0, headers=headers)
+            self.producer.produce(
+                self.topic, value, partition=0, headers=headers, timestamp=stamp_ms
+            )
         assert self.producer.flush(20) == 0
 
     def leaves(self) -> list[bytes]:
@@ -157,6 +163,7 @@ class SealingPlace:
             "origin": ORIGIN,
             "postgres_dsn_file": str(self.folder / "dsn"),
             "recorder_keys_file": str(self.folder / "recorders.json"),
+            "commit_every_s": 31 * 86_400,  # no hour passes in a test but where it asks for one
         }
 
     def _write(self, name: str, data: bytes) -> None:

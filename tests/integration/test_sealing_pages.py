@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from civicbus_audit.completeness.commit import IndexCommit
 from civicbus_audit.notice import NOTICE, Finding, Notice
 from civicbus_audit.sealed import QUARANTINE
 from civicbus_consumers.sealing.app import run
@@ -94,6 +96,20 @@ def test_bytes_are_kept_aside_behind_a_notice_when_they_are_no_page(place: Seali
     assert (found.finding, found.offset) == (Finding.UNREADABLE, 0)
     kept = place.ledger_dir / QUARANTINE / found.content
     assert kept.read_bytes() == b"no page at all"
+
+
+def test_an_index_commit_closes_the_period_when_the_broker_s_time_passes_its_end(
+    place: SealingPlace,
+) -> None:
+    before, after = _pages(2)
+    place.send(before, at=datetime.now(UTC) - timedelta(days=40))
+    place.send(after)
+    with place.sealing():
+        _sealed(place, 9)
+    leaves = place.leaves()
+    commit = IndexCommit.decode(leaves[4])
+    assert (commit.first, commit.end) == (0, 4)
+    assert leaves[:4] + leaves[5:] == _leaves([before, after])
 
 
 def test_sealing_stops_when_the_topic_is_shorter_than_the_ledger(place: SealingPlace) -> None:

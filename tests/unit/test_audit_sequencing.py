@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from civicbus_audit.ledger import Ledger
+from civicbus_audit.memory import Memory
 from civicbus_audit.merkle import CompactRange, leaf_hash
 from civicbus_audit.note import Signer
 from civicbus_audit.notice import NOTICE, Finding, Notice
 from civicbus_audit.sealer import Sealed, Sealer
-from civicbus_audit.sequencing import Chains, PageMessage
+from civicbus_audit.sequencing import PageMessage
 from civicbus_audit.verify import verify_ledger
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import Stopped
@@ -248,8 +249,8 @@ def test_the_chains_are_the_same_when_they_are_rebuilt_from_the_leaves() -> None
     bench = Bench()
     bench.seal(*_mixed())
     with bench.open() as ledger:
-        rebuilt = Chains.of_leaves(leaf for _, leaf in ledger.log().leaves())
-        assert rebuilt == Chains.from_json(ledger.memory)
+        rebuilt = Memory.of_leaves(ledger.log().leaves())
+        assert rebuilt.chains == Memory.from_json(ledger.memory).chains
 
 
 def test_nothing_is_sealed_twice_when_the_position_was_lost_and_the_topic_is_read_anew() -> None:

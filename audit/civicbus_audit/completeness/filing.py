@@ -8,7 +8,6 @@ end cannot be read is filed all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +21,7 @@ from civicbus_schemas.vocabulary import RecordKind
 from civicbus_audit.notice import NOTICE
 
 _PSEUDONYM_BYTES = 16
+_PRESENT = 2  # the second branch of a union with null
 _HEADER = RECORD.single_object_header
 _ID_AND_NONCE_BYTES = 32
 _TIMES = range(
@@ -104,37 +104,23 @@ def _filing(leaf: bytes) -> Filing:
         raise ValueError
     _, place = _bytes(leaf, place)  # the actor's agency
     _, place = _bytes(leaf, place)  # and its system
-    if leaf[place] == 0:
-        place += 1
-    else:
-        _, place = _present(leaf, place)  # and role
-    officer, place = _maybe_fixed(leaf, place)
-    recipient = None
-    if leaf[place] == 0:
-        place += 1
-    else:
-        recipient, place = _present(leaf, place)
-    subject, place = _maybe_fixed(leaf, place)
-    return at, tuple(_names(kind, officer=officer, recipient=recipient, subject=subject))
-
-
-def _names(
-    kind: bytes, *, officer: bytes | None, recipient: bytes | None, subject: bytes | None
-) -> Iterator[tuple[By, bytes]]:
+    _, place = _maybe_bytes(leaf, place)  # and role
+    officer, place = _maybe_pseudonym(leaf, place)
+    recipient, place = _maybe_bytes(leaf, place)
+    subject, place = _maybe_pseudonym(leaf, place)
+    names = list[tuple[By, bytes]]()
     if officer is not None:
-        yield By.OFFICER, officer
+        names.append((By.OFFICER, officer))
     if kind in (_DECISION, _DEFERRED):
         if subject is not None:
-            yield (By.SUBJECT if kind == _DECISION else By.DEFERRED), subject
+            names.append((By.SUBJECT if kind == _DECISION else By.DEFERRED, subject))
         if recipient is not None:
-            yield By.RECIPIENT, recipient
+            names.append((By.RECIPIENT, recipient))
+    return at, tuple(names)
 
 
 def _whole(data: bytes, place: int) -> tuple[int, int]:
     """A `long`, of at most 10 bytes, and where it ends."""
-    first = data[place]
-    if first < 0x80:
-        return (first >> 1) ^ -(first & 1), place + 1
     value = shift = 0
     for at in range(place, place + 10):
         byte = data[at]
@@ -147,23 +133,28 @@ def _whole(data: bytes, place: int) -> tuple[int, int]:
 
 def _bytes(data: bytes, place: int) -> tuple[bytes, int]:
     """A `string`'s bytes and where it ends."""
-    length, start = _whole(data, place)
+    length, start = data[place] >> 1, place + 1
+    if data[place] > 0x7F or data[place] & 1:
+        length, start = _whole(data, place)
     end = start + length
     if length < 0 or end > len(data):
         raise ValueError
     return data[start:end], end
 
 
-def _present(data: bytes, place: int) -> tuple[bytes, int]:
-    if data[place] != 2:
+def _maybe_bytes(data: bytes, place: int) -> tuple[bytes | None, int]:
+    branch = data[place]
+    if branch == 0:
+        return None, place + 1
+    if branch != _PRESENT:
         raise ValueError
     return _bytes(data, place + 1)
 
 
-def _maybe_fixed(data: bytes, place: int) -> tuple[bytes | None, int]:
-    if data[place] == 0:
+def _maybe_pseudonym(data: bytes, place: int) -> tuple[bytes | None, int]:
+    branch, end = data[place], place + 1 + _PSEUDONYM_BYTES
+    if branch == 0:
         return None, place + 1
-    end = place + 1 + _PSEUDONYM_BYTES
-    if data[place] != 2 or end > len(data):
+    if branch != _PRESENT or end > len(data):
         raise ValueError
     return data[place + 1 : end], end

@@ -6,7 +6,7 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from civicbus_schemas.errors import InvalidBytes
@@ -20,7 +20,9 @@ from civicbus_audit.completeness.document import Document
 from civicbus_audit.completeness.filing import Name
 from civicbus_audit.completeness.tree import Answer
 from civicbus_audit.multiproof import multiproof
+from civicbus_audit.recount import Progress
 from civicbus_audit.stored import StoredLog
+from civicbus_audit.tiles import WIDTH
 
 _CASE_CLOSED = RecordKind.CASE_CLOSED.encode()
 
@@ -30,16 +32,17 @@ def prove_complete(
     checkpoint: bytes,
     asked: Asked,
     *,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Document:
     """The proof under this log's checkpoint; raises `EvidenceBroken` if its commits do not hold."""
     gathered, checked = _Gathered(asked), CommitsChecked()
-    for index, leaf in log.leaves():
-        gathered.see(leaf)
-        if closed := checked.see(leaf):
-            gathered.close(*closed)
+    for number in range(-(-log.size // WIDTH)):
+        for leaf in log.bundle(number):
+            gathered.see(leaf)
+            if closed := checked.see(leaf):
+                gathered.close(*closed)
         if on_progress:
-            on_progress(index + 1)
+            on_progress(checked.size)
     named = _filed(checked.tally, asked.names)
     gathered.leaves |= {at for at in named if asked.is_about(log.leaf(at))}
     hidden = None

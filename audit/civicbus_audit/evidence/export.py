@@ -24,6 +24,7 @@ from civicbus_schemas.page import HEADER_LEAF
 from civicbus_schemas.record import RECORD
 
 from civicbus_audit.checkpoint import Checkpoint
+from civicbus_audit.completeness.commit import INDEX_COMMIT
 from civicbus_audit.evidence.container import write_zip
 from civicbus_audit.evidence.explanation import README
 from civicbus_audit.evidence.records import COLUMNS, as_line, as_row, csv_row, plain
@@ -42,6 +43,7 @@ from civicbus_audit.tiles import WIDTH
 from civicbus_audit.verify import Directory, published
 
 FORMAT = "civicbus-evidence@v1"
+_NOT_RECORDS = (HEADER_LEAF, NOTICE, INDEX_COMMIT)
 _STATEMENT = (
     "Every leaf from the first to the last of the checkpoint was read, and judged by the query; "
     "leaves of kinds that this program does not know are counted as unreadable."
@@ -118,7 +120,7 @@ def _write_records(
         for number in range(-(-log.size // WIDTH)):
             for index, leaf in enumerate(log.bundle(number), number * WIDTH):
                 if not RECORD.wrote(leaf):
-                    unreadable += not (HEADER_LEAF.wrote(leaf) or NOTICE.wrote(leaf))
+                    unreadable += not any(known.wrote(leaf) for known in _NOT_RECORDS)
                     continue
                 if not all(needle in leaf for needle in needles):
                     continue

@@ -51,7 +51,7 @@ def search(
     event_type: Words = None,
     event_id: Words = None,
     case_id: Annotated[str | None, typer.Option(help="The record's opaque case id.")] = None,
-    kind: Annotated[str | None, typer.Option(help="access.decision, page, log.gap, …")] = None,
+    kind: Annotated[str | None, typer.Option(help="access.decision, page, index.commit, …")] = None,
     since: Annotated[str | None, typer.Option(help="ISO 8601; Vietnam's time if bare.")] = None,
     until: Words = None,
     before: Annotated[int | None, typer.Option(help="Only leaves before this number.")] = None,

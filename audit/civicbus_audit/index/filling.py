@@ -10,6 +10,7 @@ from typing import Any
 
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.page import PageHeader
+from civicbus_schemas.vocabulary import RecordKind
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.dialects.postgresql import dialect, insert
 from sqlalchemy.schema import DropSchema
@@ -142,7 +143,7 @@ def read_progress(connection: Connection) -> tuple[int, bytes]:
 def _last_page(connection: Connection) -> PageContext | None:
     newest = (
         select(leaf.c.recorder, leaf.c.page)
-        .where(leaf.c.kind != "log.gap")
+        .where(leaf.c.kind.not_in([RecordKind.LOG_GAP, RecordKind.INDEX_COMMIT]))
         .order_by(leaf.c.index.desc())
         .limit(1)
     )

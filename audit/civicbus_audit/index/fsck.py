@@ -70,7 +70,7 @@ def _check_ledger(places: Places, *, repair: bool, lang: Language) -> list[str]:
 
 
 def _verify(places: Places, *, lang: Language) -> None:
-    with pace(say("verifying", lang), published_log(places).size) as advance:
+    with pace(say("verifying", lang), 2 * published_log(places).size) as advance:
         verify_ledger(places.directory(), places.trust(), on_progress=advance)
 
 

@@ -14,6 +14,7 @@ from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf, PageHeader
 from civicbus_schemas.record import RECORD
 from civicbus_schemas.vocabulary import FLAG_KINDS, RecordKind
 
+from civicbus_audit.completeness.commit import INDEX_COMMIT, IndexCommit
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.notice import NOTICE
 
@@ -46,6 +47,9 @@ def row_of(
             page = PageContext(recorder=bytes.fromhex(header.recorder), sequence=header.sequence)
             row |= {"kind": RecordKind.PAGE.value, "at": header.at, "policy": _policy(header)}
             return row | _page(page), header, page
+        elif INDEX_COMMIT.wrote(leaf):
+            commit = IndexCommit.decode(leaf)
+            return row | {"kind": RecordKind.INDEX_COMMIT.value, "at": commit.at}, None, page
         elif NOTICE.wrote(leaf):
             return row | _notice(NOTICE.decode_single_object(leaf)), None, page
     except InvalidBytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from civicbus_audit.ledger import Ledger
@@ -69,7 +69,11 @@ def run(
         with Ledger.open(
             settings.ledger_dir, origin=settings.origin, signer=signer, policy=policy
         ) as ledger:
-            sealer = Sealer(ledger, keys=RecorderKeys(settings.recorder_keys_file))
+            sealer = Sealer(
+                ledger,
+                keys=RecorderKeys(settings.recorder_keys_file),
+                commit_every=timedelta(seconds=settings.commit_every_s),
+            )
             witnessing = _witnessing(settings, policy)
             cosigning = Cosigning(ledger, witnessing, limits=settings.limits)
             source = PageSource(settings, position=sealer.position, topic=topic)

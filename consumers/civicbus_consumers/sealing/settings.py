@@ -23,7 +23,8 @@ class SealingSettings(ProcessSettings):
     """Where the ledger and its index are, who signs and who cosigns it, and who may write pages.
 
     Without a policy of witnesses the log's own signature publishes a checkpoint. With one, sealing
-    warns when leaves have waited `witness_warn_s` for a quorum, and stops at `witness_stop_s`.
+    warns when leaves have waited `witness_warn_s` for a quorum, and stops at `witness_stop_s`. An
+    index commit closes each `commit_every_s` of log time in which leaves came.
     """
 
     ledger_dir: Path
@@ -35,6 +36,7 @@ class SealingSettings(ProcessSettings):
     witness_timeout_s: float = Field(default=2.0, gt=0, le=30)
     witness_warn_s: float = Field(default=15.0, gt=0, le=MAX_UNWITNESSED_S)
     witness_stop_s: float = Field(default=60.0, gt=0, le=MAX_UNWITNESSED_S)
+    commit_every_s: int = Field(default=3600, ge=1, le=31 * 86_400)
 
     @property
     def limits(self) -> Limits:
