@@ -16,13 +16,15 @@ from civicbus_audit.witness.rules import Submitted
 from civicbus_schemas.errors import BusError, EvidenceBroken, Unavailable
 
 from tests.fakes.durable_files import FakeDurableFiles, Mode
-from tests.fakes.witnesses import HONEST, LOG, ORIGIN
+from tests.fakes.witnesses import HONEST, LOG, ORIGIN, FakeLog
+from tests.unit.completeness_samples import COMMIT, reading, sample_log
 
 
 class Source:
     """A log's disk, and a mirror that reads it."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: FakeLog = HONEST) -> None:
+        self.history = history
         self.log, self.files = FakeDurableFiles(), FakeDurableFiles()
         self.mirror = self.opened()
 
@@ -35,21 +37,21 @@ class Source:
     def grow(self, size: int) -> Submitted:
         """The log's next checkpoint, as a witness is given it."""
         with Ledger.open(Path("x"), origin=ORIGIN, signer=LOG, files=self.log) as ledger:
-            new = HONEST.leaves[ledger.position : size]
+            new = self.history.leaves[ledger.position : size]
             ledger.append(new, [b"sealed"] * len(new), position=size)
-        return submitted(size)
+        return submitted(size, self.history)
 
     def check(self, size: int, files: FakeDurableFiles | None = None) -> None:
         files = files or self.files
         assert verify_ledger(files, LOG.verifier).size == size
         leaves = [leaf for _, leaf in StoredLog(files.read, size).leaves()]
-        assert leaves == HONEST.leaves[:size]
+        assert leaves == self.history.leaves[:size]
         assert not [path for path in files.paths() if path.startswith("sealed")]
 
 
-def submitted(size: int) -> Submitted:
-    checkpoint = HONEST.checkpoint(size)
-    return Submitted(checkpoint=checkpoint, text=checkpoint.text, note=HONEST.note(size))
+def submitted(size: int, history: FakeLog = HONEST) -> Submitted:
+    checkpoint = history.checkpoint(size)
+    return Submitted(checkpoint=checkpoint, text=checkpoint.text, note=history.note(size))
 
 
 @pytest.mark.parametrize("step", [256, 64 * 256])
@@ -163,3 +165,40 @@ def test_a_second_copy_is_put_off_when_one_is_under_way() -> None:
     source.mirror = Mirror(FakeDurableFiles(), fetch_meanwhile, log=LOG.verifier)
     source.mirror.copy(first)
     assert source.mirror.size == 10
+
+
+COMMITTED = FakeLog(
+    list(
+        sample_log(
+            *(reading(n % 7) for n in range(130)), COMMIT,
+            *(reading(n % 9) for n in range(130)), COMMIT,
+            *(reading(n % 5) for n in range(40)), COMMIT, reading(1),
+        ).leaves
+    )
+)  # fmt: skip
+
+
+def test_index_commits_are_made_again_when_they_come_with_one_copy_or_with_several() -> None:
+    for sizes in [(304,), (100, 131, 150, 262, 303, 304)]:
+        source = Source(COMMITTED)
+        for size in sizes:
+            source.mirror.copy(source.grow(size))
+        source.check(304)
+        source.files.close()
+        assert source.opened().size == 304
+
+
+@pytest.mark.parametrize("begun", [1, 100, 200])
+def test_nothing_is_cosigned_when_an_index_commit_hides_a_reading(begun: int) -> None:
+    """The log's own key signs it, and every leaf leads to its root."""
+    hiding = sample_log(*(reading(n % 9) for n in range(129)), COMMIT).leaves[-1]
+    forged = FakeLog([*COMMITTED.leaves[:261], hiding, *COMMITTED.leaves[262:]])
+    source = Source(forged)
+    source.mirror.copy(source.grow(begun))
+    with pytest.raises(EvidenceBroken, match="index commit in leaf 261"):
+        source.mirror.copy(source.grow(300))
+    source.check(begun)
+    honest = Source(COMMITTED)  # as if the log were made anew without the lie
+    source.log, source.history = honest.log, COMMITTED
+    source.mirror.copy(source.grow(300))
+    source.check(300)

@@ -14,10 +14,13 @@ from civicbus_audit.completeness.commit import INDEX_COMMIT, IndexCommit, Tally
 
 
 class CommitsChecked:
-    """The leaves seen so far, of which every commit is the one that they make."""
+    """The leaves seen so far, of which every commit is the one that they make.
 
-    def __init__(self, first: int = 0) -> None:
-        self.tally = Tally(first)
+    They begin with leaf 0, or with the open range behind commits that were checked before.
+    """
+
+    def __init__(self, tally: Tally | None = None) -> None:
+        self.tally = tally or Tally(0)
 
     @property
     def size(self) -> int:

@@ -1,8 +1,9 @@
 """A full mirror: it holds every leaf before it cosigns, so that no leaf can be made to vanish.
 
-It fetches what is new from the log, counts the root from what it has stored itself, and lets the
-witness cosign only if that is the checkpoint's. Its folder is a log in C2SP's layout, which
-`civicbus-audit verify` reads. Unlike C2SP tlog-mirror it is not sent the entries but fetches them.
+It fetches what is new from the log, counts the root from what it has stored itself, makes every
+index commit again, and lets the witness cosign only if all is as the log says. Its folder is a log
+in C2SP's layout, which `civicbus-audit verify` reads. Unlike C2SP tlog-mirror it is not sent the
+entries but fetches them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from threading import Lock
 from civicbus_schemas.errors import EvidenceBroken, Unavailable
 
 from civicbus_audit.checkpoint import Checkpoint, open_checkpoint
+from civicbus_audit.completeness.checking import CommitsChecked
+from civicbus_audit.completeness.commit import Tally
 from civicbus_audit.durable import DurableFiles, remove_directory, replace_atomically, store_all
 from civicbus_audit.edge import Edge, superseded
 from civicbus_audit.merkle import CompactRange, root_of_range
@@ -35,7 +38,8 @@ class Mirror:
         files.lock(LOCK)
         self._files, self._fetch = files, fetch
         self._copying = Lock()
-        self._edge = _load(files, log)
+        self._edge, self._commits = _load(files, log)
+        self._open_range = self._commits.tally.first
 
     @property
     def size(self) -> int:
@@ -45,10 +49,11 @@ class Mirror:
     def copy(self, submitted: Submitted) -> None:
         """Return when all leaves under this checkpoint are held and lead to its root.
 
-        1. Fetch what is new, count its root in memory, and store it durably. 2. Count the root
-        again from the stored bytes, by the second way. 3. Keep the checkpoint, which is the commit.
-        Raises `EvidenceBroken` if a root is another one, and `Unavailable` if the log cannot be
-        read, or while another copy is under way.
+        1. Fetch what is new, make its index commits again, count its root in memory, and store it
+        durably. 2. Count the root again from the stored bytes, by the second way. 3. Keep the
+        checkpoint, which is the commit. Raises `EvidenceBroken` if a root or an index commit is
+        another one, and `Unavailable` if the log cannot be read, or while another copy is under
+        way.
         """
         if not self._copying.acquire(blocking=False):
             raise Unavailable("the mirror is copying", next_step="ask again when it is done")
@@ -71,7 +76,10 @@ class Mirror:
     def _grow(self, submitted: Submitted) -> None:
         checkpoint, edge = submitted.checkpoint, self._edge
         old = edge.size
+        commits = self._commits_until(old)
         for size, leaves in self._new(checkpoint.size):  # 1
+            for leaf in leaves:
+                commits.see(leaf)
             edge, contents = edge.grown(leaves, [b""] * len(leaves))
             if size == checkpoint.size:
                 _check_root(edge.peaks.root(), checkpoint)
@@ -80,7 +88,16 @@ class Mirror:
         stored = StoredLog(self._files.read, checkpoint.size)
         _check_root(recount(stored, since=old), checkpoint)  # 2
         replace_atomically(self._files, CHECKPOINT, submitted.note)  # 3
-        self._edge = edge
+        self._edge, self._open_range = edge, commits.tally.first
+
+    def _commits_until(self, size: int) -> CommitsChecked:
+        """The commits checked so far; read anew where a copy was broken off after it had begun."""
+        if self._commits.size != size:
+            tally = Tally(self._open_range)
+            for _, leaf in StoredLog(self._files.read, size).leaves(self._open_range):
+                tally.add(leaf)
+            self._commits = CommitsChecked(tally)
+        return self._commits
 
     def _new(self, end: int) -> Iterator[tuple[int, list[bytes]]]:
         """Leaves that are not held yet, some bundles at a time, with the size that they lead to."""
@@ -100,16 +117,19 @@ class Mirror:
             remove_directory(self._files, directory)
 
 
-def _load(files: DurableFiles, log: Verifier) -> Edge:
-    """The edge of what is held; counted anew, so that a copy that was changed is found."""
+def _load(files: DurableFiles, log: Verifier) -> tuple[Edge, CommitsChecked]:
+    """What is held; all of it counted anew, so that a copy that was changed is found."""
+    commits = CommitsChecked()
     try:
         checkpoint = open_checkpoint(files.read(CHECKPOINT), log)
     except FileNotFoundError:
-        return Edge(peaks=CompactRange())
+        return Edge(peaks=CompactRange()), commits
     stored = StoredLog(files.read, checkpoint.size)
     _check_root(recount(stored), checkpoint)
+    for _, leaf in stored.leaves():
+        commits.see(leaf)
     no_sealed_parts = encode_sealed([b""] * (checkpoint.size % WIDTH))  # these are not mirrored
-    return Edge.load(stored, read=lambda _path: no_sealed_parts)
+    return Edge.load(stored, read=lambda _path: no_sealed_parts), commits
 
 
 def _check_root(root: bytes, checkpoint: Checkpoint) -> None:
