@@ -46,6 +46,14 @@ class Finding(StrEnum):
     WRONG_SIGNATURE = "wrong-signature"
 
 
+SET_ASIDE = (
+    Finding.UNREADABLE,
+    Finding.RECORDS_DIFFER,
+    Finding.UNKNOWN_KEY,
+    Finding.WRONG_SIGNATURE,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """What was found about the message at one offset of the page topic.

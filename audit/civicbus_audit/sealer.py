@@ -26,13 +26,18 @@ from civicbus_audit.sequencing import Keys, PageMessage, Sequenced, sequence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """What one call of `Sealer.seal` did."""
+    """What one call of `Sealer.seal` did.
+
+    `skew_s` is by how much the broker's time and a page's own differed at most; positive where the
+    page claims to be older than the broker saw it.
+    """
 
     checkpoint: Checkpoint
     pages: int
     leaves: int
     duplicates: int
     findings: Counter[Finding]
+    skew_s: float = 0.0
 
 
 class Sealer:
@@ -96,7 +101,18 @@ class Sealer:
             leaves=len(leaves),
             duplicates=sum(step.duplicate for step in done),
             findings=Counter(step.finding for step in done if step.finding),
+            skew_s=_skew_s(messages, done),
         )
+
+
+def _skew_s(messages: Sequence[PageMessage], done: Sequence[Sequenced]) -> float:
+    pages = zip(messages[len(messages) - len(done) :], done, strict=True)
+    skews = (
+        (message.at - step.page.header.at).total_seconds()
+        for message, step in pages
+        if step.page is not None and not step.duplicate
+    )
+    return max(skews, key=abs, default=0.0)
 
 
 class SealedPages:
@@ -108,7 +124,7 @@ class SealedPages:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._pending = list[bytes]()
+        self._pending, self._entered = list[bytes](), 0
         self._pages: dict[tuple[RecorderId, int], set[str]] = {}
         self._notices = set[RecordId]()
         self._read_until = 0
@@ -130,14 +146,16 @@ class SealedPages:
     def forget_expected(self) -> None:
         """They are in the ledger now, where they are read when needed."""
         self._pending.clear()
+        self._entered = 0
 
     def _catch_up(self) -> None:
         log = self._ledger.log()
         for _, leaf in log.leaves(self._read_until):
             self._enter(leaf)
         self._read_until = log.size
-        for leaf in self._pending:
+        for leaf in self._pending[self._entered :]:
             self._enter(leaf)
+        self._entered = len(self._pending)
 
     def _enter(self, leaf: bytes) -> None:
         if HEADER_LEAF.wrote(leaf):

@@ -111,6 +111,10 @@ RUN_BY = {
         "tests/integration/test_consent_registry.py"
         "::test_a_citizen_and_a_bank_do_everything_by_commands",
     ),
+    "civicbus scrub": (
+        "tests/integration/test_insider_attacks.py"
+        "::test_the_command_names_what_was_edited_and_exits_with_1"
+    ),
     "civicbus replay": (
         "tests/unit/test_replay.py::test_command_counts_and_exits_with_0_when_nothing_differs"
     ),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from civicbus_audit.ledger import Ledger
-from civicbus_audit.note import Signer
+from civicbus_audit.note import Signer, Verifier
 from civicbus_audit.quorum import Policy
 from civicbus_audit.sealer import Sealed, Sealer
 from civicbus_audit.witness.client import http_witnesses
@@ -23,6 +24,9 @@ from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.tracing import configure_tracing
+from civicbus_consumers.scrubbing.passing import Sides
+from civicbus_consumers.scrubbing.scrubber import Scrubber
+from civicbus_consumers.scrubbing.topic import KafkaPages
 from civicbus_consumers.sealing.cosigning import Cosigning
 from civicbus_consumers.sealing.handler import OnStep, seal_batch
 from civicbus_consumers.sealing.indexer import Indexer
@@ -33,11 +37,13 @@ from civicbus_consumers.sealing.source import PageSource
 log = structlog.get_logger("civicbus.sealing")
 
 SURVEY_S = 1.0
+SKEW_S = 30.0  # as long as a recorder may try to send a page
 RETRY_S = 1.0
 
 _pages = Counter(telemetry.SEALED_PAGES_TOTAL, "Pages sealed, repetitions among them")
 _leaves = Counter(telemetry.LEAVES_TOTAL, "Leaves appended to the ledger")
 _findings = Counter(telemetry.SEALING_FINDINGS_TOTAL, "What was wrong with pages", ["finding"])
+_skew = Gauge(telemetry.SEALING_SKEW, "The broker's time less the page's own, where most apart")
 _seconds = Histogram(telemetry.SEALING_BATCH_SECONDS, "From taking pages to their checkpoint")
 _size = Gauge(telemetry.CHECKPOINT_SIZE, "Leaves under the newest checkpoint")
 _backlog = Gauge(telemetry.SEALING_BACKLOG, "Pages on the topic that are not sealed yet")
@@ -80,12 +86,24 @@ def run(
             indexer = Indexer(
                 settings.postgres_dsn_file, settings.ledger_dir, policy or signer.verifier
             )
+            scrubber = Scrubber(
+                lambda: scrubbed_sides(settings, signer.verifier, topic=topic),
+                rhythm=settings.rhythm,
+            )
             indexer.start()
+            scrubber.start()
             log.info("open", position=sealer.position, size=sealer.checkpoint.size)
-            parts = Parts(source=source, sealer=sealer, cosigning=cosigning, indexer=indexer)
+            parts = Parts(
+                source=source,
+                sealer=sealer,
+                cosigning=cosigning,
+                indexer=indexer,
+                alarm=lambda: scrubber.alarm,
+            )
             try:
                 Sealing(parts, health=health).run(stop, on_step=on_step)
             finally:
+                scrubber.close()
                 indexer.close()
                 source.close()
                 if witnessing is not None:
@@ -93,6 +111,19 @@ def run(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def scrubbed_sides(
+    settings: SealingSettings, log_key: Verifier, *, topic: str = AUDIT_PAGE
+) -> Sides:
+    """What the scrubber compares; it reads as readers do, and has nothing of the open ledger."""
+    return Sides(
+        ledger_dir=settings.ledger_dir,
+        trust=settings.policy or log_key,
+        log=log_key,
+        dsn_file=settings.postgres_dsn_file,
+        pages=KafkaPages(settings, topic=topic),
+    )
 
 
 def _witnessing(settings: SealingSettings, policy: Policy | None) -> Witnessing | None:
@@ -104,12 +135,13 @@ def _witnessing(settings: SealingSettings, policy: Policy | None) -> Witnessing 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What sealing takes from, writes to and asks."""
+    """What sealing takes from, writes to and asks; `alarm` is what the scrubber found."""
 
     source: PageSource
     sealer: Sealer
     cosigning: Cosigning
     indexer: Indexer
+    alarm: Callable[[], str | None] = lambda: None
 
 
 class Sealing:
@@ -118,6 +150,7 @@ class Sealing:
     def __init__(self, parts: Parts, *, health: Health) -> None:
         self._source, self._sealer = parts.source, parts.sealer
         self._cosigning, self._indexer = parts.cosigning, parts.indexer
+        self._alarm = parts.alarm
         self._health = health
         self._surveyed = self._level = time.monotonic()
         _size.set(self._sealer.checkpoint.size)
@@ -154,6 +187,8 @@ class Sealing:
     def _tell_health(self, fuse: Fuse) -> None:
         waited_s = round(self._cosigning.unwitnessed_s)
         match fuse:
+            case Fuse.WHOLE if (alarm := self._alarm()) is not None:
+                self._health.unready(alarm)  # and goes on: the ledger is what must not stop
             case Fuse.WHOLE:
                 self._health.ready()
             case Fuse.WARNING:
@@ -184,6 +219,9 @@ class Sealing:
         _pages.inc(sealed.pages)
         _leaves.inc(sealed.leaves)
         _size.set(sealed.checkpoint.size)
+        _skew.set(sealed.skew_s)
+        if abs(sealed.skew_s) > SKEW_S:
+            log.error("page of another time", skew_s=round(sealed.skew_s, 1))
         for finding, count in sealed.findings.items():
             _findings.labels(finding.value).inc(count)
             log.error("page with a finding", finding=finding.value, count=count)

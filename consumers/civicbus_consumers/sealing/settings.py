@@ -14,6 +14,7 @@ from civicbus_schemas.page import key_id
 from pydantic import Field
 
 from civicbus_consumers.runtime.settings import ProcessSettings
+from civicbus_consumers.scrubbing.rhythm import Rhythm
 from civicbus_consumers.sealing.rules import Limits
 
 MAX_UNWITNESSED_S = 4 * 3600.0  # as long as X-Road lets time-stamps wait
@@ -24,7 +25,9 @@ class SealingSettings(ProcessSettings):
 
     Without a policy of witnesses the log's own signature publishes a checkpoint. With one, sealing
     warns when leaves have waited `witness_warn_s` for a quorum, and stops at `witness_stop_s`. An
-    index commit closes each `commit_every_s` of log time in which leaves came.
+    index commit closes each `commit_every_s` of log time in which leaves came. The scrubber
+    compares the newest hour every `scrub_hot_s`, all every `scrub_whole_s`, and takes at most
+    `scrub_share` of a core.
     """
 
     ledger_dir: Path
@@ -37,6 +40,15 @@ class SealingSettings(ProcessSettings):
     witness_warn_s: float = Field(default=15.0, gt=0, le=MAX_UNWITNESSED_S)
     witness_stop_s: float = Field(default=60.0, gt=0, le=MAX_UNWITNESSED_S)
     commit_every_s: int = Field(default=3600, ge=1, le=31 * 86_400)
+
+    scrub_hot_s: float = Field(default=60.0, gt=0, le=3600)
+    scrub_whole_s: float = Field(default=86_400.0, gt=0, le=7 * 86_400)
+    scrub_share: float = Field(default=0.1, gt=0, le=1)
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """For the scrubber."""
+        return Rhythm(hot_s=self.scrub_hot_s, whole_s=self.scrub_whole_s, share=self.scrub_share)
 
     @property
     def limits(self) -> Limits:

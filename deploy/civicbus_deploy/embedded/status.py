@@ -50,7 +50,8 @@ class Status:
     """The whole stack. Lags are None while Kafka does not answer, the backlog while sealing.
 
     The checkpoint's age counts from its publication, or from when it last held every page;
-    `unwitnessed_s` from when the first leaf began to wait for a quorum of witnesses. Reviews
+    `unwitnessed_s` from when the first leaf began to wait for a quorum of witnesses.
+    `contradictions` is what the scrubber has found and not yet seen mended. Reviews
     of emergencies are None while the index cannot be asked.
     """
 
@@ -60,6 +61,7 @@ class Status:
     sealing_backlog: int | None
     unwitnessed_s: float | None
     checkpoint_age_s: float | None
+    contradictions: int | None
     reviews_overdue: int | None
     supervisor_mib: int
 
@@ -94,6 +96,7 @@ def status(folder: StateFolder) -> Status:
     gauges = _sealing_gauges(folder)
     backlog, age = gauges.get(telemetry.SEALING_BACKLOG), gauges.get(telemetry.CHECKPOINT_AGE)
     unwitnessed = gauges.get(telemetry.UNWITNESSED_AGE)
+    contradictions = gauges.get(telemetry.SCRUB_FAULTS)
     now = supervision(folder)
     return Status(
         phase=phase_of(now),
@@ -102,6 +105,7 @@ def status(folder: StateFolder) -> Status:
         sealing_backlog=None if backlog is None else int(backlog),
         unwitnessed_s=None if unwitnessed is None else round(unwitnessed, 1),
         checkpoint_age_s=_checkpoint_age_s(folder) if age is None else round(age, 1),
+        contradictions=None if contradictions is None else int(contradictions),
         reviews_overdue=_reviews_overdue(folder),
         supervisor_mib=_memory_mib(now.identity.pid) if now and now.alive else 0,
     )
@@ -168,13 +172,16 @@ def _memory_mib(pid: int | None) -> int:
 
 
 def _sealing_gauges(folder: StateFolder) -> dict[str, float]:
-    """What the sealing process says of itself; nothing while it does not answer."""
+    """What the sealing process says of itself, labels summed; nothing while it does not answer."""
     port = ground.known_ports(folder)["sealing_health"]
     answer = get(f"http://{HOST}:{port}/metrics")
     if answer is None:
         return {}
     families = text_string_to_metric_families(answer.text)
-    return {sample.name: sample.value for family in families for sample in family.samples}
+    found: dict[str, float] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        found[sample.name] = found.get(sample.name, 0) + sample.value
+    return found
 
 
 def _reviews_overdue(folder: StateFolder) -> int | None:
@@ -218,6 +225,7 @@ def show(found: Status) -> None:
     console.print(f"pages waiting for their seal: {_known(found.sealing_backlog)}")
     console.print(f"leaves wait for their witnesses: {_known(found.unwitnessed_s)} s")
     console.print(f"age of the checkpoint: {_known(found.checkpoint_age_s)} s")
+    console.print(f"contradictions that scrubbing found: {_known(found.contradictions)}")
     console.print(f"emergencies without a review after 24 h: {_known(found.reviews_overdue)}")
 
 
