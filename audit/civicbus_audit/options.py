@@ -31,8 +31,12 @@ DsnFile = Annotated[
     Path | None,
     typer.Option(help="The database's address, if not HOME/secrets/postgres-sealing-dsn."),
 ]
-LedgerKey = Annotated[
-    Path | None, typer.Option(help="The pseudonyms' key, if not HOME/secrets/ledger-key.")
+VaultKeyFile = Annotated[
+    Path | None, typer.Option("--vault-key", help="The vault's key, if not HOME/secrets/vault-key.")
+]
+VaultDsnFile = Annotated[
+    Path | None,
+    typer.Option(help="The vault's address, if not HOME/secrets/vault-reader-dsn."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
 Lang = Annotated[
@@ -51,6 +55,19 @@ def exit_codes(*, json: bool) -> Iterator[None]:
         _fail(error, USAGE, json=json)
     except BusError as error:
         _fail(error, UNREACHABLE, json=json)
+
+
+@contextmanager
+def needs_index() -> Iterator[None]:
+    """Says what to install where the extra `ledger` is not."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Refused(
+            "the index and the vault need more than is installed",
+            got=f"no module {error.name}",
+            next_step="install civicbus-audit[ledger]",
+        ) from None
 
 
 def _fail(error: BusError, code: int, *, json: bool) -> Never:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from civicbus_schemas.errors import Refused
+from civicbus_schemas.subject import VaultKey
 
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.note import Verifier
 from civicbus_audit.policy import parse_policy
 from civicbus_audit.quorum import Trust
+
+if TYPE_CHECKING:
+    from civicbus_audit.vault.store import PostgresVault
 
 POLICY = "keys/audit-policy"
 
@@ -23,7 +28,8 @@ class Places:
     vkey_file: Path
     policy_file: Path | None
     dsn_file: Path
-    ledger_key_file: Path
+    vault_key_file: Path
+    vault_dsn_file: Path
 
     @classmethod
     def under(
@@ -47,12 +53,17 @@ class Places:
             vkey_file=vkey_file or home / "keys" / "ledger.vkey",
             policy_file=policy_file,
             dsn_file=dsn_file or home / "secrets" / "postgres-sealing-dsn",
-            ledger_key_file=home / "secrets" / "ledger-key",
+            vault_key_file=home / "secrets" / "vault-key",
+            vault_dsn_file=home / "secrets" / "vault-reader-dsn",
         )
 
-    def with_key(self, ledger_key_file: Path | None) -> Places:
-        """These places with another file of the pseudonyms' key."""
-        return self if ledger_key_file is None else replace(self, ledger_key_file=ledger_key_file)
+    def with_vault(self, key_file: Path | None, dsn_file: Path | None) -> Places:
+        """These places with another vault."""
+        return replace(
+            self,
+            vault_key_file=key_file or self.vault_key_file,
+            vault_dsn_file=dsn_file or self.vault_dsn_file,
+        )
 
     def directory(self) -> LedgerDirectory:
         """The ledger; raises `Unavailable` if there is none."""
@@ -76,16 +87,18 @@ class Places:
         except Refused as error:
             raise Refused(f"{self.vkey_file}: {error}") from None
 
-    def ledger_key(self) -> bytes:
-        """The key of the subjects' and officers' pseudonyms in records."""
-        text = _read_text(self.ledger_key_file, what="the ledger key", option="--ledger-key")
+    def vault(self) -> PostgresVault:
+        """The vault of names and sealing keys, to be closed; needs the extra `ledger`."""
+        from civicbus_audit.vault.store import PostgresVault
+
+        text = _read_text(self.vault_key_file, what="the vault's key", option="--vault-key")
+        dsn = _read_text(self.vault_dsn_file, what="the vault's address", option="--vault-dsn-file")
         try:
-            key = bytes.fromhex(text)
-        except ValueError:
-            key = b""
-        if len(key) != 32:
-            raise Refused(f"{self.ledger_key_file} holds no key", expected="64 hex characters")
-        return key
+            key = VaultKey(bytes.fromhex(text))
+        except (ValueError, Refused):
+            expected = "64 hex characters"
+            raise Refused(f"{self.vault_key_file} holds no key", expected=expected) from None
+        return PostgresVault(dsn, key)
 
 
 def _read_text(path: Path, *, what: str, option: str) -> str:

@@ -81,6 +81,16 @@ _WORDS = {
         "Lá số {index} trong {size} lá được chứng minh trong {file}.",
     ),
     "none-found": ("Nothing was found.", "Không tìm thấy."),
+    "unknown-person": (
+        "The vault knows no such person: nothing was recorded about them, or it was erased.",
+        "Kho khóa không có người này: chưa có bản ghi nào, hoặc đã được xóa.",
+    ),
+    "known-since": (
+        "The vault knows this person since {since:%Y-%m-%d %H:%M:%S}; what was recorded before,"
+        " if anything, was erased.",
+        "Kho khóa có người này từ {since:%Y-%m-%d %H:%M:%S}; những gì ghi trước đó, nếu có,"
+        " đã được xóa.",
+    ),
     "more": (
         "There is more: --before {before} goes on from here.",
         "Còn nữa: --before {before} để xem tiếp.",

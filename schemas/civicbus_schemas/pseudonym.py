@@ -1,4 +1,4 @@
-"""Keyed names of a person: one for topics, one for the ledger, one per recipient.
+"""Keyed names of a person: one for topics, one per recipient; the ledger's come from the vault.
 
 All are the first 16 bytes of HMAC-SHA256(key, scheme ‖ 0x00 ‖ number) as 32 lower-case hex
 characters (DESIGN: keys). Different keys make them unlinkable to whoever lacks the keys.
@@ -10,14 +10,13 @@ import hashlib
 import hmac
 from typing import NewType
 
-from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, Pin
+from civicbus_schemas.ids import AgreementRef, EventId, Pin
 
 TopicPseudonym = NewType("TopicPseudonym", str)
 LedgerPseudonym = NewType("LedgerPseudonym", str)
 PairwisePseudonym = NewType("PairwisePseudonym", str)
 
 SCHEME_VN_PIN = "vn-pin"
-SCHEME_OFFICER = "officer"
 
 
 def _keyed(key: bytes, scheme: str, value: str) -> str:
@@ -28,22 +27,6 @@ def _keyed(key: bytes, scheme: str, value: str) -> str:
 def topic_pseudonym(key: bytes, pin: Pin) -> TopicPseudonym:
     """The key of the subject's events on source topics and of its consent state."""
     return TopicPseudonym(_keyed(key, SCHEME_VN_PIN, pin.number))
-
-
-def ledger_pseudonym(key: bytes, pin: Pin) -> LedgerPseudonym:
-    """The subject's name in records."""
-    return LedgerPseudonym(_keyed(key, SCHEME_VN_PIN, pin.number))
-
-
-def case_pseudonym(ledger_key: bytes, agency: AgencyId, case: str) -> str:
-    """An agency's case as records name it, in 32 hex characters."""
-    message = f"case\x00{agency}\x00{case}".encode()
-    return hmac.digest(ledger_key, message, hashlib.sha256)[:16].hex()
-
-
-def officer_pseudonym(key: bytes, agency: AgencyId, officer: str) -> str:
-    """An officer's name in records; the officer's identity itself is sealed."""
-    return _keyed(key, SCHEME_OFFICER, f"{agency}\x00{officer}")
 
 
 def pairwise_pseudonym(key: bytes, number: str) -> PairwisePseudonym:

@@ -31,6 +31,11 @@ class SubjectKind(StrEnum):
     OFFICER = "officer"
     CASE = "case"
 
+    @property
+    def what(self) -> str:
+        """In a sentence."""
+        return "person" if self is SubjectKind.PERSON else self.value
+
 
 class Subject(NamedTuple):
     """A person by number, or an agency's officer or case by the name the agency gives it."""

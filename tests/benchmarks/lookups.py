@@ -25,7 +25,7 @@ from civicbus_consumers.lookup.request import parse_request
 from civicbus_consumers.lookup.settings import LookupSettings
 from civicbus_consumers.lookup.states import STATE_PARTITIONS, States
 from civicbus_consumers.lookup.token import Token, make_token
-from civicbus_consumers.recording.wiring import recorders
+from civicbus_consumers.recording.wiring import open_vault, recorders
 from civicbus_consumers.runtime.state import StateTail
 from civicbus_consumers.runtime.trust import open_policy
 from civicbus_producers.kafka import client_config, consumer_config, producer_config
@@ -148,7 +148,7 @@ class LookupBench:
             ),
             view=PopulationView(settings.postgres_dsn_file),
             topic_key=read_key(settings.topic_key_file),
-            ledger_key=read_key(settings.ledger_key_file),
+            vault=open_vault(settings),
         )
         recorder = recorders(settings, process=settings.name)(None)
 

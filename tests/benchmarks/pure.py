@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from civicbus_audit.vault.cached import CachedVault
 from civicbus_consumers.access.plan import compile_plan
 from civicbus_consumers.enforcement.broker import Outgoing
 from civicbus_consumers.enforcement.deciding import Bench
@@ -34,6 +35,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.benchmarks import workload
 from tests.benchmarks.checks import Given, check_deliveries, read_pages
 from tests.benchmarks.clocks import Clocks, Series
+from tests.fakes.vault import FakeVault
 
 PAIRWISE, TOPIC_KEY = PairwiseKeys(key=b"p" * 32), b"t" * 32
 SIGNER = Ed25519PrivateKey.generate()
@@ -174,9 +176,9 @@ def _bench(nation: Nation, kept: Kept) -> Bench:
             chain=Chain(process="enforce-0", recorder=new_recorder_id()),
             signer=SIGNER,
             key=key_id(SIGNER.public_key().public_bytes_raw()),
-            seal_key=b"s" * 32,
         ),
         releases=kept,  # type: ignore[arg-type]
-        keys=Keys(topic=TOPIC_KEY, ledger=b"l" * 32, pairwise_of=lambda _: PAIRWISE),
+        keys=Keys(topic=TOPIC_KEY, pairwise_of=lambda _: PAIRWISE),
+        vault=CachedVault(FakeVault()),
         type_of=lambda _: writer,
     )

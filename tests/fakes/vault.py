@@ -6,19 +6,52 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
+from civicbus_audit.index.database import make_engine
+from civicbus_audit.vault.database import migrate
+from civicbus_consumers.recording.seal import open_part, sealed_under
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.pseudonym import LedgerPseudonym
+from civicbus_schemas.record import Record
 from civicbus_schemas.subject import Secret, Secrets, Subject, VaultKey
+from sqlalchemy import text
 
-KEY = VaultKey(b"v" * 32)
+KEY_BYTES = b"v" * 32
+KEY = VaultKey(KEY_BYTES)
 SINCE = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def secret_of(subject: Subject, *, life: int = 0) -> Secret:
     """What a `FakeVault` holds of a subject; `life` counts how often it was destroyed before."""
-    random = hashlib.sha256(f"{life}\x00{subject.kind}\x00{subject.name}".encode()).digest()
-    return KEY.secret_of(random, since=SINCE)
+    return KEY.secret_of(_random(subject, life=life), since=SINCE)
+
+
+def _random(subject: Subject, *, life: int = 0) -> bytes:
+    return hashlib.sha256(f"{life}\x00{subject.kind}\x00{subject.name}".encode()).digest()
+
+
+def fill_vault(dsn_file: Path, subjects: Collection[Subject]) -> None:
+    """Make the real table in an empty database, with the secrets that `secret_of` tells."""
+    engine = make_engine(dsn_file)
+    migrate(engine)
+    with engine.begin() as connection:
+        for subject in subjects:
+            row, name = KEY.row_of(subject), bytes.fromhex(secret_of(subject).pseudonym)
+            values = {"row": row, "random": _random(subject), "name": name, "since": SINCE}
+            connection.execute(
+                text("insert into vault.secret values (:row, :random, :name, :since)"), values
+            )
+    engine.dispose()
+
+
+def opened(sealed: bytes, record: Record) -> tuple[bytes, bytes]:
+    """Salt and plaintext of a part that was sealed under a `FakeVault`'s secret of somebody met."""
+    return open_part(sealed, key=MET[sealed_under(record)].sealing_key, id_=record.id)
+
+
+MET: dict[str | None, Secret] = {}
+"""Every secret that any of these made, by name; they are the same in all of them."""
 
 
 @dataclass
@@ -37,7 +70,8 @@ class FakeVault:
         for subject in subjects:
             row = KEY.row_of(subject)
             life = self.lives.get(row, 0)
-            self.rows.setdefault(row, secret_of(subject, life=life))
+            made = self.rows.setdefault(row, secret_of(subject, life=life))
+            MET[made.pseudonym] = made
         if self.lies:
             raise Unavailable("the answer was lost")
         return {subject: self.rows[KEY.row_of(subject)] for subject in subjects}
@@ -59,6 +93,9 @@ class FakeVault:
         row = KEY.row_of(subject)
         self.lives[row] = self.lives.get(row, 0) + 1
         return self.rows.pop(row, None) is not None
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def _ask(self, subjects: Collection[Subject]) -> None:
         self.asked.append(tuple(subjects))

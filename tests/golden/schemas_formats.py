@@ -19,6 +19,7 @@ from civicbus_schemas.envelope import Envelope, Ground
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, EventType, Pin, RecordId
 from civicbus_schemas.page import HEADER_LEAF, Page, key_id, sign_page
 from civicbus_schemas.record import RECORD
+from civicbus_schemas.subject import VaultKey, officer
 from civicbus_schemas.vocabulary import ConsentStatus, UsePeriod
 from civicbus_schemas.withheld import WITHHELD, Notice, WithheldReason
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -99,13 +100,16 @@ def formats() -> dict[str, bytes]:
         pseudonym.topic_pseudonym(KEY, PIN),
         pseudonym.pairwise_pseudonym(recipient, PIN.number),
         pseudonym.delivery_id(recipient, EventId("ev-1"), AgreementRef("vss.a", 3)),
-        pseudonym.officer_pseudonym(KEY, AgencyId("vss"), "lan"),
     )
+    vault = VaultKey(KEY)
+    secret = vault.secret_of(recipient, since=samples.AT)
+    named = officer(AgencyId("vss"), "lan")
     event = samples.birth_contract().avro.encode(samples.birth_datum())
     return {
         "event-in-frame": frame(258, event),
         "envelope-headers": headers,
         "pseudonyms": b"".join(map(bytes.fromhex, names)),
+        "vault-row": vault.row_of(named) + bytes.fromhex(secret.pseudonym) + secret.sealing_key,
         "record-leaf": samples.record().encode(),
         "page-header": samples.header().encode(),
         "page-header-leaf": page().header,

@@ -70,9 +70,12 @@ def test_pseudonyms_are_hmacs_when_they_are_computed_with_the_standard_library()
         keyed(formats.KEY, b"vn-pin\x00001324012345"),
         keyed(recipient, b"vn-pin\x00001324012345"),
         keyed(recipient, b"delivery\0ev-1\0vss.a@3"),
-        keyed(formats.KEY, b"officer\0vss\0lan"),
     ]
     assert formats.golden("pseudonyms") == b"".join(name[:16] for name in expected)
+    secret = keyed(formats.KEY, b"secret\0" + recipient)
+    row = keyed(formats.KEY, b"subject\0officer\0vss\0lan")
+    expected = [row, keyed(secret, b"pseudonym")[:16], keyed(secret, b"seal")]
+    assert formats.golden("vault-row") == b"".join(expected)
 
 
 def test_a_leaf_names_its_schema_when_its_fingerprint_is_computed_by_hand() -> None:

@@ -24,22 +24,22 @@ from civicbus_audit.sequencing import PageMessage
 from civicbus_audit.stored import StoredLog
 from civicbus_schemas.errors import EvidenceBroken, Fatal, Refused, Unavailable
 from civicbus_schemas.ids import AgencyId, Pin, RecorderId
-from civicbus_schemas.pseudonym import ledger_pseudonym, officer_pseudonym
+from civicbus_schemas.subject import officer, person
 from civicbus_schemas.vocabulary import Outcome, Reason
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner, Result
 
 from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
+from tests.fakes.vault import KEY_BYTES, fill_vault, secret_of
 from tests.stack import Stack
 
 pytestmark = pytest.mark.broker
 
 ORIGIN = "civicbus.local/audit"
 SIGNER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
-LEDGER_KEY = bytes(range(32))
-CHILD = ledger_pseudonym(LEDGER_KEY, Pin("001324012345"))
-OFFICER = officer_pseudonym(LEDGER_KEY, AgencyId("bank"), "o-17")
+KNOWN = (person(Pin("001324012345")), officer(AgencyId("bank"), "o-17"))
+CHILD, OFFICER = (secret_of(subject).pseudonym for subject in KNOWN)
 
 
 def story() -> list[PageMessage]:
@@ -74,8 +74,10 @@ def home(tmp_path: Path, stack: Stack) -> Path:
     for name in ("keys", "secrets"):
         (tmp_path / name).mkdir()
     (tmp_path / "keys/ledger.vkey").write_text(f"{SIGNER.verifier}\n")
-    (tmp_path / "secrets/ledger-key").write_text(f"{LEDGER_KEY.hex()}\n")
-    (tmp_path / "secrets/postgres-sealing-dsn").write_text(stack.create_database())
+    (tmp_path / "secrets/vault-key").write_text(f"{KEY_BYTES.hex()}\n")
+    for name in ("postgres-sealing", "vault-reader"):
+        (tmp_path / f"secrets/{name}-dsn").write_text(stack.create_database())
+    fill_vault(tmp_path / "secrets/vault-reader-dsn", KNOWN)
     with Ledger.open(tmp_path / "ledger", origin=ORIGIN, signer=SIGNER) as ledger:
         Sealer(ledger, keys=PUBLIC_KEYS).seal(story())
     return tmp_path

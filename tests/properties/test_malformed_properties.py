@@ -23,7 +23,6 @@ from civicbus_consumers.enforcement.rules import (
     release_event,
 )
 from civicbus_consumers.recording.pages import PageBuilder
-from civicbus_consumers.recording.seal import Seal
 from civicbus_deploy.provisioning.nation import load_nation
 from civicbus_deploy.simulation import generate
 from civicbus_schemas.codec import AvroType, frame, unframe
@@ -38,13 +37,14 @@ from civicbus_schemas.vocabulary import Reason
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.vault import FakeVault
 from tests.properties.schemas_strategies import spoilt
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 PAIRWISE_KEY, TOPIC_KEY = b"p" * 32, b"t" * 32
 POLICY = load_nation().policy
 PLAN = compile_plan(POLICY, pairwise_key_of=lambda _: PAIRWISE_KEY)
-KEYS = Keys(topic=TOPIC_KEY, ledger=b"l" * 32, pairwise_of=lambda _: PairwiseKeys(key=PAIRWISE_KEY))
+KEYS = Keys(topic=TOPIC_KEY, pairwise_of=lambda _: PairwiseKeys(key=PAIRWISE_KEY))
 SCHEMAS = dict(enumerate(contract.avro for contract in POLICY.contracts.values()))
 IDS = {avro.name: number for number, avro in SCHEMAS.items()}
 PARSED = {number: avro.schema.parse(json.dumps(t.document)) for number, t in SCHEMAS.items()}
@@ -86,11 +86,17 @@ def judge(message: Taken) -> DeadLetter | list[Any]:
     assert isinstance(event, Event)
     recorder = RecorderId("ab" * 16)
     page = PageBuilder(
-        recorder=recorder, sequence=0, at=AT, seal=Seal(b"s" * 32, recorder=recorder),
+        recorder=recorder, sequence=0, at=AT,
         entropy=lambda size: b"n" * size,
     )  # fmt: skip
     return release_event(
-        event, PLAN, consents=NO_CONSENTS, positions=Positions(consent=1), keys=KEYS, page=page
+        event,
+        PLAN,
+        consents=NO_CONSENTS,
+        positions=Positions(consent=1),
+        keys=KEYS,
+        secrets=FakeVault().get_or_create(list(event.subjects)),
+        page=page,
     )
 
 

@@ -23,9 +23,10 @@ from civicbus_schemas.vocabulary import ConsentStatus
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.fakes.enforcement import FakePageLog, FakeReleases, FakeStates, Journal, by_name, ready
+from tests.fakes.vault import FakeVault
 from tests.unit import schemas_samples as samples
 
-TOPIC_KEY, LEDGER_KEY, SEAL_KEY = b"t" * 32, b"l" * 32, b"s" * 32
+TOPIC_KEY = b"t" * 32
 CHILD = Pin("001324012345")
 SCHEMA_ID = 7
 BANK_FIELDS = frozenset({f"{samples.BIRTH}:child.pin", f"{samples.BIRTH}:child.full_name"})
@@ -96,7 +97,6 @@ def keys(*, pairwise_of: Callable[[AgencyId], PairwiseKeys] = pairwise_of) -> Ke
     """Keys by name."""
     return Keys(
         topic=TOPIC_KEY,
-        ledger=LEDGER_KEY,
         pairwise_of=pairwise_of,
     )
 
@@ -111,13 +111,13 @@ def bench(*, states: FakeStates | None = None) -> tuple[Bench, Journal, FakePage
         chain=Chain(process="enforce-0", recorder=RecorderId("ab" * 16)),
         signer=signer,
         key=key_id(signer.public_key().public_bytes_raw()),
-        seal_key=SEAL_KEY,
     )
     made = Bench(
         states=states or FakeStates(ready(policy())),  # type: ignore[arg-type]
         recorder=recorder,
         releases=releases,  # type: ignore[arg-type]
         keys=keys(),
+        vault=FakeVault(),
         type_of=type_of,
     )
     return made, journal, log, releases

@@ -26,6 +26,7 @@ from civicbus_schemas.page import HeaderLeaf, PageHeader
 from civicbus_schemas.record import Record
 
 from tests.fakes.lookup import FakeLeases, FakePages, FakeStates, FakeView
+from tests.fakes.vault import FakeVault
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_samples import VSS, asked
 
@@ -43,6 +44,7 @@ class Office:
     pages: FakePages = field(default_factory=FakePages)
     leases: FakeLeases = field(default_factory=FakeLeases)
     health: Health = field(default_factory=Health)
+    vault: FakeVault = field(default_factory=FakeVault)
     reservations: Reservations = field(default_factory=NoneLeft)
     answer_timeout_s: float = 10.0
 
@@ -51,7 +53,7 @@ class Office:
             states=self.states,
             view=self.view,
             topic_key=samples.TOPIC_KEY,
-            ledger_key=samples.LEDGER_KEY,
+            vault=self.vault,
             reservations=self.reservations,
         )
         self.worker = Worker(

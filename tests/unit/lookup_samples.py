@@ -16,7 +16,6 @@ from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.population.reading import PersonRow
 from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.recorder import Recorder
-from civicbus_consumers.recording.seal import Seal
 from civicbus_deploy.provisioning.nation import load_nation
 from civicbus_schemas.consent import Consent, SubjectConsents
 from civicbus_schemas.ids import AgencyId, Pin, new_recorder_id
@@ -27,9 +26,10 @@ from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import ConsentStatus
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.fakes import vault
 from tests.fakes.lookup import FakePages, FakeStates, FakeView
 
-TOPIC_KEY, LEDGER_KEY, SEAL_KEY = b"t" * 32, b"l" * 32, b"s" * 32
+TOPIC_KEY = b"t" * 32
 SIGNER = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 AT = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
 VSS, BANK, MOJ = AgencyId("vss"), AgencyId("bank"), AgencyId("moj")
@@ -131,7 +131,7 @@ def bench(*consents: Consent, view: FakeView | None = None) -> Bench:
         states=states(*consents),
         view=view or FakeView({LAN: person()}),
         topic_key=TOPIC_KEY,
-        ledger_key=LEDGER_KEY,
+        vault=vault.FakeVault(),
     )
 
 
@@ -142,7 +142,6 @@ def recorder(pages: FakePages, closes: PageRef | None = None) -> Recorder:
         chain=Chain(process="lookup", recorder=new_recorder_id(), closes=closes),
         signer=SIGNER,
         key=key_id(SIGNER.public_key().public_bytes_raw()),
-        seal_key=SEAL_KEY,
     )
 
 
@@ -160,7 +159,7 @@ def reply(
     return answered(lookup(document, agency=agency), on=on)[0].replies[0]
 
 
-def opened(made: Recorder, sealed: bytes, record: Record) -> tuple[bytes, Any]:
+def opened(sealed: bytes, record: Record) -> tuple[bytes, Any]:
     """Salt and contents of a sealed part."""
-    salt, plaintext = Seal(SEAL_KEY, made.chain.recorder).open(sealed, id_=record.id)
+    salt, plaintext = vault.opened(sealed, record)
     return salt, json.loads(plaintext)

@@ -23,15 +23,16 @@ from civicbus_consumers.officers.tracker import TrackerService
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.runtime.jwt import PublicKey
+from civicbus_schemas import subject as subjects
 from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.page import HeaderLeaf, PageHeader, PageRef
-from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
 from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from tests.fakes.lookup import FakePages
 from tests.fakes.officers import FakeShelf, entry
-from tests.unit.lookup_samples import LAN, LEDGER_KEY, MOTHER, SIGNER, recorder
+from tests.fakes.vault import FakeVault, secret_of
+from tests.unit.lookup_samples import LAN, MOTHER, SIGNER, recorder
 
 MPS, BANK, VNEID = AgencyId("mps"), AgencyId("bank"), AgencyId("vneid")
 INSPECTOR, CASE = "tt-0042 Lê Văn Hùng", "TT-2026/0007"
@@ -53,17 +54,17 @@ _ISSUER_OF = {
 
 def subject(pin: Pin = LAN) -> str:
     """A person's name in records."""
-    return ledger_pseudonym(LEDGER_KEY, pin)
+    return secret_of(subjects.person(pin)).pseudonym
 
 
 def official(name: str = INSPECTOR, agency: AgencyId = MPS) -> str:
     """An official's name in records."""
-    return officer_pseudonym(LEDGER_KEY, agency, name)
+    return secret_of(subjects.officer(agency, name)).pseudonym
 
 
 def case(number: str, agency: AgencyId = MPS) -> str:
     """A case's name in records."""
-    return case_pseudonym(LEDGER_KEY, agency, number)
+    return secret_of(subjects.case(agency, number)).pseudonym
 
 
 def deferred(index: int, case_id: str) -> Entry:
@@ -109,16 +110,15 @@ class Office:
     pages: FakePages = field(default_factory=FakePages)
     policy_sets: Path = Path("no-policy-sets")
     begun: int = 0
+    vault: FakeVault = field(default_factory=FakeVault)
 
     def __post_init__(self) -> None:
         self.desk = Desk(
             self.shelf,
             begin_recorder=self._begin_recorder,
-            ledger_key=LEDGER_KEY,
+            vault=self.vault,
         )
-        self.counter = Counter(
-            desk=self.desk, issuers=ISSUERS, signet=Signet(b"c" * 32), ledger_key=LEDGER_KEY
-        )
+        self.counter = Counter(desk=self.desk, issuers=ISSUERS, signet=Signet(b"c" * 32))
         queries = QueryService(counter=self.counter, body_timeout_s=0.3)
         words = WordBook(self.policy_sets)
         pages = PageService(counter=self.counter, words=words, body_timeout_s=0.3)

@@ -29,6 +29,7 @@ from civicbus_schemas.record import Record
 from tests.fakes.lookup import FakePages, FakeView
 from tests.fakes.publisher import fake_publisher
 from tests.fakes.registry import FakeRegistryStore
+from tests.fakes.vault import FakeVault
 from tests.unit import lookup_samples as samples
 from tests.unit import registry_samples as acts
 from tests.unit.lookup_office import bearer
@@ -61,6 +62,7 @@ class RegistryOffice:
     fence: FakeFence = field(default_factory=FakeFence)
     log: UnsafeMemoryLog = field(default_factory=UnsafeMemoryLog)
     silent_broker: bool = False
+    vault: FakeVault = field(default_factory=FakeVault)
 
     def __post_init__(self) -> None:
         seal = RowSeal(b"c" * 32)
@@ -70,7 +72,7 @@ class RegistryOffice:
             catalog=Catalog(self.store, samples.policy),
             registrar=VNEID,
             topic_key=samples.TOPIC_KEY,
-            ledger_key=samples.LEDGER_KEY,
+            vault=self.vault,
             seal=seal,
             process="lookup-consents",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -32,11 +33,13 @@ from tests import lives
 from tests.fakes.enforcement import FakePageLog, FakeReleases, FakeStates, Journal, ready
 from tests.fakes.pages import messages
 from tests.fakes.uses import FakeReservations
+from tests.fakes.vault import FakeVault
 from tests.unit import enforcement_samples, lookup_samples
-from tests.unit.lookup_samples import LEDGER_KEY, SEAL_KEY, SIGNER, TOPIC_KEY
+from tests.unit.lookup_samples import SIGNER, TOPIC_KEY
 
 ORIGIN = "civicbus.local/audit"
 LOG = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+VAULT = FakeVault()
 BORN = (date(1996, 1, 1), lives.TODAY.replace(year=lives.TODAY.year - 10, day=1))
 
 
@@ -111,7 +114,7 @@ def look_up_pages() -> list[Page]:
     for number, lookup in enumerate(lookups):
         object.__setattr__(lookup.token, "jti", f"{number:032x}")
     pages = lookup_samples.FakePages()
-    bench = lookup_samples.bench(lookup_samples.consent("full_name"))
+    bench = replace(lookup_samples.bench(lookup_samples.consent("full_name")), vault=VAULT)
     answer_batch(lookups, bench, recorder=lookup_samples.recorder(pages))
     return pages.pages
 
@@ -146,26 +149,24 @@ def _bench(states: FakeStates, log: FakePageLog, type_of: Callable[[int], AvroTy
         chain=Chain(process="enforce-0", recorder=RecorderId("ab" * 16)),
         signer=SIGNER,
         key=key_id(SIGNER.public_key().public_bytes_raw()),
-        seal_key=SEAL_KEY,
     )
     return Bench(
         states=states,  # type: ignore[arg-type]
         recorder=recorder,
         releases=FakeReleases(Journal()),  # type: ignore[arg-type]
         keys=enforcement_samples.keys(),
+        vault=VAULT,
         type_of=type_of,
         reservations=FakeReservations(),
     )
 
 
 def make_archive(home: Path) -> Path:
-    """A state folder as a bus leaves it: ledger, verifier key, seal key, and the announced set."""
-    assert LEDGER_KEY == enforcement_samples.LEDGER_KEY
+    """A state folder as a bus leaves it: ledger, verifier key, and the announced set."""
     for folder in ("keys", "secrets", "sets"):
         (home / folder).mkdir()
     (home / "stack.json").write_text("{}")
     (home / "keys/ledger.vkey").write_text(f"{LOG.verifier}\n")
-    (home / "secrets/seal-key").write_text(f"{SEAL_KEY.hex()}\n")
     (home / "sets/announced.json").write_bytes(announced())
     public = SIGNER.public_key().public_bytes_raw()
     with Ledger.open(home / "ledger", origin=ORIGIN, signer=LOG) as ledger:

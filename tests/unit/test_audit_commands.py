@@ -161,7 +161,7 @@ def test_searching_exits_with_2_when_the_question_is_malformed(home: Path) -> No
 
 def test_a_pin_is_not_repeated_when_it_is_malformed(home: Path) -> None:
     (home / "secrets").mkdir()
-    (home / "secrets/ledger-key").write_text("00" * 32)
+    (home / "secrets/vault-key").write_text("00" * 32)
     result = run(home, "who-read", "00132401234X")
     assert result.exit_code == 2
     assert "00132401234X" not in result.output

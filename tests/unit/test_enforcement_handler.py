@@ -10,7 +10,6 @@ import pytest
 from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.enforcement.handler import Step, release_batch
 from civicbus_consumers.enforcement.note import FRESH, Coordinates
-from civicbus_consumers.recording.seal import Seal
 from civicbus_schemas.agreement import Limits
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.envelope import parse_headers
@@ -21,6 +20,7 @@ from civicbus_schemas.statement import Standing
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 from tests.fakes.enforcement import FakeClock, FakeStates, ready
+from tests.fakes.vault import opened
 from tests.unit import enforcement_samples as samples
 
 
@@ -90,8 +90,7 @@ def test_record_commits_to_the_delivered_bytes_and_to_what_is_sealed() -> None:
     release_batch([samples.taken()], bench)
     page, record = log.pages[0], Record.decode(log.pages[0].records[0])
     _, body = unframe(releases.produced[0].value)
-    seal = Seal(samples.SEAL_KEY, bench.recorder.chain.recorder)
-    salt, secret = seal.open(page.sealed[0], id_=record.id)
+    salt, secret = opened(page.sealed[0], record)
     assert record.payload_hash == hashlib.sha256(salt + body).hexdigest()
     assert record.sealed == commitment(salt, secret)
     assert b'"child.date_of_birth":["2026-11-20"]' in secret

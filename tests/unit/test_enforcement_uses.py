@@ -12,7 +12,6 @@ from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.handler import Step, release_batch
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.recording.facts import open_secret
-from civicbus_consumers.recording.seal import Seal
 from civicbus_schemas.agreement import Limits
 from civicbus_schemas.consent import Consent, Uses
 from civicbus_schemas.errors import Unavailable
@@ -21,6 +20,7 @@ from civicbus_schemas.vocabulary import Outcome, Reason, UsePeriod
 
 from tests.fakes.enforcement import FakeClock, FakePageLog, FakeReleases, FakeStates, ready
 from tests.fakes.uses import FakeReservations
+from tests.fakes.vault import opened
 from tests.unit import enforcement_samples as samples
 
 ONCE = Uses(count=1)
@@ -196,12 +196,11 @@ def test_what_was_reserved_is_sealed_with_the_decision(
     """So that a refusal for want of a use can be replayed."""
     life = Life(reservations, counted())
     life.release(*(samples.taken(offset) for offset in offsets))
-    seal = Seal(samples.SEAL_KEY, life.bench.recorder.chain.recorder)
     found = []
     for leaf, part in zip(life.log.pages[0].records, life.log.pages[0].sealed, strict=True):
         record = Record.decode(leaf)
         if record.recipient == "bank":
-            found.append(open_secret(seal.open(part, id_=record.id)[1]).reserved)
+            found.append(open_secret(opened(part, record)[1]).reserved)
     assert found == reserved
 
 

@@ -59,7 +59,7 @@ def test_reason_is_sealed_and_stands_nowhere_else_when_the_glass_is_broken() -> 
     )
     [page] = pages.pages
     record = Record.decode(page.records[0])
-    _, secret = samples.opened(recorder, page.sealed[0], record)
+    _, secret = samples.opened(page.sealed[0], record)
     assert secret["break_glass"] == WHY
     assert WHY.encode() not in page.encode()
 

@@ -14,11 +14,12 @@ from civicbus_consumers.lookup.rules import VIEW
 from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_schemas.errors import InvalidBytes, Stopped, Unavailable
 from civicbus_schemas.page import HeaderLeaf
-from civicbus_schemas.pseudonym import ledger_pseudonym, officer_pseudonym
 from civicbus_schemas.record import Record, commitment
+from civicbus_schemas.subject import officer, person
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 from tests.fakes.lookup import FakePages, FakeView
+from tests.fakes.vault import secret_of
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_samples import BANK, MOJ, VSS, asked, lookup, verifying
 
@@ -77,8 +78,8 @@ def test_record_tells_who_got_what_about_whom_and_why_when_a_lookup_is_granted()
     [reply] = outcome.replies
     assert (record.kind, record.decision) == (RecordKind.ACCESS_DECISION, Outcome.PERMIT)
     assert (record.actor.agency, record.actor.system, record.recipient) == (VSS, "lookup", VSS)
-    assert record.actor.officer == officer_pseudonym(samples.LEDGER_KEY, VSS, samples.OFFICER)
-    assert record.subject == ledger_pseudonym(samples.LEDGER_KEY, samples.LAN)
+    assert record.actor.officer == secret_of(officer(VSS, samples.OFFICER)).pseudonym
+    assert record.subject == secret_of(person(samples.LAN)).pseudonym
     assert (record.dataset, record.fields, record.rows) == (VIEW, ("permanent_address",), 1)
     assert (str(record.agreement), record.basis) == ("vss.population@1", "law.state-management")
     assert (record.purpose, record.consent) == ("health-insurance.enrol-child", None)
@@ -110,7 +111,7 @@ def test_sealed_part_opens_the_commitments_when_it_is_unsealed() -> None:
     recorder = samples.recorder(pages)
     reply = answer_batch([lookup()], samples.bench(), recorder=recorder).replies[0]
     record = Record.decode(pages.pages[0].records[0])
-    salt, secret = samples.opened(recorder, pages.pages[0].sealed[0], record)
+    salt, secret = samples.opened(pages.pages[0].sealed[0], record)
     assert secret["officer"] == samples.OFFICER
     assert secret["case"] == samples.CASE
     assert secret["facts"]["asked"]["full_name"] == samples.NAME
@@ -165,13 +166,13 @@ def test_everybody_gets_a_record_when_an_answer_is_about_several_people() -> Non
     outcome = answer_batch([lookup(document, agency=MOJ)], samples.bench(), recorder=recorder)
     records = [Record.decode(leaf) for leaf in pages.pages[0].records]
     assert [(r.subject, r.fields) for r in records] == [
-        (ledger_pseudonym(samples.LEDGER_KEY, samples.LAN), ("full_name",)),
-        (ledger_pseudonym(samples.LEDGER_KEY, samples.MOTHER), ("mother_pin",)),
+        (secret_of(person(samples.LAN)).pseudonym, ("full_name",)),
+        (secret_of(person(samples.MOTHER)).pseudonym, ("mother_pin",)),
     ]
     receipt = outcome.replies[0].receipt
     assert receipt is not None
     assert [id_ for id_, _ in receipt.others] == [records[1].id]
-    _, about_mother = samples.opened(recorder, pages.pages[0].sealed[1], records[1])
+    _, about_mother = samples.opened(pages.pages[0].sealed[1], records[1])
     assert about_mother == {"officer": samples.OFFICER, "case": samples.CASE}
 
 

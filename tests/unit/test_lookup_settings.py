@@ -15,8 +15,8 @@ def _read(folder: Path, **changes: Any) -> LookupSettings:
     files = {
         f"{name}_file": str(folder / name)
         for name in (
-            "password", "postgres_dsn", "agency_keys", "topic_key", "ledger_key",
-            "seal_key", "signing_key", "consent_dsn", "consent_key", "consent_agency",
+            "password", "postgres_dsn", "agency_keys", "topic_key", "vault_key",
+            "vault_dsn", "signing_key", "consent_dsn", "consent_key", "consent_agency",
             "policy_keys",
         )
     }  # fmt: skip

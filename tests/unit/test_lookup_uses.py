@@ -9,7 +9,6 @@ from typing import Any
 from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.lookup.rules import compile_reads
 from civicbus_consumers.recording.facts import open_secret
-from civicbus_consumers.recording.seal import Seal
 from civicbus_schemas.agreement import Limits
 from civicbus_schemas.consent import SubjectConsents, Uses
 from civicbus_schemas.pseudonym import topic_pseudonym
@@ -17,6 +16,7 @@ from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome, Reason
 
 from tests.fakes.uses import FakeReservations
+from tests.fakes.vault import opened
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_office import Office
 
@@ -131,9 +131,8 @@ def test_what_was_reserved_is_sealed_with_the_verdict() -> None:
     counting.ask()
     counting.ask()
     found = []
-    for page, header in zip(counting.office.pages.pages, counting.office.headers, strict=True):
+    for page in counting.office.pages.pages:
         for leaf, part in zip(page.records, page.sealed, strict=True):
-            seal = Seal(samples.SEAL_KEY, header.recorder)
-            _, secret = seal.open(part, id_=Record.decode(leaf).id)
+            _, secret = opened(part, Record.decode(leaf))
             found.append(open_secret(secret).reserved)
     assert found == [{samples.consent().id}, frozenset()]

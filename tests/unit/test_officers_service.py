@@ -9,14 +9,14 @@ import pytest
 from civicbus_consumers.officers.request import MAX_LIMIT
 from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.recording.fuse import SealingBehind
-from civicbus_consumers.recording.seal import Seal
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.record import commitment
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 from tests.fakes.lookup import FakePages
 from tests.fakes.officers import GrowingShelf
-from tests.unit.lookup_samples import LAN, SEAL_KEY
+from tests.fakes.vault import opened
+from tests.unit.lookup_samples import LAN
 from tests.unit.officers_office import (
     CASE,
     COMPLAINT,
@@ -77,7 +77,7 @@ def test_names_and_question_are_sealed_when_it_is_recorded() -> None:
     [page], [record] = office.pages.pages, office.records
     leaf = repr(page.records[0])
     assert not any(value in leaf for value in PERSONAL)
-    salt, secret = Seal(SEAL_KEY, office.headers[0].recorder).open(page.sealed[0], id_=record.id)
+    salt, secret = opened(page.sealed[0], record)
     assert record.sealed == commitment(salt, secret)
     told = json.loads(secret)
     assert (told["officer"], told["case"]) == (INSPECTOR, CASE)

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 NOW = datetime(2026, 6, 1, 5, tzinfo=UTC)
 LIMIT_S = 60.0
-FILES = ("password_file", "ledger_key_file", "seal_key_file", "signing_key_file")
+FILES = ("password_file", "vault_key_file", "vault_dsn_file", "signing_key_file")
 
 
 class Sealing:

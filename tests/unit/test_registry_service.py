@@ -9,10 +9,11 @@ import pytest
 from civicbus_consumers.consent.registry.receipt import SCHEMA_VERSION
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.ids import Pin
-from civicbus_schemas.pseudonym import ledger_pseudonym
+from civicbus_schemas.subject import person
 from civicbus_schemas.vietnam.events import EVENT_CLASSES
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
+from tests.fakes.vault import secret_of
 from tests.unit import lookup_samples as samples
 from tests.unit import registry_samples as acts
 from tests.unit.registry_office import NEXT_YEAR, RegistryOffice, altering, asking, giving, signer
@@ -51,9 +52,7 @@ def test_each_act_is_recorded_done_and_told_when_a_consent_lives() -> None:
     assert [record.kind.value for record in office.records] == [
         f"consent.{act}" for act in ("request", "give", "pause", "resume", "renew", "withdraw")
     ]
-    assert {record.subject for record in office.records} == {
-        ledger_pseudonym(samples.LEDGER_KEY, LAN)
-    }
+    assert {record.subject for record in office.records} == {secret_of(person(LAN)).pseudonym}
     assert office.records[1].actor.role == "self"
     assert office.records[1].fields == (NAME,)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from civicbus_audit.places import Places
 from civicbus_consumers.lookup.rules import REFUSALS
 from civicbus_consumers.replay.past import Past
 from civicbus_consumers.replay.reading import past_decisions
@@ -22,7 +23,7 @@ from civicbus_schemas.vocabulary import Outcome, Reason
 from typer.testing import CliRunner, Result
 
 from tests.unit import lookup_samples
-from tests.unit.replay_archive import SEAL_KEY, make_archive
+from tests.unit.replay_archive import VAULT, make_archive
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +31,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_archive(tmp_path_factory.mktemp("archive"))
 
 
+@pytest.fixture(autouse=True)
+def vault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands open the archive's vault, which is in memory."""
+    monkeypatch.setattr(Places, "vault", lambda _: VAULT)
+
+
 @pytest.fixture(scope="module")
 def pasts(home: Path) -> list[Past]:
     """Every decision in the archive."""
-    return list(past_decisions(open_ledger(StateFolder(home)), SEAL_KEY))
+    return list(past_decisions(open_ledger(StateFolder(home)), VAULT))
 
 
 @pytest.fixture

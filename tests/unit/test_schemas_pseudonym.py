@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from civicbus_schemas import pseudonym
-from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, Pin
+from civicbus_schemas.ids import AgreementRef, EventId, Pin
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 PIN = Pin("001324012345")
@@ -21,7 +21,6 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
 def test_a_pseudonym_is_16_bytes_of_hmac_when_it_is_computed_by_hand() -> None:
     expected = hmac_sha256(KEY, b"vn-pin\x00001324012345")[:16].hex()
     assert pseudonym.topic_pseudonym(KEY, PIN) == expected
-    assert pseudonym.ledger_pseudonym(KEY, PIN) == expected
     assert pseudonym.pairwise_pseudonym(KEY, PIN.number) == expected
     assert len(expected) == 32
 
@@ -29,11 +28,6 @@ def test_a_pseudonym_is_16_bytes_of_hmac_when_it_is_computed_by_hand() -> None:
 def test_a_delivery_id_is_hmac_of_source_and_agreement_when_it_is_computed_by_hand() -> None:
     expected = hmac_sha256(KEY, b"delivery\x00ev-1\x00vss.a@3")[:16].hex()
     assert pseudonym.delivery_id(KEY, EventId("ev-1"), AgreementRef("vss.a", 3)) == expected
-
-
-def test_an_officers_name_is_hmac_of_agency_and_name_when_it_is_computed_by_hand() -> None:
-    expected = hmac_sha256(KEY, b"officer\x00vss\x00lan")[:16].hex()
-    assert pseudonym.officer_pseudonym(KEY, AgencyId("vss"), "lan") == expected
 
 
 def test_two_recipients_cannot_join_when_they_get_the_same_person_and_event() -> None:
@@ -44,11 +38,10 @@ def test_two_recipients_cannot_join_when_they_get_the_same_person_and_event() ->
     assert len(persons) == len(deliveries) == 2
 
 
-def test_names_differ_when_key_or_number_or_scheme_differs() -> None:
+def test_names_differ_when_key_or_number_differs() -> None:
     names = {
         pseudonym.topic_pseudonym(KEY, PIN),
         pseudonym.topic_pseudonym(OTHER, PIN),
         pseudonym.topic_pseudonym(KEY, Pin("001324012346")),
-        pseudonym.officer_pseudonym(KEY, AgencyId("vss"), PIN.number),
     }
-    assert len(names) == 4
+    assert len(names) == 3

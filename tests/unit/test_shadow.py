@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from civicbus_audit.places import Places
 from civicbus_consumers.explain.rules import compile_law
 from civicbus_consumers.replay.past import Past
 from civicbus_consumers.replay.reading import past_decisions
@@ -20,7 +21,7 @@ from civicbus_schemas.policy import parse_policy_set
 from civicbus_schemas.vocabulary import Reason
 from typer.testing import CliRunner
 
-from tests.unit.replay_archive import SEAL_KEY, announced, make_archive
+from tests.unit.replay_archive import VAULT, announced, make_archive
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -30,10 +31,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_archive(tmp_path_factory.mktemp("archive"))
 
 
+@pytest.fixture(autouse=True)
+def vault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands open the archive's vault, which is in memory."""
+    monkeypatch.setattr(Places, "vault", lambda _: VAULT)
+
+
 @pytest.fixture(scope="module")
 def pasts(home: Path) -> list[Past]:
     """Every decision in the archive."""
-    return list(past_decisions(open_ledger(StateFolder(home)), SEAL_KEY))
+    return list(past_decisions(open_ledger(StateFolder(home)), VAULT))
 
 
 def changed(id_: str, change: Change) -> bytes:

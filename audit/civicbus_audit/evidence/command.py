@@ -12,7 +12,7 @@ from civicbus_schemas.ids import agency_id
 from civicbus_schemas.vocabulary import Outcome
 
 from civicbus_audit import options
-from civicbus_audit.asking import officer_of, parse_hex, parse_time, subject_of
+from civicbus_audit.asking import officer_of, parse_hex, parse_time, person_of
 from civicbus_audit.evidence.export import Source, export
 from civicbus_audit.evidence.request import Request
 from civicbus_audit.note import Signer
@@ -55,20 +55,21 @@ def export_records(
     ledger: options.Ledger = None,
     vkey: Vkey = None,
     policy: Policy = None,
-    ledger_key: options.LedgerKey = None,
+    vault_key: options.VaultKeyFile = None,
+    vault_dsn_file: options.VaultDsnFile = None,
     json: AsJson = False,
     lang: Lang = Language.EN,
 ) -> None:
     """Write an evidence bundle: matching records, proved and signed, verifiable without us."""
     with exit_codes(json=json):
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
-        places = places.with_key(ledger_key)
+        places = places.with_vault(vault_key, vault_dsn_file)
         query = Query(purpose=purpose, basis=basis, decision=decision, reason=reason, rule=rule)
         query = replace(query, agreement=agreement, dataset=event_type, event_id=event_id)
         query = replace(query, kind=kind, since=parse_time(since), until=parse_time(until))
         query = replace(
             query,
-            subject=subject_of(pin, places) if pin else parse_hex(subject, "pseudonym"),
+            subject=person_of(pin, places).pseudonym if pin else parse_hex(subject, "pseudonym"),
             recipient=agency_id(agency) if agency else None,
             officer=officer_of(officer, agency, places),
             case_id=parse_hex(case_id, "case id"),

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import agency_id
 from civicbus_schemas.vocabulary import Outcome
 
 from civicbus_audit import options
-from civicbus_audit.asking import officer_of, parse_hex, parse_time, subject_of
-from civicbus_audit.options import AsJson, Home, Lang, exit_codes
+from civicbus_audit.asking import (
+    UnknownSubject,
+    officer_of,
+    parse_hex,
+    parse_time,
+    person_of,
+)
+from civicbus_audit.options import AsJson, Home, Lang, exit_codes, needs_index
 from civicbus_audit.places import Places
-from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
+from civicbus_audit.presenting import (
+    LOCAL_TIME,
+    Language,
+    as_json,
+    out,
+    pace,
+    say,
+    show,
+    table,
+)
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 
@@ -60,7 +72,8 @@ def search(
     ledger: options.Ledger = None,
     vkey: options.Vkey = None,
     dsn_file: options.DsnFile = None,
-    ledger_key: options.LedgerKey = None,
+    vault_key: options.VaultKeyFile = None,
+    vault_dsn_file: options.VaultDsnFile = None,
     json: AsJson = False,
     lang: Lang = Language.EN,
 ) -> None:
@@ -69,7 +82,7 @@ def search(
         from civicbus_audit.query import Query
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
-        places = places.with_key(ledger_key)
+        places = places.with_vault(vault_key, vault_dsn_file)
         query = Query(purpose=purpose, basis=basis, decision=decision, reason=reason)
         query = replace(query, rule=rule)
         query = replace(query, agreement=agreement, dataset=event_type, event_id=event_id)
@@ -77,7 +90,7 @@ def search(
         query = replace(query, case_id=parse_hex(case_id, "case id"), before=before, limit=limit)
         query = replace(
             query,
-            subject=subject_of(pin, places) if pin else parse_hex(subject, "pseudonym"),
+            subject=person_of(pin, places).pseudonym if pin else parse_hex(subject, "pseudonym"),
             recipient=agency_id(agency) if agency else None,
             officer=officer_of(officer, agency, places),
         )
@@ -101,7 +114,8 @@ def who_read(
     ledger: options.Ledger = None,
     vkey: options.Vkey = None,
     dsn_file: options.DsnFile = None,
-    ledger_key: options.LedgerKey = None,
+    vault_key: options.VaultKeyFile = None,
+    vault_dsn_file: options.VaultDsnFile = None,
     json: AsJson = False,
     lang: Lang = Language.EN,
 ) -> None:
@@ -112,8 +126,13 @@ def who_read(
         from civicbus_audit.query import Query
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
-        places = places.with_key(ledger_key)
-        query = Query(subject=subject_of(pin, places), decided=True, disclosed=not denied)
+        places = places.with_vault(vault_key, vault_dsn_file)
+        try:
+            known = person_of(pin, places)
+        except UnknownSubject:
+            _show_nobody(json=json, as_citizen=as_citizen, lang=lang)
+            return
+        query = Query(subject=known.pseudonym, decided=True, disclosed=not denied)
         find = partial(_search, places=places)
         found = find_all(query, find)
         if recount:
@@ -124,6 +143,9 @@ def who_read(
             _show_citizen(view, columns, json=json, lang=lang)
         else:
             _show(found, columns, json=json, lang=lang)
+        if not json:
+            since = known.since.astimezone(LOCAL_TIME)
+            out.out(say("known-since", lang, since=since), highlight=False)
 
 
 def rebuild_index(
@@ -148,19 +170,6 @@ def rebuild_index(
 
 
 commands = (search, who_read, rebuild_index)
-
-
-@contextmanager
-def needs_index() -> Iterator[None]:
-    """Says what to install where the extra `ledger` is not."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise Refused(
-            "the index needs more than is installed",
-            got=f"no module {error.name}",
-            next_step="install civicbus-audit[ledger]",
-        ) from None
 
 
 def _search(query: Query, places: Places) -> list[Entry]:
@@ -190,6 +199,12 @@ def _show(found: list[Entry], columns: tuple[str, ...], *, json: bool, lang: Lan
         show(table(found, columns, lang))
     else:
         out.out(say("none-found", lang), highlight=False)
+
+
+def _show_nobody(*, json: bool, as_citizen: bool, lang: Language) -> None:
+    """Of a person whom the vault does not know there is nothing, or nothing any more."""
+    empty: object = {"readings": [], "hidden": 0} if as_citizen else []
+    out.out(as_json(empty) if json else say("unknown-person", lang), highlight=False)
 
 
 def _show_citizen(

@@ -12,8 +12,8 @@ import typer
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 
 from civicbus_audit import options
-from civicbus_audit.index.commands import needs_index, published_log
-from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
+from civicbus_audit.index.commands import published_log
+from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes, needs_index
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
 from civicbus_audit.restoring import repair_tiles

@@ -49,6 +49,7 @@ from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
 from civicbus_consumers.recording.settings import fuse_of
 from civicbus_consumers.recording.signing import read_signing_key
+from civicbus_consumers.recording.wiring import open_vault
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.state import StateTail
@@ -148,9 +149,9 @@ def _bench(
         releases=releases,
         keys=Keys(
             topic=read_key(settings.topic_key_file),
-            ledger=read_key(settings.ledger_key_file),
             pairwise_of=pairwise_of,
         ),
+        vault=open_vault(settings),
         type_of=_type_of(registry),
         reservations=RegistryUses(settings.uses_dsn_file),
         people=RegistryUses(settings.uses_dsn_file, table=day_place),
@@ -173,7 +174,6 @@ def _recorder(settings: EnforcementSettings, registry: Registry, note: Note) -> 
         chain=Chain(process=settings.name, recorder=new_recorder_id(), closes=note.page),
         signer=signer,
         key=key,
-        seal_key=read_key(settings.seal_key_file),
     )
 
 

@@ -5,12 +5,14 @@ Nothing leaves here: what is decided waits in a `Batch` until `handler` has made
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from civicbus_audit.vault.port import Vault
 from civicbus_schemas.page import PageRef, Position
 from civicbus_schemas.record import Positions, Source
+from civicbus_schemas.subject import Secrets
 from civicbus_schemas.topics import MAX_PAGE_BYTES, STATE_CONSENT, SourceTopic
 from civicbus_schemas.vocabulary import Reason
 
@@ -42,6 +44,9 @@ from civicbus_consumers.enforcement.uses import places_for, reserve_for, reserve
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.recorder import Recorder
 
+READ_AHEAD = 100
+"""Events that are read before the vault is asked about all their people."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
@@ -51,6 +56,7 @@ class Bench:
     recorder: Recorder
     releases: Releases
     keys: Keys
+    vault: Vault
     type_of: TypeOf
     reservations: Reservations = field(default_factory=NoneLeft)
     people: Reservations = field(default_factory=NoneLeft)
@@ -101,16 +107,24 @@ def decide_batch(
     page = bench.recorder.open_page(decided.at)
     batch = Batch(page=page, decided=decided, granted=granted, held=held)
     size_bytes, leaves = 0, 0
-    for index, message in enumerate(taken):
-        if size_bytes > MAX_PAGE_BYTES or (index and _is_over(decided, bench.states)):
-            return batch, taken[index:]
-        if message.at == condemned:
-            judged: list[Delivery] | DeadLetter | _Paused = _condemn(message)
+    for message, read, secrets in _read(taken, bench, decided, condemned=condemned):
+        if size_bytes > MAX_PAGE_BYTES:
+            break
+        if isinstance(read, DeadLetter):
+            judged: list[Delivery] | DeadLetter | _Paused = read
         else:
-            judged = _judge(message, bench, positions, batch=batch, trace=trace)
+            judged = _judge(
+                message,
+                read,
+                bench,
+                positions=positions,
+                secrets=secrets,
+                batch=batch,
+                trace=trace,
+            )
         if isinstance(judged, _Paused):
             batch.wait_s = judged.wait_s
-            return batch, taken[index:]
+            break
         if isinstance(judged, DeadLetter):
             record_letter(judged, bench.states.ready.plan, page=batch.page)
             batch.letters.append(judged)
@@ -118,7 +132,7 @@ def decide_batch(
         batch.next_offsets[message.at.topic, message.at.partition] = message.at.offset + 1
         size_bytes += batch.page.size_of(leaves)
         leaves = len(batch.page.leaves)
-    return batch, ()
+    return batch, taken[batch.events :]
 
 
 def _is_over(decided: Moment, states: States) -> bool:
@@ -153,26 +167,52 @@ def _reserve(taken: Sequence[Taken], bench: Bench, decided: Moment) -> frozenset
     return reserve_for(counted, plan, decided.at, reservations=bench.reservations)
 
 
+def _read(
+    taken: Sequence[Taken], bench: Bench, decided: Moment, *, condemned: Coordinates | None
+) -> Iterator[tuple[Taken, Event | DeadLetter, Secrets]]:
+    """Each message as it reads, until time is up, and the secrets of its people and others.
+
+    The vault is asked about many messages at once; what was read for it is decided in any case.
+    """
+    plan = bench.states.ready.plan
+    for first in range(0, len(taken), READ_AHEAD):
+        read = list[tuple[Taken, Event | DeadLetter]]()
+        for message in taken[first : first + READ_AHEAD]:
+            if (first or read) and _is_over(decided, bench.states):
+                break
+            if message.at == condemned:
+                read.append((message, _condemn(message)))
+            else:
+                keys = bench.keys
+                event = read_event(message, plan, type_of=bench.type_of, topic_key=keys.topic)
+                read.append((message, event))
+        people = {who for _, one in read if isinstance(one, Event) for who in one.subjects}
+        secrets = bench.vault.get_or_create(people)
+        yield from ((message, one, secrets) for message, one in read)
+        if len(read) < READ_AHEAD:
+            return
+
+
 def _judge(
     message: Taken,
+    event: Event,
     bench: Bench,
-    positions: tuple[Position, ...],
     *,
+    positions: tuple[Position, ...],
+    secrets: Secrets,
     batch: Batch,
     trace: BatchTrace,
 ) -> list[Delivery] | DeadLetter | _Paused:
     if message.at in batch.held:
         return _Paused(until_tomorrow_s(batch.decided.at))
     plan, before = bench.states.ready.plan, len(batch.page.leaves)
-    event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
-    if isinstance(event, DeadLetter):
-        return event
     judged = release_event(
         event,
         plan,
         consents=bench.states.consents_of(message.key or b""),
         positions=Positions(consent=offset_of(positions, STATE_CONSENT, message.at.partition)),
         keys=bench.keys,
+        secrets=secrets,
         page=batch.page,
         has_use=reserved_for(event.source, batch.granted, batch.decided.at),
     )

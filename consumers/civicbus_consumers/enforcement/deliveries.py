@@ -27,10 +27,9 @@ NOTICE = "withheld-notice"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """The keys of pseudonyms: of topics, of the ledger, and of each recipient."""
+    """The keys of pseudonyms: of topics, and of each recipient."""
 
     topic: bytes
-    ledger: bytes
     pairwise_of: Callable[[AgencyId], PairwiseKeys]
 
 

@@ -20,8 +20,9 @@ from civicbus_schemas.decision import Decision, Deny, Facts, Permit
 from civicbus_schemas.envelope import Envelope, Headers, parse_headers
 from civicbus_schemas.errors import InvalidBytes, InvalidEnvelope, InvalidIdentifier, TooLarge
 from civicbus_schemas.ids import AgencyId, Pin, RecordId
-from civicbus_schemas.pseudonym import LedgerPseudonym, ledger_pseudonym, topic_pseudonym
+from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.record import Actor, Positions, Source
+from civicbus_schemas.subject import Secrets, Subject, person
 from civicbus_schemas.topics import MAX_EVENT_BYTES, SourceTopic
 from civicbus_schemas.vocabulary import ConsentRule, Reason
 
@@ -65,6 +66,11 @@ class Event:
     opened: Opened
     people: Mapping[str, tuple[Pin, ...]]
     value: bytes | None
+
+    @property
+    def subjects(self) -> Iterator[Subject]:
+        """Everybody whom it may be recorded about."""
+        return (person(pin) for pins in self.people.values() for pin in pins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +170,13 @@ def release_event(
     consents: SubjectConsents,
     positions: Positions,
     keys: Keys,
+    secrets: Secrets,
     page: PageBuilder,
     has_use: HasUse = none_is_reserved,
 ) -> list[Delivery] | DeadLetter:
     """Decide for every agreement, cut, and record on the page; the deliveries to be produced.
 
+    `secrets` are those of the event's people, under which it is recorded what was decided on them.
     An event whose record would be too large is not released at all: it is a dead letter.
     """
     facts = facts_of(event)
@@ -184,9 +192,6 @@ def release_event(
         subject=event.people[event.planned.contract.key_subject.name][0],
         at=page.at,
     )
-    subjects = {
-        pin: ledger_pseudonym(keys.ledger, pin) for pins in event.people.values() for pin in pins
-    }
     try:
         decisions = decide(facts, plan, consents, page.at, has_use=has_use)
         for planned, decision in zip(event.planned.releases, decisions, strict=True):
@@ -201,7 +206,7 @@ def release_event(
                 given,
                 decision,
                 judged_on=judged_on,
-                subjects=subjects,
+                secrets=secrets,
                 secret=secret,
                 page=page,
             )
@@ -247,26 +252,26 @@ def _record(
     decision: Decision,
     *,
     judged_on: Ground,
-    subjects: Mapping[Pin, LedgerPseudonym],
+    secrets: Secrets,
     secret: bytes,
     page: PageBuilder,
 ) -> RecordId:
     """Record the decision about every person it concerns; the id for the key's subject."""
     ids: list[RecordId] = []
     for pin, fields in _people(event, given.planned):
-        stamp = page.stamp()
+        stamp, under = page.stamp(), secrets[person(pin)]
         record = record_decision(
             judged_on,
             given.planned.agreement,
             decision,
-            subject=subjects[pin],
+            subject=under.pseudonym,
             fields=fields,
             delivered=given.body,
             obligations=() if ids else given.obligations,  # a notice is about the first
             secret=secret,
             stamp=stamp,
         )
-        page.add(record, stamp=stamp, secret=secret)
+        page.add(record, stamp=stamp, secret=secret, under=under)
         ids.append(stamp.id)
     return ids[0]
 
@@ -289,4 +294,4 @@ def record_letter(letter: DeadLetter, plan: Plan, *, page: PageBuilder) -> None:
         secret=b"",
         stamp=stamp,
     )
-    page.add(record, stamp=stamp, secret=b"")
+    page.add(record, stamp=stamp)

@@ -75,7 +75,7 @@ def _record(
         record = record_ending(
             consent, to.agreement, positions=at, policy=ready.plan.policy, stamp=stamp
         )
-        page.add(record, stamp=stamp, secret=b"")
+        page.add(record, stamp=stamp)
         headers = withdrawn_headers(
             ending,
             to,

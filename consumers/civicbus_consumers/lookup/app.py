@@ -29,7 +29,7 @@ from civicbus_consumers.lookup.settings import LookupSettings, read_agency_keys
 from civicbus_consumers.lookup.states import STATE_PARTITIONS, States
 from civicbus_consumers.lookup.token import Keyring, UsedTokens
 from civicbus_consumers.lookup.worker import Worker
-from civicbus_consumers.recording.wiring import recorders
+from civicbus_consumers.recording.wiring import open_vault, recorders
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.serving import listening, server_config
@@ -132,7 +132,7 @@ def build_worker(
         states=states,
         view=PopulationView(settings.postgres_dsn_file),
         topic_key=read_key(settings.topic_key_file),
-        ledger_key=read_key(settings.ledger_key_file),
+        vault=open_vault(settings),
         reservations=RegistryUses(settings.consent_dsn_file),
         people=RegistryUses(settings.consent_dsn_file, table=day_place),
     )

@@ -23,6 +23,7 @@ from civicbus_consumers.lookup.replies import (
     make_reply,
     pass_limits,
     reserve_uses,
+    subjects_of,
 )
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.recorder import Recorder
@@ -59,6 +60,10 @@ def answer_batch(lookups: Sequence[Lookup], bench: Bench, *, recorder: Recorder)
     # 4. Resolve and read all persons in one snapshot.
     with _failing(Code.VIEW_UNAVAILABLE, (BusError,)):
         seen = bench.view.read([lookup.request.pin for lookup in lookups])
+    # Know whom the records may name: what they cannot name they cannot tell.
+    named = {who for one in lookups for who in subjects_of(one, bench.states.plan, seen)}
+    with _failing(Code.CANNOT_RECORD, (BusError,)):
+        secrets = bench.vault.get_or_create(named)
     # 5. At one time: take from limits, reserve uses of counted consents, decide, cut, and make the
     # records.
     page = recorder.open_page(datetime.now(UTC))
@@ -72,6 +77,7 @@ def answer_batch(lookups: Sequence[Lookup], bench: Bench, *, recorder: Recorder)
                 bench,
                 page,
                 seen=seen,
+                secrets=secrets,
                 at=positions,
                 turnstile=turnstile,
                 granted=granted,

@@ -14,8 +14,8 @@ from typing import Any
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.ids import PolicyVersion
-from civicbus_schemas.pseudonym import LedgerPseudonym, case_pseudonym, officer_pseudonym
 from civicbus_schemas.record import Actor, Positions, Record, Request, commitment
+from civicbus_schemas.subject import Secret, Secrets, Subject, case, officer
 from civicbus_schemas.vocabulary import Access, Outcome, RecordKind
 
 from civicbus_consumers.lookup.request import LookupRequest
@@ -56,6 +56,11 @@ class Ground:
     secret_of_others: bytes
 
 
+def asking(token: Token, request: LookupRequest) -> tuple[Subject, Subject]:
+    """Who asks and in which case, as the vault knows them."""
+    return officer(token.agency, request.officer), case(token.agency, request.case)
+
+
 def ground_of(
     token: Token,
     request: LookupRequest,
@@ -66,19 +71,17 @@ def ground_of(
     policy: PolicyVersion,
     positions: Positions,
     trace: str | None,
-    ledger_key: bytes,
+    secrets: Secrets,
 ) -> Ground:
-    """The ground of a look-up; the officer's and the case's names are keyed with `ledger_key`."""
+    """The ground of a look-up; `secrets` are those of officer and case, at least."""
     read = consents_document(consents.about(token.agency, request.purpose), reserved=reserved)
     asker = {"officer": request.officer, "case": request.case}
     if request.break_glass is not None:
         asker["break_glass"] = request.break_glass
-    officer = officer_pseudonym(ledger_key, token.agency, request.officer)
+    who, matter = (secrets[one].pseudonym for one in asking(token, request))
     return Ground(
-        actor=Actor(agency=token.agency, system=SYSTEM, officer=officer),
-        request=Request(
-            jti=token.jti, trace=trace, case=case_pseudonym(ledger_key, token.agency, request.case)
-        ),
+        actor=Actor(agency=token.agency, system=SYSTEM, officer=who),
+        request=Request(jti=token.jti, trace=trace, case=matter),
         purpose=request.purpose,
         policy=policy,
         positions=positions,
@@ -96,7 +99,7 @@ def record_verdict(
     ground: Ground,
     verdict: Verdict,
     *,
-    subject: LedgerPseudonym,
+    under: Secret,
     fields: tuple[str, ...],
     result: bytes | None,
     secret: bytes,
@@ -104,7 +107,7 @@ def record_verdict(
 ) -> Record:
     """The record of one verdict about one person; `result` is what the answer will say.
 
-    It commits to `result` and to `secret`, its sealed part.
+    It commits to `result` and to `secret`, its sealed part; `under` is the person's.
     """
     refusal = verdict if isinstance(verdict, Refusal) else None
     agreement = verdict.agreement
@@ -116,7 +119,7 @@ def record_verdict(
         at=stamp.at,
         actor=ground.actor,
         recipient=ground.actor.agency,
-        subject=subject,
+        subject=under.pseudonym,
         agreement=agreement.ref if agreement else None,
         positions=ground.positions,
         dataset=VIEW,

@@ -6,18 +6,21 @@ Nothing here leaves the process: `handler.answer_batch` lets a reply out after t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from civicbus_audit.merkle import leaf_hash
+from civicbus_audit.vault.port import Vault
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.errors import TooLarge
 from civicbus_schemas.ids import Pin, PolicyVersion, RecordId
 from civicbus_schemas.page import Position
-from civicbus_schemas.pseudonym import ledger_pseudonym, topic_pseudonym
+from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.record import Positions
+from civicbus_schemas.subject import Secrets, Subject
+from civicbus_schemas.subject import person as subject_of
 from civicbus_schemas.vocabulary import Outcome, Reason
 from opentelemetry.trace import SpanContext
 
@@ -32,7 +35,13 @@ from civicbus_consumers.consent.uses import (
 from civicbus_consumers.lookup.database import View
 from civicbus_consumers.lookup.matching import cut, people
 from civicbus_consumers.lookup.problems import Code
-from civicbus_consumers.lookup.records import Ground, ground_of, outcome_under, record_verdict
+from civicbus_consumers.lookup.records import (
+    Ground,
+    asking,
+    ground_of,
+    outcome_under,
+    record_verdict,
+)
 from civicbus_consumers.lookup.request import LookupRequest
 from civicbus_consumers.lookup.rules import (
     Grant,
@@ -124,7 +133,7 @@ class Bench:
     states: States
     view: View
     topic_key: bytes
-    ledger_key: bytes
+    vault: Vault
     reservations: Reservations = field(default_factory=NoneLeft)
     people: Reservations = field(default_factory=NoneLeft)
     allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))
@@ -175,21 +184,32 @@ def reserve_uses(
     return reserve_all(wanted, bench.reservations)
 
 
+def subjects_of(lookup: Lookup, plan: ReadPlan, seen: Snapshot) -> Iterator[Subject]:
+    """Everybody and everything that its records may name."""
+    request = replace(lookup.request, fields=plan.known_fields(lookup.request.fields))
+    yield from asking(lookup.token, request)
+    yield subject_of(request.pin)
+    person = seen.persons.get(request.pin)
+    if person is not None and plan.contract is not None:
+        yield from (subject_of(pin) for pin, _ in people(request, plan.contract, person))
+
+
 def make_reply(
     lookup: Lookup,
     bench: Bench,
     page: PageBuilder,
     *,
     seen: Snapshot,
+    secrets: Secrets,
     at: tuple[Position, ...],
     turnstile: Turnstile,
     granted: frozenset[Use] = frozenset(),
 ) -> Reply:
     """Decide one look-up, cut its answer and add its records to the page; nothing leaves yet.
 
-    `seen` is what the view knew of all persons of the batch, `at` are the state positions that the
-    consents were read at, `granted` the uses of counted consents that are reserved; `turnstile`
-    tells which limits are reached.
+    `seen` is what the view knew of all persons of the batch, `secrets` are those of all that its
+    records may name, `at` are the state positions that the consents were read at, `granted` the
+    uses of counted consents that are reserved; `turnstile` tells which limits are reached.
     """
     key = _subject_of(lookup, bench)
     plan, request = bench.states.plan, lookup.request
@@ -216,14 +236,16 @@ def make_reply(
         policy=plan.policy,
         positions=Positions(consent=offset_of(at, partition_of(key)), view=seen.watermark),
         trace=lookup.trace_id,
-        ledger_key=bench.ledger_key,
+        secrets=secrets,
     )
     concerned = [(request.pin, plan.known_fields(request.fields))]
     if isinstance(verdict, Grant) and person is not None and plan.contract is not None:
         concerned = list(people(request, plan.contract, person))
     before = len(page.leaves)
     try:
-        receipt = _record(page, ground, verdict, concerned=concerned, result=result, bench=bench)
+        receipt = _record(
+            page, ground, verdict, concerned=concerned, result=result, secrets=secrets
+        )
     except TooLarge:
         page.forget_after(before)
         return Reply(verdict=verdict, code=Code.TOO_LARGE, result=None, receipt=None)
@@ -248,23 +270,23 @@ def _record(
     *,
     concerned: Sequence[tuple[Pin, tuple[str, ...]]],
     result: bytes | None,
-    bench: Bench,
+    secrets: Secrets,
 ) -> Receipt:
     """A record for each person whose data is disclosed or refused; the receipt of them."""
     made = []
     for index, (pin, fields) in enumerate(concerned):
-        stamp = page.stamp()
+        stamp, under = page.stamp(), secrets[subject_of(pin)]
         secret = ground.secret if index == 0 else ground.secret_of_others
         record = record_verdict(
             ground,
             verdict,
-            subject=ledger_pseudonym(bench.ledger_key, pin),
+            under=under,
             fields=fields,
             result=result,
             secret=secret,
             stamp=stamp,
         )
-        leaf = page.add(record, stamp=stamp, secret=secret)
+        leaf = page.add(record, stamp=stamp, secret=secret, under=under)
         made.append((stamp.id, leaf_hash(leaf).hex()))
     (id_, hash_), *others = made
     return Receipt(

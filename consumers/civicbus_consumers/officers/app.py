@@ -10,7 +10,6 @@ import structlog
 import uvicorn
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.places import Places
-from civicbus_producers.settings import read_key
 from civicbus_schemas.errors import Retryable
 from sqlalchemy import Engine
 
@@ -25,7 +24,7 @@ from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import read_issuers
 from civicbus_consumers.officers.tracker import TrackerService
 from civicbus_consumers.officers.words import WordBook
-from civicbus_consumers.recording.wiring import recorders
+from civicbus_consumers.recording.wiring import open_vault, recorders
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.serving import listening, server_config
@@ -64,12 +63,13 @@ def build_desk(settings: OfficersSettings, engine: Engine, *, on_step: OnStep) -
         vkey_file=settings.ledger_vkey_file,
         policy_file=settings.witness_policy_file,
         dsn_file=settings.postgres_dsn_file,
-        ledger_key_file=settings.ledger_key_file,
+        vault_key_file=settings.vault_key_file,
+        vault_dsn_file=settings.vault_dsn_file,
     )
     return Desk(
         IndexShelf(engine=engine, places=places),
         begin_recorder=recorders(settings, process=settings.name),
-        ledger_key=read_key(settings.ledger_key_file),
+        vault=open_vault(settings),
         on_step=on_step,
     )
 
@@ -80,7 +80,6 @@ def serve(settings: OfficersSettings, desk: Desk, *, health: Health, stop: threa
         desk=desk,
         issuers=read_issuers(settings.issuers_file),
         signet=Signet(os.urandom(32)),
-        ledger_key=read_key(settings.ledger_key_file),
     )
     queries = QueryService(counter=counter, body_timeout_s=settings.body_timeout_s)
     words = WordBook(settings.policy_sets_dir)

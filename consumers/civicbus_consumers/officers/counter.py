@@ -53,7 +53,6 @@ class Counter:
     desk: Desk
     issuers: Mapping[AgencyId, Issuer]
     signet: Signet
-    ledger_key: bytes = field(repr=False)
     _room: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(MAX_WAITING), init=False, repr=False
     )
@@ -129,10 +128,10 @@ class Counter:
 
     def _cursor_of(self, holder: Pass, question: Question) -> tuple[str, ...]:
         asked = hashlib.sha256(canonical(question)).hexdigest()
-        return "cursor", handle_of(holder.asker, self.ledger_key), asked
+        return "cursor", handle_of(holder.asker), asked
 
     def _ticket_of(self, holder: Pass, record: str) -> tuple[str, ...]:
-        return "proof", handle_of(holder.asker, self.ledger_key), record
+        return "proof", handle_of(holder.asker), record
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         """In a thread, as the desk waits for broker and database; `busy` when many wait."""

@@ -18,17 +18,25 @@ from datetime import UTC, datetime
 import structlog
 from civicbus_audit.index.searching import Entry
 from civicbus_audit.merkle import leaf_hash
+from civicbus_audit.query import Query
+from civicbus_audit.vault.port import Vault
 from civicbus_schemas.errors import BusError, EvidenceBroken
 from civicbus_schemas.ids import RecordId
 from civicbus_schemas.page import Page, PageRef
+from civicbus_schemas.subject import Secret, Secrets
 
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.reading import Proved, Shelf, open_deferred, query_of
-from civicbus_consumers.officers.records import record_query, secret_of
+from civicbus_consumers.officers.records import (
+    record_query,
+    secret_of,
+    subjects_of,
+)
 from civicbus_consumers.officers.rules import Denied, Find, Granted, Question, View, judge
 from civicbus_consumers.officers.token import Pass
 from civicbus_consumers.recording.recorder import Recorder
+from civicbus_consumers.recording.seal import sealed_under
 from civicbus_consumers.recording.wiring import BeginRecorder
 
 QUIET_S = 1.0
@@ -81,10 +89,10 @@ class Desk:
         shelf: Shelf,
         *,
         begin_recorder: BeginRecorder,
-        ledger_key: bytes,
+        vault: Vault,
         on_step: OnStep = nothing,
     ) -> None:
-        self.shelf, self._ledger_key, self._on_step = shelf, ledger_key, on_step
+        self.shelf, self._vault, self._on_step = shelf, vault, on_step
         self._begin_recorder = begin_recorder
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
@@ -97,7 +105,8 @@ class Desk:
         with self._lock:
             now = datetime.now(UTC)
             verdict = judge(holder.asker, question, now=now)  # 1
-            receipt, page = self._record(holder, question, verdict, now=now)  # 2
+            secrets = self._names(holder, question)
+            receipt, page = self._record(holder, question, verdict, secrets=secrets, now=now)  # 2
             self._on_step("recorded")
             if isinstance(verdict, Denied):
                 self._release(page)
@@ -105,7 +114,8 @@ class Desk:
             # whatever fails from here on, nobody may say of this page that it was released
             recorder, self._recorder = self._recorder, None
             try:
-                answer = self._read(holder, verdict, wanted, receipt=receipt)  # 3
+                query = query_of(verdict, holder.asker, secrets=secrets)
+                answer = self._read(verdict, query, wanted, receipt=receipt)  # 3
             except BusError as error:
                 raise _unread(error, receipt) from error
             self._recorder = recorder
@@ -146,17 +156,34 @@ class Desk:
             if self._released != self._told:
                 self._tell()
 
+    def _names(self, holder: Pass, question: Question) -> Secrets:
+        try:
+            return self._vault.get_or_create(set(subjects_of(holder.asker, question)))
+        except BusError as error:
+            log.error("not recorded", error=type(error).__name__)
+            raise OfficersProblem(Code.CANNOT_RECORD) from error
+
     def _record(
-        self, holder: Pass, question: Question, verdict: Granted | Denied, *, now: datetime
+        self,
+        holder: Pass,
+        question: Question,
+        verdict: Granted | Denied,
+        *,
+        secrets: Secrets,
+        now: datetime,
     ) -> tuple[Receipt, Page]:
         try:
             recorder = self._take_recorder()
             builder = recorder.open_page(now)
             stamp = builder.stamp()
-            record = record_query(
-                holder, question, verdict, ledger_key=self._ledger_key, stamp=stamp
+            record = record_query(holder, question, verdict, secrets=secrets, stamp=stamp)
+            named: dict[str | None, Secret] = {s.pseudonym: s for s in secrets.values()}
+            leaf = builder.add(
+                record,
+                stamp=stamp,
+                secret=secret_of(holder.asker, question),
+                under=named[sealed_under(record)],
             )
-            leaf = builder.add(record, stamp=stamp, secret=secret_of(holder.asker, question))
             page = recorder.write(builder, policy=None, positions=())
         except BusError as error:
             log.error("not recorded", error=type(error).__name__)
@@ -165,8 +192,7 @@ class Desk:
         receipt = Receipt(record_id=stamp.id, leaf_hash=leaf_hash(leaf).hex(), recorded_at=stamp.at)
         return receipt, page
 
-    def _read(self, holder: Pass, granted: Granted, wanted: Slice, *, receipt: Receipt) -> Answer:
-        query = query_of(granted, holder.asker, ledger_key=self._ledger_key)
+    def _read(self, granted: Granted, query: Query, wanted: Slice, *, receipt: Receipt) -> Answer:
         hidden = None
         if granted.view is View.OWN_DATA:
             leaves, hidden = open_deferred(query, self.shelf)

@@ -19,7 +19,7 @@ from civicbus_audit.query import Query
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_proof
 from civicbus_schemas.errors import Refused
-from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
+from civicbus_schemas.subject import Secrets, case, officer, person
 from civicbus_schemas.vocabulary import QUERY_KINDS, Outcome, RecordKind
 from sqlalchemy import Engine
 
@@ -110,14 +110,14 @@ class IndexShelf:
         return StoredLog(directory.read, checkpoint.size), note
 
 
-def query_of(granted: Granted, asker: Asker, *, ledger_key: bytes) -> Query:
+def query_of(granted: Granted, asker: Asker, *, secrets: Secrets) -> Query:
     """What the index is asked; names become pseudonyms here, on the server."""
-    query = _plain(granted.find, ledger_key)
+    query = _plain(granted.find, secrets)
     match granted.view:
         case View.RECORDS:
             return replace(query, except_kinds=QUERY_KINDS)
         case View.TRAIL:
-            own = officer_of(asker, ledger_key)
+            own = officer_of(asker, secrets)
             return replace(query, kind=RecordKind.OFFICER_QUERY, except_officer=own)
         case View.OWN_DATA:
             return replace(query, decided=True, disclosed=granted.find.decision is None)
@@ -144,10 +144,10 @@ def _is_closed(case: str, shelf: Shelf) -> bool:
     return bool(shelf.find(Query(kind=RecordKind.CASE_CLOSED, case_id=case, limit=1)))
 
 
-def _plain(find: Find, ledger_key: bytes) -> Query:
+def _plain(find: Find, secrets: Secrets) -> Query:
     query = Query(
         id=find.record,
-        subject=None if find.pin is None else ledger_pseudonym(ledger_key, find.pin),
+        subject=None if find.pin is None else secrets[person(find.pin)].pseudonym,
         recipient=find.agency,
         purpose=find.purpose,
         basis=find.basis,
@@ -157,8 +157,8 @@ def _plain(find: Find, ledger_key: bytes) -> Query:
         until=find.until,
     )
     if find.agency is not None and find.officer is not None:
-        name = officer_pseudonym(ledger_key, find.agency, find.officer)
+        name = secrets[officer(find.agency, find.officer)].pseudonym
         query = replace(query, officer=name)
     if find.agency is not None and find.case is not None:
-        query = replace(query, case_id=case_pseudonym(ledger_key, find.agency, find.case))
+        query = replace(query, case_id=secrets[case(find.agency, find.case)].pseudonym)
     return query

@@ -7,9 +7,11 @@ the record commits to both.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from civicbus_schemas.codec import canonical_json
-from civicbus_schemas.pseudonym import case_pseudonym, ledger_pseudonym, officer_pseudonym
 from civicbus_schemas.record import Actor, Record, Request, commitment
+from civicbus_schemas.subject import Secrets, Subject, case, officer, person
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from civicbus_consumers.officers.request import canonical
@@ -28,22 +30,22 @@ def secret_of(asker: Asker, question: Question) -> bytes:
 
 
 def record_query(
-    holder: Pass, question: Question, verdict: Verdict, *, ledger_key: bytes, stamp: Stamp
+    holder: Pass, question: Question, verdict: Verdict, *, secrets: Secrets, stamp: Stamp
 ) -> Record:
     """The record of one question, made before anything was read for it."""
     asker, find = holder.asker, question.find
     agency = asker.agency
-    about = asker.pin if isinstance(asker, Citizen) else find.pin
+    about = about_whom(asker, question)
     return Record(
         id=stamp.id,
         nonce=stamp.nonce,
         kind=_kind(asker),
         at=stamp.at,
         actor=Actor(
-            agency=agency, system=SYSTEM, role=asker.role, officer=officer_of(asker, ledger_key)
+            agency=agency, system=SYSTEM, role=asker.role, officer=officer_of(asker, secrets)
         ),
         recipient=agency,
-        subject=None if about is None else ledger_pseudonym(ledger_key, about),
+        subject=None if about is None else secrets[about].pseudonym,
         fields=tuple(name for name in sorted(Find.__slots__) if getattr(find, name) is not None),
         purpose=question.purpose,
         decision=Outcome.DENY if isinstance(verdict, Denied) else Outcome.PERMIT,
@@ -51,7 +53,7 @@ def record_query(
         payload_hash=commitment(stamp.salt, canonical(question)),
         req=Request(
             jti=holder.jti,
-            case=question.case and case_pseudonym(ledger_key, agency, question.case),
+            case=question.case and secrets[case(agency, question.case)].pseudonym,
         ),
         sealed=commitment(stamp.salt, secret_of(asker, question)),
     )
@@ -62,16 +64,37 @@ def _kind(asker: Asker) -> RecordKind:
     return RecordKind.CITIZEN_QUERY if citizen else RecordKind.OFFICER_QUERY
 
 
-def officer_of(asker: Asker, ledger_key: bytes) -> str | None:
+def about_whom(asker: Asker, question: Question) -> Subject | None:
+    """The person whom a question is about; a citizen asks about himself."""
+    pin = asker.pin if isinstance(asker, Citizen) else question.find.pin
+    return None if pin is None else person(pin)
+
+
+def subjects_of(asker: Asker, question: Question) -> Iterator[Subject]:
+    """Everybody and everything that a question and its record name."""
+    find = question.find
+    if not isinstance(asker, Citizen):
+        yield officer(asker.agency, asker.name)
+    if (about := about_whom(asker, question)) is not None:
+        yield about
+    if question.case is not None:
+        yield case(asker.agency, question.case)
+    if find.pin is not None:
+        yield person(find.pin)
+    if find.agency is not None and find.officer is not None:
+        yield officer(find.agency, find.officer)
+    if find.agency is not None and find.case is not None:
+        yield case(find.agency, find.case)
+
+
+def officer_of(asker: Asker, secrets: Secrets) -> str | None:
     """The official's name in records; a citizen is no official."""
     if isinstance(asker, Citizen):
         return None
-    return officer_pseudonym(ledger_key, asker.agency, asker.name)
+    return secrets[officer(asker.agency, asker.name)].pseudonym
 
 
-def handle_of(asker: Asker, ledger_key: bytes) -> str:
-    """What cursors and tickets of this asker are bound to."""
-    name = officer_of(asker, ledger_key)
-    if isinstance(asker, Citizen):
-        name = ledger_pseudonym(ledger_key, asker.pin)
+def handle_of(asker: Asker) -> str:
+    """What cursors and tickets of this asker are bound to; it is under a MAC and never shown."""
+    name = asker.pin.number if isinstance(asker, Citizen) else asker.name
     return f"{asker.role}:{asker.agency}:{name}"

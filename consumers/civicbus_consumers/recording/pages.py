@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from civicbus_schemas.errors import Fatal
 from civicbus_schemas.ids import RecorderId, RecordId
 from civicbus_schemas.record import Record, record_id
+from civicbus_schemas.subject import Secret
 
-from civicbus_consumers.recording.seal import SALT_BYTES, Seal
+from civicbus_consumers.recording import seal
 
 NONCE_BYTES = 16
 
@@ -27,8 +29,8 @@ class Stamp:
 class PageBuilder:
     """The records of one page, while they are being made.
 
-    `entropy(n)` gives n random bytes. A page is built once: its sealed parts' nonces come from
-    its sequence.
+    `entropy(n)` gives n random bytes. A page is built once: its records' ids come from its
+    sequence, and the nonces of their sealed parts from these.
     """
 
     def __init__(
@@ -37,18 +39,17 @@ class PageBuilder:
         recorder: RecorderId,
         sequence: int,
         at: datetime,
-        seal: Seal,
         entropy: Callable[[int], bytes],
     ) -> None:
         self.at = at
         self.leaves: list[bytes] = []
         self.sealed: list[bytes] = []
         self._recorder, self._sequence = recorder, sequence
-        self._seal, self._entropy = seal, entropy
+        self._entropy = entropy
 
     def stamp(self) -> Stamp:
         """The stamp of the next record."""
-        random = self._entropy(NONCE_BYTES + SALT_BYTES)
+        random = self._entropy(NONCE_BYTES + seal.SALT_BYTES)
         return Stamp(
             id=record_id(self._recorder, page=self._sequence, index=len(self.leaves)),
             nonce=random[:NONCE_BYTES],
@@ -56,16 +57,21 @@ class PageBuilder:
             at=self.at,
         )
 
-    def add(self, record: Record, *, stamp: Stamp, secret: bytes) -> bytes:
-        """Take a record and its sealed part; the leaf's bytes. Raises `TooLarge`."""
+    def add(
+        self, record: Record, *, stamp: Stamp, secret: bytes = b"", under: Secret | None = None
+    ) -> bytes:
+        """Take a record and its sealed part; the leaf's bytes. Raises `TooLarge`.
+
+        `under` is the secret of whom the record names; without it nothing can be secret. `Fatal`
+        where it is somebody else's: nobody would find the key again.
+        """
+        name = None if under is None else under.pseudonym
+        if name != (seal.sealed_under(record) if secret else name):
+            raise Fatal("a sealed part under another name than its record's", got=record.kind)
         leaf = record.encode()
-        part = self._seal.close(
-            secret,
-            page=self._sequence,
-            index=len(self.leaves),
-            salt=stamp.salt,
-            id_=stamp.id,
-        )
+        part = stamp.salt
+        if under is not None:
+            part = seal.close(secret, key=under.sealing_key, salt=stamp.salt, id_=stamp.id)
         self.leaves.append(leaf)
         self.sealed.append(part)
         return leaf

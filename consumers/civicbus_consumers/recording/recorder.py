@@ -22,7 +22,6 @@ from confluent_kafka import KafkaError, Message, Producer
 from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.fuse import Fuse
 from civicbus_consumers.recording.pages import PageBuilder
-from civicbus_consumers.recording.seal import Seal
 
 OnSent = Callable[[], None]
 
@@ -90,11 +89,8 @@ class KafkaPageLog:
 class Recorder:
     """Builds, signs and appends pages; keeps the chain."""
 
-    def __init__(
-        self, log: PageLog, *, chain: Chain, signer: Signer, key: str, seal_key: bytes
-    ) -> None:
-        self._log, self._signer, self._key, self._seal_key = log, signer, key, seal_key
-        self._seal = Seal(seal_key, chain.recorder)
+    def __init__(self, log: PageLog, *, chain: Chain, signer: Signer, key: str) -> None:
+        self._log, self._signer, self._key = log, signer, key
         self._finished = False
         self.chain = chain
 
@@ -113,7 +109,6 @@ class Recorder:
             recorder=self.chain.recorder,
             sequence=self.chain.sequence,
             at=at,
-            seal=self._seal,
             entropy=os.urandom,
         )
 
@@ -156,7 +151,6 @@ class Recorder:
             chain=self.chain.successor(new_recorder_id()),
             signer=self._signer,
             key=self._key,
-            seal_key=self._seal_key,
         )
 
     def mark_released(self, page: Page) -> PageRef:

@@ -1,48 +1,45 @@
 """Sealed parts: what a record commits to and only authorised people may open.
 
-AES-256-GCM under a key of the recorder, derived from the bus's seal key; the plaintext begins with
-the record's 16-byte salt, so that the commitment in the record cannot be guessed at. Nonce = page
-sequence ‖ index, which no recorder uses twice; the record id is authenticated along.
+AES-256-GCM under the secret of whom the record is about. The plaintext begins with the record's
+16-byte salt, so that the commitment in the record cannot be guessed at. Nonce = the first 12 bytes
+of the record's id, which no two records share; the id is authenticated along. Once the secret is
+destroyed nothing opens the part again, and every proof of the record holds as before.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import struct
-
 from civicbus_schemas.errors import EvidenceBroken
-from civicbus_schemas.ids import RecorderId, RecordId
+from civicbus_schemas.ids import RecordId
+from civicbus_schemas.record import Record
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SALT_BYTES = 16
-_NONCE = struct.Struct(">QI")
+_NONCE_BYTES = 12
 
 
-class Seal:
-    """Seals and opens the parts of one recorder."""
+def sealed_under(record: Record) -> str | None:
+    """In whose name a record's part is sealed: its person, else its case, else its officer.
 
-    __slots__ = ("_cipher",)
+    None where it names nobody: then nothing is secret, and the part is the bare salt.
+    """
+    case = None if record.req is None else record.req.case
+    return record.subject or case or record.actor.officer
 
-    def __init__(self, seal_key: bytes, recorder: RecorderId) -> None:
-        key = hmac.digest(seal_key, b"recorder\x00" + bytes.fromhex(recorder), hashlib.sha256)
-        self._cipher = AESGCM(key)
 
-    def close(
-        self, plaintext: bytes, *, page: int, index: int, salt: bytes, id_: RecordId
-    ) -> bytes:
-        """The sealed part: nonce ‖ ciphertext of (salt ‖ plaintext)."""
-        nonce = _NONCE.pack(page, index)
-        return nonce + self._cipher.encrypt(nonce, salt + plaintext, bytes.fromhex(id_))
+def close(plaintext: bytes, *, key: bytes, salt: bytes, id_: RecordId) -> bytes:
+    """The sealed part: ciphertext of (salt ‖ plaintext)."""
+    name = bytes.fromhex(id_)
+    return AESGCM(key).encrypt(name[:_NONCE_BYTES], salt + plaintext, name)
 
-    def open(self, sealed: bytes, *, id_: RecordId) -> tuple[bytes, bytes]:
-        """Salt and plaintext of a sealed part; raises `EvidenceBroken` if it was changed."""
-        nonce, ciphertext = sealed[: _NONCE.size], sealed[_NONCE.size :]
-        try:
-            opened = self._cipher.decrypt(nonce, ciphertext, bytes.fromhex(id_))
-        except InvalidTag:
-            raise EvidenceBroken(
-                "a sealed part does not open", expected="the recorder's key"
-            ) from None
-        return opened[:SALT_BYTES], opened[SALT_BYTES:]
+
+def open_part(sealed: bytes, *, key: bytes, id_: RecordId) -> tuple[bytes, bytes]:
+    """Salt and plaintext of a sealed part; raises `EvidenceBroken` if it was changed."""
+    name = bytes.fromhex(id_)
+    try:
+        opened = AESGCM(key).decrypt(name[:_NONCE_BYTES], sealed, name)
+    except InvalidTag:
+        raise EvidenceBroken(
+            "a sealed part does not open", expected="the key that it was sealed under"
+        ) from None
+    return opened[:SALT_BYTES], opened[SALT_BYTES:]

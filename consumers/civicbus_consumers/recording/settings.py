@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from civicbus_producers.settings import InvalidSettings, require_private_path
 from pydantic import Field, model_validator
@@ -15,14 +15,23 @@ MAX_LIMIT_S = 4 * 3600.0
 """As long as sealing itself may wait for its witnesses."""
 
 
+class VaultSettings(Protocol):
+    """Where the vault is, and the key without which its rows say nothing."""
+
+    @property
+    def vault_key_file(self) -> Path: ...
+    @property
+    def vault_dsn_file(self) -> Path: ...
+
+
 class RecordingSettings(ProcessSettings):
-    """Keys of pseudonyms in records, of seal and signature; how far sealing may be behind.
+    """The vault of names and sealing keys, the key of signatures; how far sealing may be behind.
 
     `sealing_limit_s` is in seconds; None watches nothing, which production does not allow.
     """
 
-    ledger_key_file: Path
-    seal_key_file: Path
+    vault_key_file: Path
+    vault_dsn_file: Path
     signing_key_file: Path
     sealing_limit_s: float | None = Field(default=60.0, gt=0, le=MAX_LIMIT_S)
 

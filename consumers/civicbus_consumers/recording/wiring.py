@@ -1,20 +1,23 @@
-"""Recorders of a process that answers over HTTP: each with a producer of its own."""
+"""What a process that records works with: its vault, and recorders with a producer of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from civicbus_audit.vault.cached import CachedVault
+from civicbus_audit.vault.store import PostgresVault
 from civicbus_producers.kafka import producer_config
 from civicbus_producers.registry import Registry
-from civicbus_producers.settings import read_key
+from civicbus_producers.settings import read_key, read_secret
 from civicbus_schemas.ids import new_recorder_id
 from civicbus_schemas.page import PAGE, PageRef
+from civicbus_schemas.subject import VaultKey
 from civicbus_schemas.topics import AUDIT_PAGE
 from confluent_kafka import Producer
 
 from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
-from civicbus_consumers.recording.settings import RecordingSettings, fuse_of
+from civicbus_consumers.recording.settings import RecordingSettings, VaultSettings, fuse_of
 from civicbus_consumers.recording.signing import read_signing_key
 
 PAGE_BROKER_BYTES = 8 * 1024 * 1024
@@ -25,12 +28,17 @@ BeginRecorder = Callable[[PageRef | None], Recorder]
 """A recorder of a fresh chain that closes its predecessor at that page."""
 
 
+def open_vault(settings: VaultSettings) -> CachedVault:
+    """The vault on its database, for one thread; it connects when it must."""
+    key = VaultKey(read_key(settings.vault_key_file))
+    return CachedVault(PostgresVault(read_secret(settings.vault_dsn_file), key))
+
+
 def recorders(settings: RecordingSettings, *, process: str) -> BeginRecorder:
     """Makes recorders, each with a producer of its own: a failed one leaves nothing behind."""
     registry = Registry(settings.registry_url)
     schema_id = registry.get_id(AUDIT_PAGE, PAGE.document)
     signer, key = read_signing_key(settings.signing_key_file)
-    seal_key = read_key(settings.seal_key_file)
     fuse = fuse_of(settings)
 
     def begin(closes: PageRef | None) -> Recorder:
@@ -47,7 +55,6 @@ def recorders(settings: RecordingSettings, *, process: str) -> BeginRecorder:
             chain=Chain(process=process, recorder=new_recorder_id(), closes=closes),
             signer=signer,
             key=key,
-            seal_key=seal_key,
         )
 
     return begin

@@ -1,61 +1,83 @@
 """Reading past decisions from a ledger, and unsealing what was sealed beside them.
 
-Needs the bus's seal key. What it yields is personal data and stays in this process: what replay and
-shadow print are ids, agreements and reasons.
+Needs the vault. What it yields is personal data and stays in this process: what replay and shadow
+print are ids, agreements and reasons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from civicbus_audit.stored import StoredLog
+from civicbus_audit.vault.port import Finding
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
-from civicbus_schemas.ids import RecorderId
-from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf
+from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import RECORD, Record, commitment
+from civicbus_schemas.subject import Secret
 from civicbus_schemas.vocabulary import DECISION_KINDS
 
 from civicbus_consumers.recording.facts import Sealed, open_secret
-from civicbus_consumers.recording.seal import Seal
+from civicbus_consumers.recording.seal import open_part
 from civicbus_consumers.replay.past import Past
+
+AT_ONCE = 1000
+"""Decisions whose keys the vault is asked for together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    index: int
+    record: Record
+    part: bytes
 
 
 def past_decisions(
     log: StoredLog,
-    seal_key: bytes,
+    vault: Finding,
     *,
     since: datetime | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Past]:
     """Every decision in the ledger from that time on, the oldest first.
 
-    A record is sealed under a key of its recorder, whom the header of its page names.
+    A record is sealed under a key of its subject, which the vault knows until it is destroyed.
     """
-    seal: Seal | None = None
+    leaves = _decisions(log, since=since, on_progress=on_progress)
+    while batch := list(islice(leaves, AT_ONCE)):
+        names = {leaf.record.subject for leaf in batch if leaf.record.subject is not None}
+        secrets = vault.named(names)
+        yield from (_opened(leaf, secrets) for leaf in batch)
+
+
+def _decisions(
+    log: StoredLog, *, since: datetime | None, on_progress: Callable[[int], None]
+) -> Iterator[_Leaf]:
     for index, leaf in log.leaves():
         on_progress(index)
-        if HEADER_LEAF.wrote(leaf):
-            seal = Seal(seal_key, RecorderId(HeaderLeaf.decode(leaf).header.recorder))
-        elif RECORD.wrote(leaf):
+        if RECORD.wrote(leaf):
             record = Record.decode(leaf)
             if record.kind in DECISION_KINDS and (since is None or record.at >= since):
-                yield _opened(index, record, log.sealed(index), seal=seal)
+                yield _Leaf(index, record, log.sealed(index))
 
 
-def _opened(index: int, record: Record, part: bytes, *, seal: Seal | None) -> Past:
-    if not part or seal is None:
-        return Past(index=index, record=record, sealed=None)
-    sealed = _open(record, part, seal)
-    return Past(index=index, record=record, sealed=sealed, broken=sealed is None)
+def _opened(leaf: _Leaf, secrets: Mapping[LedgerPseudonym, Secret]) -> Past:
+    record, name = leaf.record, leaf.record.subject
+    secret = None if name is None else secrets.get(name)
+    if not leaf.part or secret is None:
+        return Past(index=leaf.index, record=record, sealed=None)
+    sealed = _open(record, leaf.part, secret)
+    return Past(index=leaf.index, record=record, sealed=sealed, broken=sealed is None)
 
 
-def _open(record: Record, part: bytes, seal: Seal) -> Sealed | None:
+def _open(record: Record, part: bytes, secret: Secret) -> Sealed | None:
     """The contents of a sealed part; None where it is not what the record commits to."""
     try:
-        salt, secret = seal.open(part, id_=record.id)
-        if commitment(salt, secret) != record.sealed:
+        salt, opened = open_part(part, key=secret.sealing_key, id_=record.id)
+        if commitment(salt, opened) != record.sealed:
             return None
-        return open_secret(secret)
+        return open_secret(opened)
     except (EvidenceBroken, InvalidBytes):
         return None

@@ -19,7 +19,6 @@ from civicbus_audit.quorum import Policy, open_cosigned
 from civicbus_audit.tiles import ENTRIES, WIDTH, tile_at
 from civicbus_audit.verify import published, verify_ledger
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
-from civicbus_schemas.pseudonym import ledger_pseudonym
 
 from civicbus_deploy.demo.people import Family, Somebody
 from civicbus_deploy.demo.scene import Scene
@@ -32,7 +31,7 @@ _A_DAY = timedelta(days=1)
 def tell_readers(scene: Scene, teller: Teller, told: Told, *, family: Family) -> None:
     """Who read about the child, for what, and on what ground."""
     teller.chapter("Who read about the child?")
-    subject = ledger_pseudonym(scene.places.ledger_key(), family.child.pin)
+    subject = scene.name_of(family.child.pin)
     entries = [e for e in scene.find(Query(subject=subject, limit=1000)) if e.decision == "permit"]
     teller.table(
         ("when (UTC)", "who", "what", "fields", "purpose", "ground"),
@@ -140,7 +139,7 @@ def tell_bundle(scene: Scene, teller: Teller, told: Told, *, family: Family) -> 
         bundle, verifier = Path(folder) / "bundle", Path(folder) / "verify.py"
         _run(
             "civicbus-audit", "export", bundle, "--by", "mps/tt-1", "--why", "complaint TT-2026/7",
-            "--subject", ledger_pseudonym(scene.places.ledger_key(), family.child.pin),
+            "--subject", scene.name_of(family.child.pin),
             "--since", (now - _A_DAY).isoformat(), "--until", (now + _A_DAY).isoformat(),
             "--home", scene.folder.home,
         )  # fmt: skip

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -36,6 +37,8 @@ from civicbus_schemas.errors import Overdue, Refused
 from civicbus_schemas.event import Event
 from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.policy import PolicySet
+from civicbus_schemas.pseudonym import LedgerPseudonym
+from civicbus_schemas.subject import person as person_of
 from civicbus_schemas.topics import AUDIT_PAGE
 from rich.console import Console
 from sqlalchemy import Engine, func, select
@@ -102,6 +105,11 @@ class Scene:
     def places(self) -> Places:
         """Where ledger, index and keys are."""
         return Places.under(self.folder.home)
+
+    def name_of(self, pin: Pin) -> LedgerPseudonym:
+        """A person's name in records, about whom something is recorded."""
+        with closing(self.places.vault()) as vault:
+            return vault.find([person_of(pin)])[person_of(pin)].pseudonym
 
     @cached_property
     def _operator_dsn_file(self) -> Path:

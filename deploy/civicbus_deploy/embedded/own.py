@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from civicbus_audit.note import Verifier
+from civicbus_audit.vault import tables as vault
 from civicbus_schemas.page import key_id
 from civicbus_schemas.topics import GROUPS, consent_group, enforcement_group
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -50,7 +51,7 @@ PRINCIPALS = {
 MIRROR_TOKEN = "mirror-token"  # noqa: S105 (a file's name); whoever brings it may read leaves
 INSPECTORS = "mps"  # whose officers and supervisors may ask the ledger
 EXPORT_KEY = "export-key.pem"  # signs evidence bundles
-_HEX_KEYS = ("topic-key", "ledger-key", "seal-key", "consent-key")
+_HEX_KEYS = ("topic-key", "vault-key", "consent-key")
 
 
 def make_keys(folder: StateFolder) -> None:
@@ -217,8 +218,8 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
     """What only this room reads."""
     topic_key = {"topic_key_file": str(folder.secrets / "topic-key")}
     recording = {
-        "ledger_key_file": str(folder.secrets / "ledger-key"),
-        "seal_key_file": str(folder.secrets / "seal-key"),
+        "vault_key_file": str(folder.secrets / "vault-key"),
+        "vault_dsn_file": str(postgres.vault_dsn_file(folder, vault.RECORDER_ROLE)),
         "signing_key_file": str(folder.secrets / f"sign-{name}.pem"),
     }
     deciding = {**topic_key, **recording, "policy_keys_file": str(policy_keys_file(folder))}

@@ -12,7 +12,10 @@ from typing import LiteralString
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
+from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.tables import READER_ROLE as INDEX_ROLE
+from civicbus_audit.vault import database as vault_database
+from civicbus_audit.vault import tables as vault
 from civicbus_consumers.consent.registry.tables import USES_ROLE
 from civicbus_consumers.population.tables import READER_ROLE
 from psycopg import sql
@@ -26,8 +29,10 @@ from civicbus_deploy.embedded.server import Ground
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_file
 
 ADMIN = "postgres"
+VAULT = "vault"
+VAULT_LOGINS = (vault.RECORDER_ROLE, vault.READER_ROLE, vault.ERASER_ROLE)
 # Database and the role that owns it: nothing of ours connects as the server's admin.
-DATABASES = {"civicbus": "bus", "registry": "registry"}
+DATABASES = {"civicbus": "bus", "registry": "registry", VAULT: "vault"}
 # The rooms that keep tables in `civicbus`, each as a role that owns its schemas and no other's.
 ROOMS = ("sealing", "population", "lookup", "consent")
 # Who keeps no tables, and may do in others' what a role may.
@@ -182,10 +187,24 @@ class Postgres:
                 make_role(connection, guest, password=self._password(guest))
                 _grant(connection, "connect on database civicbus", to=guest)
                 _grant(connection, role, to=guest)
+            for login in VAULT_LOGINS:  # of no other database, and no room's or operator's
+                make_role(connection, login, password=self._password(login))
+                _grant(connection, "connect on database vault", to=login)
         folder = self._ground.folder
         for role in ("bus", *ROOMS, *GUESTS):
-            dsn = f"postgresql://{role}:{self._password(role)}@{HOST}:{self._port}/civicbus\n"
-            write_file(dsn_file(folder, role), dsn.encode())
+            write_file(dsn_file(folder, role), self._dsn(role, "civicbus"))
+        for role in (VAULT, *VAULT_LOGINS):
+            write_file(vault_dsn_file(folder, role), self._dsn(role, VAULT))
+        engine = make_engine(vault_dsn_file(folder, VAULT))
+        try:
+            vault_database.migrate(engine)  # its owner's, whom no process has
+        finally:
+            engine.dispose()
+
+    def _dsn(self, role: str, database: str) -> bytes:
+        return (
+            f"postgresql://{role}:{self._password(role)}@{HOST}:{self._port}/{database}\n".encode()
+        )
 
     def _password(self, role: str) -> str:
         secrets.get_or_create(self._ground.folder.home, f"postgres-{role}")
@@ -211,6 +230,11 @@ def connect_admin(home: Path, port: int) -> psycopg.Connection:
 def dsn_file(folder: StateFolder, role: str) -> Path:
     """The file with the address of `civicbus` for a role: the operator's `bus`, or a room's."""
     return folder.secrets / f"postgres-{role}-dsn"
+
+
+def vault_dsn_file(folder: StateFolder, role: str) -> Path:
+    """The file with the vault's address for its owner, or for one of its logins."""
+    return folder.secrets / f"{role.replace('_', '-')}-dsn"
 
 
 def make_role(connection: psycopg.Connection, role: str, *, password: str | None = None) -> None:

@@ -1,15 +1,16 @@
-"""Where past decisions and the policy sets of then come from: ledger, seal key, announcements."""
+"""Where past decisions and the policy sets of then come from: ledger, vault, announcements."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from civicbus_audit.places import Places
 from civicbus_audit.stored import StoredLog
+from civicbus_audit.vault.store import PostgresVault
 from civicbus_audit.verify import published
 from civicbus_consumers.explain.rules import Law, compile_law
 from civicbus_schemas.announcement import read_announced
@@ -17,7 +18,6 @@ from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import PolicyVersion
 from civicbus_schemas.policy import PolicySet, parse_policy_set
 
-from civicbus_deploy.embedded import secrets
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.provisioning.app import Site
 from civicbus_deploy.provisioning.nation import load_nation
@@ -25,10 +25,10 @@ from civicbus_deploy.provisioning.nation import load_nation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """One state folder's ledger, as far as its checkpoint is signed, and its seal key."""
+    """One state folder's ledger, as far as its checkpoint is signed, and its vault."""
 
     log: StoredLog
-    seal_key: bytes = field(repr=False)
+    vault: PostgresVault
     law_of: Callable[[PolicyVersion], Law | None]
 
     @classmethod
@@ -38,7 +38,7 @@ class Archive:
         found = announced_sets(folder) if sets is None else stored_sets(sets)
         return cls(
             log=open_ledger(folder),
-            seal_key=bytes.fromhex(secrets.read(folder.home, "seal-key")),
+            vault=Places.under(folder.home).vault(),
             law_of=library(found),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -32,10 +32,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 @contextmanager
 def pasts(archive: Archive, days: int | None, doing: str) -> Iterator[Iterator[Past]]:
     """The archive's decisions of the last days, while it is told how far one has come."""
-    with pace(doing, archive.log.size) as advance:
-        yield past_decisions(
-            archive.log, archive.seal_key, since=days_ago(days), on_progress=advance
-        )
+    with closing(archive.vault), pace(doing, archive.log.size) as advance:
+        yield past_decisions(archive.log, archive.vault, since=days_ago(days), on_progress=advance)
 
 
 def print_json(document: object) -> None:

@@ -8,6 +8,7 @@ is sealed, within a second or two.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,15 +18,18 @@ from civicbus_audit.index.oversight import Emergency, emergencies
 from civicbus_audit.index.searching import Entry, confirm, search
 from civicbus_audit.places import Places
 from civicbus_audit.query import Query
+from civicbus_audit.vault.store import PostgresVault
+from civicbus_audit.vault.tables import RECORDER_ROLE
 from civicbus_consumers.recording.pages import Stamp
 from civicbus_consumers.recording.records import record_case_closed, record_review
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import AgencyId, RecordId
-from civicbus_schemas.pseudonym import case_pseudonym, officer_pseudonym
 from civicbus_schemas.record import Actor, Record
+from civicbus_schemas.subject import Secret, Subject, case, officer
 from civicbus_schemas.vocabulary import Outcome
 
+from civicbus_deploy.embedded.postgres import vault_dsn_file
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.hindsight.archive import open_ledger
 from civicbus_deploy.provisioning.app import Site
@@ -49,10 +53,14 @@ class Officer:
     agency: AgencyId
     name: str
 
-    def actor(self, ledger_key: bytes) -> Actor:
+    @property
+    def subject(self) -> Subject:
+        """As the vault knows them."""
+        return officer(self.agency, self.name)
+
+    def actor(self, secret: Secret) -> Actor:
         """As records name them."""
-        pseudonym = officer_pseudonym(ledger_key, self.agency, self.name)
-        return Actor(agency=self.agency, system=PROCESS, officer=pseudonym)
+        return Actor(agency=self.agency, system=PROCESS, officer=secret.pseudonym)
 
 
 def find_emergencies(folder: StateFolder) -> list[Emergency]:
@@ -82,29 +90,37 @@ def review(site: Site, id_: str, verdict: Verdict, *, by: Officer, note: str) ->
         raise Refused("nobody reviews their own emergency", expected="an officer of another agency")
     reviewed = Record.decode(open_ledger(site.folder).leaf(emergency.entry.index))
     secret = canonical_json({"officer": by.name, "note": note})
+    justified = verdict is Verdict.JUSTIFIED
+    with closing(open_vault(site)) as vault:
+        [reviewer] = vault.get_or_create([by.subject]).values()
+        whose = vault.named([reviewed.subject] if reviewed.subject else [])
+    if not whose:
+        raise Refused("what was recorded about this person has been erased")
 
-    def make(stamp: Stamp, actor: Actor) -> Record:
-        justified = verdict is Verdict.JUSTIFIED
+    def make(stamp: Stamp) -> Record:
+        actor = by.actor(reviewer)
         return record_review(
             reviewed, justified=justified, reviewer=actor, secret=secret, stamp=stamp
         )
 
-    return _record(site, by, make, secret=secret)
+    return _record(site, by, make, secret=secret, under=next(iter(whose.values())))
 
 
-def close_case(site: Site, case: str, *, by: Officer) -> RecordId:
+def close_case(site: Site, number: str, *, by: Officer) -> RecordId:
     """Record that an agency's case is closed; the record's id. What it hid is shown from now on."""
-    pseudonym = case_pseudonym(_ledger_key(site), by.agency, case)
-    secret = canonical_json({"officer": by.name, "case": case})
+    secret, matter = canonical_json({"officer": by.name, "case": number}), case(by.agency, number)
+    with closing(open_vault(site)) as vault:
+        secrets = vault.get_or_create([by.subject, matter])
 
-    def make(stamp: Stamp, actor: Actor) -> Record:
-        return record_case_closed(pseudonym, actor=actor, secret=secret, stamp=stamp)
+    def make(stamp: Stamp) -> Record:
+        actor, name = by.actor(secrets[by.subject]), secrets[matter].pseudonym
+        return record_case_closed(name, actor=actor, secret=secret, stamp=stamp)
 
-    return _record(site, by, make, secret=secret)
+    return _record(site, by, make, secret=secret, under=secrets[matter])
 
 
 def _record(
-    site: Site, by: Officer, make: Callable[[Stamp, Actor], Record], *, secret: bytes
+    site: Site, by: Officer, make: Callable[[Stamp], Record], *, secret: bytes, under: Secret
 ) -> RecordId:
     """1. the record is durable, 2. the next page says so, as of every other."""
     policy = site.announced()
@@ -118,15 +134,17 @@ def _record(
     )
     page = recorder.open_page(datetime.now(UTC))
     stamp = page.stamp()
-    page.add(make(stamp, by.actor(_ledger_key(site))), stamp=stamp, secret=secret)
+    page.add(make(stamp), stamp=stamp, secret=secret, under=under)
     written = recorder.write(page, policy=policy.version, positions=())  # 1
     recorder.mark_released(written)
     recorder.write(recorder.open_page(datetime.now(UTC)), policy=policy.version, positions=())  # 2
     return stamp.id
 
 
-def _ledger_key(site: Site) -> bytes:
-    return Places.under(site.folder.home).ledger_key()
+def open_vault(site: Site) -> PostgresVault:
+    """The vault as recorders see it, to be closed."""
+    places = Places.under(site.folder.home)
+    return places.with_vault(None, vault_dsn_file(site.folder, RECORDER_ROLE)).vault()
 
 
 def outcome_of(review: Entry) -> Verdict:

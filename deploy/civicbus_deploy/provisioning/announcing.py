@@ -96,7 +96,7 @@ class PolicyTopic:
         page = recorder.open_page(datetime.now(UTC))
         stamp = page.stamp()
         record = record_policy_set(version, size_bytes=len(policy), stamp=stamp)
-        page.add(record, stamp=stamp, secret=b"")
+        page.add(record, stamp=stamp)
         written = recorder.write(page, policy=version, positions=())  # 1
         self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_file(self._kept / f"{version}.json", policy)

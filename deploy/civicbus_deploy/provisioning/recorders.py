@@ -10,7 +10,6 @@ from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
 from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_producers.kafka import BrokerAccess, ConnectionErrors, producer_config
 from civicbus_producers.registry import Registry
-from civicbus_producers.settings import read_key
 from civicbus_schemas.ids import new_recorder_id
 from civicbus_schemas.page import PAGE
 from civicbus_schemas.topics import AUDIT_PAGE
@@ -42,5 +41,4 @@ def begin_recorder(
         chain=Chain(process=process, recorder=new_recorder_id()),
         signer=signer,
         key=key,
-        seal_key=read_key(secrets / "seal-key"),
     )

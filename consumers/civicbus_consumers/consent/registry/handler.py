@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from civicbus_audit.merkle import leaf_hash
+from civicbus_audit.vault.port import Vault
 from civicbus_schemas.errors import BusError, Retryable
 from civicbus_schemas.ids import AgencyId, Pin, new_event_id
 from civicbus_schemas.page import Page
 from civicbus_schemas.policy import PolicySet
-from civicbus_schemas.pseudonym import ledger_pseudonym, topic_pseudonym
+from civicbus_schemas.pseudonym import topic_pseudonym
+from civicbus_schemas.subject import Secrets, person
 from civicbus_schemas.vocabulary import ConsentAct
 
 from civicbus_consumers.consent.registry.acts import (
@@ -99,7 +101,7 @@ class Bench:
     catalog: Catalog
     registrar: AgencyId
     topic_key: bytes
-    ledger_key: bytes
+    vault: Vault
     seal: RowSeal
     process: str
 
@@ -117,6 +119,10 @@ def settle(asked: Asked, bench: Bench, *, recorder: Recorder) -> Settled:
     # 2. Read everybody concerned in one snapshot.
     pins = [demand.pin] if signer is None else [demand.pin, signer.pin]
     seen = _failing(Code.VIEW_UNAVAILABLE, lambda: bench.view.read(pins), BusError)
+    # Know them in records: what cannot name them cannot tell of them.
+    secrets = _failing(
+        Code.CANNOT_RECORD, lambda: bench.vault.get_or_create([person(pin) for pin in pins])
+    )
     # 3. Hold the person's consents still until the end.
     try:
         with bench.store.entry(name) as entry:
@@ -141,7 +147,7 @@ def settle(asked: Asked, bench: Bench, *, recorder: Recorder) -> Settled:
             # 5. One page; go on only when it is durable.
             mine = held if held is not None and held.subject == name else None
             page, proof = _record(
-                asked, verdict, bench, held=mine, policy=policy, at=at, recorder=recorder
+                asked, verdict, secrets, held=mine, policy=policy, at=at, recorder=recorder
             )
             # 6. Do it, with the event and the page in the same transaction.
             if isinstance(verdict, Accepted):
@@ -178,7 +184,7 @@ def end_life(pin: Pin, bench: Bench, *, recorder: Recorder) -> int:
 def _record(
     asked: Asked,
     verdict: Accepted | Refused,
-    bench: Bench,
+    secrets: Secrets,
     *,
     held: Held | None,
     policy: PolicySet,
@@ -188,22 +194,22 @@ def _record(
     """The act's page, durable, and what names the record in it."""
     demand = asked.demand
     signer = None if not isinstance(demand, Give | Alter) else demand.signer
-    signed_by = ledger_pseudonym(bench.ledger_key, signer.pin) if signer else None
+    signed_by = secrets[person(signer.pin)].pseudonym if signer else None
     secret = secret_of(demand, signer=signed_by)
-    builder = recorder.open_page(at)
+    builder, under = recorder.open_page(at), secrets[person(demand.pin)]
     stamp = builder.stamp()
     record = record_act(
         demand,
         verdict,
         asker=asked.asker,
         held=held,
-        subject=ledger_pseudonym(bench.ledger_key, demand.pin),
+        subject=under.pseudonym,
         policy=policy.version,
         jti=asked.jti,
         secret=secret,
         stamp=stamp,
     )
-    leaf = builder.add(record, stamp=stamp, secret=secret)
+    leaf = builder.add(record, stamp=stamp, secret=secret, under=under)
     try:
         page = recorder.write(builder, policy=policy.version, positions=())
     except BusError as error:

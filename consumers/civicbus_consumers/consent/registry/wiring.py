@@ -26,9 +26,11 @@ from civicbus_consumers.consent.registry.worker import RegistryWorker
 from civicbus_consumers.lookup.database import PopulationView
 from civicbus_consumers.lookup.door import Door
 from civicbus_consumers.recording.recorder import Recorder
+from civicbus_consumers.recording.settings import VaultSettings
+from civicbus_consumers.recording.wiring import open_vault
 
 
-class RegistrySettings(BrokerAccess, Protocol):
+class RegistrySettings(BrokerAccess, VaultSettings, Protocol):
     """What the registry reads of its process's settings."""
 
     @property
@@ -41,8 +43,6 @@ class RegistrySettings(BrokerAccess, Protocol):
     def consent_agency_file(self) -> Path: ...
     @property
     def topic_key_file(self) -> Path: ...
-    @property
-    def ledger_key_file(self) -> Path: ...
     @property
     def answer_timeout_s(self) -> float: ...
 
@@ -79,7 +79,7 @@ def build_registry(
         catalog=Catalog(store, policy),
         registrar=connection.agency,
         topic_key=read_key(settings.topic_key_file),
-        ledger_key=read_key(settings.ledger_key_file),
+        vault=open_vault(settings),
         seal=seal,
         process=process_of(settings.name),
     )
