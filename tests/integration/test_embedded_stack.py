@@ -8,11 +8,14 @@ import httpx
 import psycopg
 import pytest
 from civicbus_audit.index import database as index
+from civicbus_audit.vault.tables import ERASER_ROLE, READER_ROLE, RECORDER_ROLE
 from civicbus_consumers.consent.registry import database as consent
 from civicbus_consumers.lookup import database as lookup
 from civicbus_consumers.population import database as population
+from civicbus_deploy.embedded.postgres import GUESTS, ROOMS, VAULT_LOGINS, vault_dsn_file
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AclOperation
+from psycopg.conninfo import make_conninfo
 
 from tests.stack import Stack
 
@@ -113,3 +116,49 @@ def test_room_reaches_its_own_tables_only(
             refused = error
         assert (refused is None) == allowed
         connection.rollback()
+
+
+_FIND = "select from vault.secret"
+_MAKE = """insert into vault.secret values
+    (sha256('a'), sha256('b'), substring(sha256('c') for 16), now())"""
+_DESTROY, _RENAME = "delete from vault.secret", "update vault.secret set pseudonym = pseudonym"
+
+
+@pytest.mark.parametrize(
+    ("login", "allowed"),
+    [
+        (RECORDER_ROLE, {_FIND, _MAKE}),
+        (READER_ROLE, {_FIND}),
+        (ERASER_ROLE, {_FIND, _DESTROY}),
+    ],
+)
+def test_login_of_the_vault_does_its_own_part_only(
+    stack: Stack, login: str, allowed: set[LiteralString]
+) -> None:
+    """Nobody renames, no reader makes, and who records cannot destroy."""
+    done = set()
+    with psycopg.connect(vault_dsn_file(stack.folder, login).read_text().strip()) as connection:
+        for statement in (_FIND, _MAKE, _DESTROY, _RENAME):
+            try:
+                connection.execute(statement)
+                done.add(statement)
+            except psycopg.errors.InsufficientPrivilege:
+                pass
+            connection.rollback()
+    assert done == allowed
+
+
+@pytest.mark.parametrize("role", ["bus", *ROOMS, *GUESTS])
+def test_nobody_else_reaches_the_vault(stack: Stack, role: str) -> None:
+    """Not the ledger's or the index's role, nor the operator's: each with its own password."""
+    dsn = make_conninfo(stack.dsn_file(role).read_text().strip(), dbname="vault")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(dsn)
+
+
+@pytest.mark.parametrize("login", VAULT_LOGINS)
+def test_login_of_the_vault_reaches_nothing_else(stack: Stack, login: str) -> None:
+    dsn = vault_dsn_file(stack.folder, login).read_text().strip()
+    for database in ("civicbus", "registry"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(make_conninfo(dsn, dbname=database))

@@ -71,6 +71,14 @@ def test_a_refusal_is_recorded_with_its_reason_and_nothing_is_told() -> None:
     assert office.events == []
 
 
+def test_nothing_is_done_when_the_vault_names_nobody() -> None:
+    office = RegistryOffice()
+    office.vault.fails = True
+    answer = office.call("give", giving())
+    assert (answer.status_code, answer.json()["code"]) == (503, "cannot-record")
+    assert (office.records, office.events) == ([], [])
+
+
 def test_nothing_is_done_when_the_record_cannot_be_made_durable() -> None:
     office = RegistryOffice()
     office.pages.fails = True
