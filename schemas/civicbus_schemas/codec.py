@@ -23,6 +23,7 @@ from fastavro.schema import fingerprint as avro_fingerprint
 from civicbus_schemas.errors import InvalidBytes, InvalidContract, InvalidEvent
 from civicbus_schemas.ids import Fingerprint
 from civicbus_schemas.narrow import find_check
+from civicbus_schemas.strict import NOT_TAKEN, Read, find_reader
 
 _FRAME = struct.Struct(">bI")
 _SINGLE_OBJECT = b"\xc3\x01"
@@ -81,7 +82,15 @@ class AvroType:
     objects begin with.
     """
 
-    __slots__ = ("_is_narrow", "_parsed", "document", "fingerprint", "name", "single_object_header")
+    __slots__ = (
+        "_is_narrow",
+        "_parsed",
+        "_strict",
+        "document",
+        "fingerprint",
+        "name",
+        "single_object_header",
+    )
 
     def __init__(self, document: SchemaDocument) -> None:
         self.document = document
@@ -94,6 +103,7 @@ class AvroType:
         self.single_object_header = _SINGLE_OBJECT + bytes.fromhex(checksum)
         self.fingerprint = document_fingerprint(document)
         self._is_narrow = find_check(document)
+        self._strict: Read | None = find_reader(document)
 
     def encode(self, datum: Mapping[str, Any]) -> bytes:
         """The datum as an Avro body; raises `InvalidEvent`, which names no value."""
@@ -142,16 +152,24 @@ class AvroType:
         Evidence has one spelling: what another reader of Avro might refuse or take otherwise (a
         negative branch, a number longer than it need be) is refused.
         """
-        datum = self.read_single_object(data)
+        if (strictly := self._read_strictly(data)) is not None:
+            return strictly
+        if not self.wrote(data):
+            raise InvalidBytes(f"not a single object of schema {self.name}")
+        datum = self.decode(data[len(self.single_object_header) :])
         if self.encode_single_object(datum) != data:
             raise self.other_spelling()
         return datum
 
-    def read_single_object(self, data: bytes) -> dict[str, Any]:
-        """The same without asking for the one spelling, for a caller who does."""
-        if not self.wrote(data):
-            raise InvalidBytes(f"not a single object of schema {self.name}")
-        return self.decode(data[len(self.single_object_header) :])
+    def _read_strictly(self, data: bytes) -> dict[str, Any] | None:
+        """The same in a fraction of the time; None where it takes fastavro to know."""
+        if self._strict is None or not self.wrote(data):
+            return None
+        try:
+            datum, end = self._strict(data, len(self.single_object_header))
+        except NOT_TAKEN:
+            return None
+        return datum if end == len(data) else None
 
     def other_spelling(self) -> InvalidBytes:
         """What bytes are that could be read, and that nobody writes so."""

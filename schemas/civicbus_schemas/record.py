@@ -202,7 +202,7 @@ class Record:
     @classmethod
     def decode(cls, leaf: bytes) -> Record:
         """The record of a leaf; raises `InvalidBytes`."""
-        datum = RECORD.read_single_object(leaf)
+        datum = RECORD.decode_single_object(leaf)
         if datum["v"] != VERSION:
             raise InvalidBytes("a record of another version", got=datum["v"], expected=VERSION)
         try:
