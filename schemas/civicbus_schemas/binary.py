@@ -1,8 +1,8 @@
 """Avro's binary encoding of the few types that records are made of, written directly.
 
 A batch makes thousands of records, and a general writer spends most of its time on choosing the
-branches of unions. Reading (`strict`, or fastavro) refuses any other spelling; so a leaf that can be
-read proves that these bytes are the ones fastavro would have written.
+branches of unions. Reading (`strict`, or fastavro) refuses any other spelling; so a leaf that can
+be read proves that these bytes are the ones fastavro would have written.
 Source: Avro 1.12 specification, Binary Encoding.
 """
 
