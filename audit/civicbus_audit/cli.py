@@ -18,6 +18,8 @@ from civicbus_schemas.errors import Refused
 from civicbus_schemas.record import RECORD, Record
 
 from civicbus_audit import options, quorum, restoring
+from civicbus_audit.completeness.verifying import verify_complete
+from civicbus_audit.completing import prove_complete_command, tell_complete
 from civicbus_audit.evidence.command import export_records
 from civicbus_audit.fences import Examination, examine, read_withdrawals
 from civicbus_audit.finding import find_record
@@ -60,6 +62,9 @@ def verify(
     *,
     proof: Annotated[Path | None, typer.Option(help="Check this .tlog-proof instead.")] = None,
     leaf: Annotated[Path | None, typer.Option(help="The leaf, if the proof lacks it.")] = None,
+    complete: Annotated[
+        Path | None, typer.Option(help="Check this proof of completeness instead.")
+    ] = None,
     older: Annotated[
         Path | None, typer.Option(help="An older checkpoint that must be a prefix.")
     ] = None,
@@ -71,10 +76,13 @@ def verify(
 ) -> None:
     """Check the whole ledger, one proof, or that the ledger continues an older checkpoint."""
     with exit_codes(json=json):
-        if proof and (ledger_dir or older):
-            raise Refused("a proof is checked by itself", expected="either --proof or a ledger")
+        if (proof or complete) and (ledger_dir or older or (proof and complete)):
+            raise Refused("a proof is checked by itself", expected="either a proof or a ledger")
         places = Places.under(home, ledger_dir=ledger_dir, vkey_file=vkey, policy_file=policy)
-        if proof:
+        if complete:
+            told = verify_complete(_read(complete), places.trust())
+            tell_complete(told, json=json, lang=lang)
+        elif proof:
             _verify_proof(proof, places.trust(), leaf=leaf, json=json, lang=lang)
         else:
             _verify_ledger(places, older=older, json=json, lang=lang)
@@ -166,6 +174,7 @@ def rebuild_state(
         out.out(as_json(told) if json else say("state-rebuilt", lang, **told), highlight=False)
 
 
+app.command("prove-complete")(prove_complete_command)
 for command in (*index_commands, fsck, serve):
     app.command()(command)
 app.command("export")(export_records)

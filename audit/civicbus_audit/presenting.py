@@ -80,6 +80,34 @@ _WORDS = {
         "Leaf {index} of {size} is proved in {file}.",
         "Lá số {index} trong {size} lá được chứng minh trong {file}.",
     ),
+    "by-subject": ("person, decisions", "công dân, các quyết định"),
+    "by-deferred": ("person, investigations", "công dân, các vụ điều tra"),
+    "by-officer": ("officer", "cán bộ"),
+    "by-recipient": ("agency", "cơ quan"),
+    "complete-name": ("Asked for: {by}, {name}", "Đối tượng: {by}, {name}"),
+    "complete-covered": (
+        "Up to leaf {covered} the ledger has {proved} of this, and nothing else: proved by "
+        "{commits} index commits.",
+        "Đến lá số {covered}, sổ cái có {proved} bản ghi như vậy và không còn bản ghi nào khác: "
+        "được chứng minh bằng {commits} bản chốt chỉ mục.",
+    ),
+    "complete-uncovered": (
+        "No index commit is there yet, so nothing is proved to be complete.",
+        "Chưa có bản chốt chỉ mục nào, nên chưa chứng minh được tính đầy đủ.",
+    ),
+    "complete-rescanned": (
+        "Found by reading the ledger anew up to leaf {size}, not proved to be all: {rescanned}.",
+        "Tìm thấy khi đọc lại sổ cái đến lá số {size}, chưa chứng minh là đầy đủ: {rescanned}.",
+    ),
+    "complete-unreadable": (
+        "{unreadable} leaves cannot be read by anybody and stand under no name.",
+        "Có {unreadable} lá không thể đọc được và không đứng dưới tên nào.",
+    ),
+    "complete-hidden": (
+        "Counted, and not shown: {hidden} in investigations that go on.",
+        "Được đếm nhưng chưa hiển thị: {hidden} lượt thuộc các vụ điều tra đang tiến hành.",
+    ),
+    "complete-written": ("The proof is in {file}.", "Bằng chứng nằm trong {file}."),
     "none-found": ("Nothing was found.", "Không tìm thấy."),
     "unknown-person": (
         "The vault knows no such person: nothing was recorded about them, or it was erased.",

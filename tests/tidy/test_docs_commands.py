@@ -139,6 +139,10 @@ RUN_BY = {
         "::test_command_finds_the_breach_when_the_withdrawal_is_named"
     ),
     "civicbus-audit prove": f"{_AUDIT}::test_a_proof_holds_offline_when_it_was_written",
+    "civicbus-audit prove-complete": (
+        "tests/unit/test_audit_completing.py::test_a_proof_says_what_is_proved_and_what_was_only_read"
+        "_when_it_is_written_and_verified"
+    ),
     "civicbus-audit export": (
         "tests/unit/test_audit_evidence.py"
         "::test_the_command_writes_a_bundle_that_verifies_when_it_is_asked"

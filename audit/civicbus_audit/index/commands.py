@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,9 @@ from civicbus_audit.asking import (
     parse_time,
     person_of,
 )
+from civicbus_audit.completeness.asked import Asked
+from civicbus_audit.completeness.filing import By
+from civicbus_audit.completing import tell_complete, write_complete
 from civicbus_audit.options import AsJson, Home, Lang, exit_codes, needs_index
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import (
@@ -34,6 +38,7 @@ from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 
 if TYPE_CHECKING:
+    from civicbus_audit.completeness.verifying import Complete
     from civicbus_audit.index.oversight import CitizenView
     from civicbus_audit.index.searching import Entry
     from civicbus_audit.query import Query
@@ -110,6 +115,9 @@ def who_read(
     recount: Annotated[
         bool, typer.Option(help="Read all bundles, so that the index can hide nothing.")
     ] = False,
+    complete: Annotated[
+        Path | None, typer.Option(help="The same with a proof of completeness in this file.")
+    ] = None,
     home: Home = options.HOME,
     ledger: options.Ledger = None,
     vkey: options.Vkey = None,
@@ -137,6 +145,7 @@ def who_read(
         found = find_all(query, find)
         if recount:
             confirm_complete(found, query, published_log(places))
+        proof = _prove_found(found, query, places, complete, as_citizen=as_citizen)
         columns = (*_READING[:6], "decision", "reason", *_READING[6:]) if denied else _READING
         if as_citizen:
             view = citizen_view(found, closed_cases(find))
@@ -146,6 +155,8 @@ def who_read(
         if not json:
             since = known.since.astimezone(LOCAL_TIME)
             out.out(say("known-since", lang, since=since), highlight=False)
+        if complete and proof and not json:
+            tell_complete(proof, json=False, lang=lang, file=complete)
 
 
 def rebuild_index(
@@ -190,6 +201,20 @@ def published_log(places: Places) -> StoredLog:
     """The ledger as far as its checkpoint vouches for it."""
     directory = places.directory()
     return StoredLog(directory.read, published(directory, places.trust())[0].size)
+
+
+def _prove_found(
+    found: list[Entry], query: Query, places: Places, file: Path | None, *, as_citizen: bool
+) -> Complete | None:
+    """Writes the proof where one is asked for, and holds what the index told against it."""
+    if file is None or query.subject is None:
+        return None
+    asked = Asked(by=By.SUBJECT, texts=(query.subject,), as_citizen=as_citizen)
+    from civicbus_audit.index.searching import confirm_all
+
+    complete = write_complete(asked, places, file)
+    confirm_all(found, query, [*complete.proved, *complete.rescanned])
+    return complete
 
 
 def _show(found: list[Entry], columns: tuple[str, ...], *, json: bool, lang: Language) -> None:

@@ -6,7 +6,7 @@ hide a row, which a recount finds, but it cannot invent or alter one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -113,9 +113,14 @@ def confirm_complete(entries: list[Entry], query: Query, log: StoredLog) -> None
     subject = query.subject
     if subject is None:
         raise Refused("only the leaves about one subject can be recounted")
+    confirm_all(entries, query, log.containing(bytes.fromhex(subject)))
+
+
+def confirm_all(entries: list[Entry], query: Query, leaves: Iterable[tuple[int, bytes]]) -> None:
+    """Checks that those of these leaves that match are all there; raises `EvidenceBroken`."""
     found = {entry.index for entry in entries}
     query = replace(query, before=None)
-    for index, content in log.containing(bytes.fromhex(subject)):
+    for index, content in leaves:
         row, _, _ = row_of(index, content, page=None)
         if query.matches(row) and index not in found:
             raise EvidenceBroken(
