@@ -52,7 +52,7 @@ class Bus:
         """The settings of all own processes; recorders mostly run without sealing here."""
         specs = own.write_settings(self.stack.folder, self.stack.ports)
         self.specs = {spec.name: spec for spec in specs}
-        for name in (*ENFORCEMENT, "lookup", "officers"):
+        for name in (*ENFORCEMENT, "lookup", "officers", "flags"):
             path = self.stack.folder.processes / f"{name}.json"
             write_json(path, {**read_json(path), "sealing_limit_s": sealing_limit_s})
 

@@ -5,6 +5,7 @@ comes to that step for the third time; `--pause-at` stops itself there by SIGSTO
 dies whenever it reads the event with that id. `lookup --die-at untold` dies when the registry has
 committed a change and tells nobody yet, `--die-at unmarked` when it has told, and not yet noted it.
 `officers --die-at recorded` dies when a question is on record and nothing was read for it yet.
+`flags --die-at folded` dies before a batch is written, `--die-at applied` behind it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from civicbus_consumers.enforcement import deciding, handler
 from civicbus_consumers.enforcement.app import run
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.settings import EnforcementSettings
+from civicbus_consumers.flags import app as flags
+from civicbus_consumers.flags.settings import FlagsSettings
 from civicbus_consumers.lookup import app as lookup
 from civicbus_consumers.officers import app as officers
 from civicbus_consumers.officers.settings import OfficersSettings
@@ -73,7 +76,7 @@ def registry_dies_at(step: str) -> None:
 def main() -> int:
     """Run one room."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("room", choices=["enforcement", "lookup", "officers"])
+    parser.add_argument("room", choices=["enforcement", "lookup", "officers", "flags"])
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--die-at")
     parser.add_argument("--pause-at")
@@ -86,6 +89,10 @@ def main() -> int:
         asked = OfficersSettings.read(options.settings)
         deadly = at_step(options.die_at, signal.SIGKILL)
         return run_process(asked.name, lambda stop: officers.run(asked, stop, on_step=deadly))
+    if options.room == "flags":
+        flagging = FlagsSettings.read(options.settings)
+        deadly = at_step(options.die_at, signal.SIGKILL)
+        return run_process(flagging.name, lambda stop: flags.run(flagging, stop, on_step=deadly))
     settings = EnforcementSettings.read(options.settings)
     on_step: Callable[[str], None] = handler.nothing
     if options.die_at:

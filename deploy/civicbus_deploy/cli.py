@@ -37,6 +37,7 @@ MOUNTED = {
     ),
     "demo": ("civicbus_deploy.demo.cli", "Tell the main job as one story, then check it."),
     "explain": ("civicbus_deploy.agreements.explaining", "May an agency have a field, and why."),
+    "flags": ("civicbus_deploy.oversight.flags", "Readings that nothing explains: list, label."),
     "officers": ("civicbus_deploy.oversight.questions", "Ask the ledger; the question is a leaf."),
     "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),
     "unread": ("civicbus_deploy.unread", "What a recipient has not read of a consent's."),

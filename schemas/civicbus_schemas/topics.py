@@ -57,6 +57,9 @@ def delivery_topic(recipient: AgencyId, family: str) -> str:
 SEALING = "sealing"
 """`group.id` of the sealing process; its position on `AUDIT_PAGE` says what is in the ledger."""
 
+FLAGS = "flags"
+"""`group.id` of the flags process, which reads `AUDIT_PAGE` too."""
+
 
 def enforcement_group(group: int) -> str:
     """`transactional.id` and `group.id` of enforcement group k (p mod G = k)."""

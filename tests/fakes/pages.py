@@ -32,6 +32,7 @@ class FakeRecorder:
     released: PageRef | None = None
     closes: PageRef | None = None
     positions: tuple[Position, ...] = ()
+    signer: Ed25519PrivateKey = KEY
 
     def write(self, *records: Record, at: datetime = AT) -> Page:
         leaves = [
@@ -72,9 +73,8 @@ class FakeRecorder:
             root=CompactRange().extended(map(leaf_hash, leaves)).root().hex(),
         )
         sealed = [b"sealed"] * len(leaves)
-        return sign_page(
-            header, records=leaves, sealed=sealed, signer=KEY, key=next(iter(PUBLIC_KEYS))
-        )
+        key = key_id(self.signer.public_key().public_bytes_raw())
+        return sign_page(header, records=leaves, sealed=sealed, signer=self.signer, key=key)
 
 
 def decision(

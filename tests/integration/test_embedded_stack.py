@@ -10,6 +10,7 @@ import pytest
 from civicbus_audit.index import database as index
 from civicbus_audit.vault.tables import ERASER_ROLE, READER_ROLE, RECORDER_ROLE
 from civicbus_consumers.consent.registry import database as consent
+from civicbus_consumers.flags import database as flags
 from civicbus_consumers.lookup import database as lookup
 from civicbus_consumers.population import database as population
 from civicbus_deploy.embedded.postgres import GUESTS, ROOMS, VAULT_LOGINS, vault_dsn_file
@@ -66,6 +67,7 @@ def test_role_of_the_processes_is_no_superuser_when_it_connects(stack: Stack) ->
 def rooms(stack: Stack) -> Stack:
     """The stack whose rooms have made their tables, each as its own role."""
     owned = {"sealing": index, "population": population, "lookup": lookup, "consent": consent}
+    owned |= {"flags": flags}
     for room, tables in owned.items():
         engine = tables.make_engine(stack.dsn_file(room))
         tables.migrate(engine)
@@ -76,6 +78,7 @@ def rooms(stack: Stack) -> Stack:
 _VIEW, _PERSONS = "select from population.person_current", "select from population.person"
 _LEAVES, _LEASES = "select from audit.leaf", "select from lookup.lease"
 _USES, _UNSPEND = "select from consent.use", "delete from consent.use"
+_FLAGS = "select from flags.flag"
 _CHANGE = "update population.person set full_name = full_name"
 
 
@@ -87,6 +90,10 @@ _CHANGE = "update population.person set full_name = full_name"
         ("lookup", _CHANGE, False),
         ("lookup", _LEAVES, False),
         ("lookup", _LEASES, True),
+        ("lookup", _FLAGS, False),
+        ("flags", _FLAGS, True),
+        ("flags", _LEAVES, False),
+        ("flags", _PERSONS, False),
         ("population", _CHANGE, True),
         ("population", _LEAVES, False),
         ("population", _LEASES, False),

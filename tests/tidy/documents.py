@@ -21,6 +21,7 @@ GROUPS = {
     "civicbus breakglass",
     "civicbus case",
     "civicbus consent",
+    "civicbus flags",
     "civicbus officers",
     "civicbus population",
     "civicbus pseudonyms",

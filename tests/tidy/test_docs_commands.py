@@ -164,6 +164,14 @@ RUN_BY = {
     "python -m civicbus_consumers.sealing": _DEMO,
     "python -m civicbus_consumers.population": _DEMO,
     "python -m civicbus_consumers.lookup": _DEMO,
+    **dict.fromkeys(
+        (
+            *(f"civicbus flags {verb}" for verb in ("list", "show", "label")),
+            "python -m civicbus_consumers.flags",
+        ),
+        "tests/integration/test_flags_process.py"
+        "::test_flag_is_listed_until_another_agency_has_labelled_it",
+    ),
     "python -m civicbus_consumers.officers": (
         "tests/integration/test_officers_process.py"
         "::test_row_is_proved_offline_when_an_officer_was_shown_it"

@@ -27,6 +27,7 @@ MADE = (
     *("secrets/*", "keys/*", "agencies/*", "processes/*", "ledger/*", "logs/*", "run/*"),
     *("kafka/", "postgres/", "registry/", "zipkin/", "quarantine/*", "sealed/*", "tile/*"),
     *("stack.json", "state.json", "manifest.json", ".civicbus", ".venv/*", "bench-results/*"),
+    "flags/reference.json",
 )
 _FILE = re.compile(r"[\w.*@-]+(?:/[\w.*@-]+)*\.(?:py|md|yaml|avsc|lock|toml|cfg|json|hex)")
 _FOLDER = re.compile(r"(?:[\w.*@-]+/)+[\w.*@-]*")

@@ -165,6 +165,7 @@ def test_volume_is_flagged_when_an_hour_is_far_beyond_other_weeks() -> None:
 
 def test_volume_is_explained_when_the_whole_agency_has_as_much_to_do() -> None:
     topic = Topic()
+    topic.write_each([reading(1)], start=MONDAY - 21 * DAY, apart=MINUTE)
     clerks = [hexed(7000 + n) for n in range(12)]
     for n in range(24):
         of_all = [reading(100 * n + i, officer=clerk) for i, clerk in enumerate(clerks)]

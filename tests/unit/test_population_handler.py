@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import pytest
 from civicbus_consumers.population.handler import ViewHandler
@@ -29,6 +30,7 @@ from tests.fakes.population import (
 )
 
 TOPIC = "dlv.npd.civil-status.v1"
+AT = datetime(2026, 11, 22, tzinfo=UTC)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -90,7 +92,12 @@ def message(sample: Sample, offset: int = 0, *, schema_id: int | None = None) ->
     """The sample as it lies on the topic."""
     id_ = TYPES.index(sample.type) if schema_id is None else schema_id
     return Incoming(
-        topic=TOPIC, partition=3, offset=offset, headers=sample.headers(), value=sample.value(id_)
+        topic=TOPIC,
+        partition=3,
+        offset=offset,
+        at=AT,
+        headers=sample.headers(),
+        value=sample.value(id_),
     )
 
 
@@ -138,7 +145,7 @@ def test_delivery_without_ground_is_refused_when_it_is_read(
     sample = Sample(type=BIRTH, datum=birth())
     bare = [(n, v) for n, v in sample.headers() if not n.startswith(("ce_purpose", "ce_legal"))]
     handler.handle(
-        [Incoming(topic=TOPIC, partition=0, offset=0, headers=bare, value=sample.value(0))]
+        [Incoming(topic=TOPIC, partition=0, offset=0, at=AT, headers=bare, value=sample.value(0))]
     )
     assert [refused.reason for refused in view.batches[0].quarantined] == ["malformed-headers"]
 

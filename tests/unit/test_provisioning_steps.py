@@ -123,7 +123,7 @@ def test_an_agency_gets_its_own_topics_and_groups_only_when_grants_are_planned(
                     pytest.fail(f"more than it needs: {grant}")
 
 
-def test_pages_are_written_by_recorders_and_read_by_sealing_when_grants_are_planned(
+def test_pages_are_written_by_recorders_and_read_by_sealing_and_flags_when_grants_are_planned(
     desired: Desired,
 ) -> None:
     on_pages = {(g.principal, g.operation) for g in desired.grants if g.name == topics.AUDIT_PAGE}
@@ -132,6 +132,8 @@ def test_pages_are_written_by_recorders_and_read_by_sealing_when_grants_are_plan
         ("bus-lookup", Operation.WRITE),
         ("bus-officers", Operation.WRITE),
         ("bus-sealing", Operation.READ),
+        ("bus-flags", Operation.READ),
+        ("bus-flags", Operation.WRITE),
     }
 
 

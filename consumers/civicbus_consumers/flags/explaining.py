@@ -17,6 +17,8 @@ USUAL_READINGS, USUAL_SHARE = 40, 0.05
 PEOPLE_OF_A_CASE = 12
 """For so many people of a day a case explains; for more it may be a pretext."""
 PEAK_COUNT, PEAK_TIMES = 8, 1.8
+PEAK_KNOWN_S = 14 * DAY_S
+"""How long an agency must be known before anything can be called a peak."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,8 @@ def _peak(reading: Reading) -> bool:
     The hour before counts too: a peak is not to be doubted anew at each full hour.
     """
     weekly, now = reading.agency.weekly, reading.now
+    if now.seconds - weekly.since < PEAK_KNOWN_S:
+        return False
     usual = weekly.mean(now.hour_of_week, now)
     others = weekly.now(now) - reading.officer.weekly.now(now)
     hour, before = reading.agency.before

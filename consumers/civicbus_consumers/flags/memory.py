@@ -207,6 +207,7 @@ KINDS: Mapping[str, type[Document]] = {
     "officer": OfficerMemory,
     "agency": AgencyMemory,
     "contact": Trace,
+    "recorder": Trace,
     "case": Trace,
     "consent": Trace,
     "flag": Flagged,
@@ -215,6 +216,7 @@ KINDS: Mapping[str, type[Document]] = {
 LIVES = {
     "officer": timedelta(days=400),
     "contact": timedelta(days=30),
+    "recorder": timedelta(days=30),
     "case": timedelta(days=400),
     "flag": timedelta(days=400),
 }
@@ -246,6 +248,11 @@ class Memory:
     def pending(self) -> Pending:
         """What must happen in time."""
         return self._get(Pending, PENDING)
+
+    @property
+    def now(self) -> datetime:
+        """How far time has come on the topic."""
+        return time_of(self.pending().now)
 
     def note(self, key: str, value: int) -> None:
         """Remember a number."""

@@ -45,6 +45,7 @@ def keys_of(pages: Iterable[PageTold]) -> set[str]:
     """Everything that these pages may need remembered."""
     keys = {PENDING}
     for page in pages:
+        keys.add(_recorder_key(page))
         for record in page.records:
             keys |= set(_keys(record))
     return keys
@@ -64,6 +65,20 @@ def _keys(record: Record) -> Iterator[str]:
         yield f"flag/{_flag_of(record)}"
 
 
+def _recorder_key(page: PageTold) -> str:
+    return f"recorder/{page.header.recorder}"
+
+
+def _is_new(page: PageTold, memory: Memory) -> bool:
+    """Whether it follows all pages of its recorder that were taken in; then it is the newest."""
+    key, sequence = _recorder_key(page), page.header.sequence
+    newest = memory.noted(key)
+    if newest is not None and sequence <= newest:
+        return False
+    memory.note(key, sequence)
+    return True
+
+
 def further_keys(memory: Memory) -> set[str]:
     """What the flags that were remembered need besides: the officers that they are about."""
     flags = [document for document in memory.documents.values() if isinstance(document, Flagged)]
@@ -78,12 +93,15 @@ def consent_key(consent: str) -> str:
 def fold(pages: Iterable[PageTold], memory: Memory, reference: Reference) -> Folded:
     """Take in pages in the topic's order.
 
-    1. What was due before a page is late. 2. The header settles what it says is released. 3. Each
-    record is judged by what was known before it, and then remembered. 4. What the page discloses
-    is to be released in time.
+    A page that was taken in before, or comes behind its successor, is passed over; the ledger
+    tells of it. 1. What was due before a page is late. 2. The header settles what it says is
+    released. 3. Each record is judged by what was known before it, and then remembered. 4. What
+    the page discloses is to be released in time.
     """
     folded = Folded()
     for page in pages:
+        if not _is_new(page, memory):
+            continue
         tick(page.at, memory, folded, reference=reference)  # 1
         settle(page.header, memory, folded, at=page.at)  # 2
         for record in page.records:

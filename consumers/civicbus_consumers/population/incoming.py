@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from civicbus_schemas.codec import AvroType, SchemaDocument, unframe
 from civicbus_schemas.envelope import Envelope, parse_headers
@@ -18,11 +19,12 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A message as the broker gave it."""
+    """A message as the broker gave it; `at` is the message's time."""
 
     topic: str
     partition: int
     offset: int
+    at: datetime
     headers: Iterable[tuple[str, bytes | str | None]] = field(repr=False)
     value: bytes | None = field(repr=False)
 

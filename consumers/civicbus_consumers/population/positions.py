@@ -15,14 +15,14 @@ from civicbus_schemas.errors import BusError, Stopped, Unavailable
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from civicbus_consumers.population.incoming import Partition
-from civicbus_consumers.population.settings import PopulationSettings
+from civicbus_consumers.population.settings import WorkerSettings
 
 _TIMEOUT_S = 15.0
 _OCCUPIED_S = 45.0  # longer than a killed predecessor's session
 
 
 def align_positions(
-    settings: PopulationSettings, positions: Mapping[Partition, int], *, stop: threading.Event
+    settings: WorkerSettings, positions: Mapping[Partition, int], *, stop: threading.Event
 ) -> None:
     """Let the group's committed offsets be no further than the view's positions.
 
@@ -33,7 +33,7 @@ def align_positions(
         consumer_config(settings, client_id=f"{settings.name}-positions", group=settings.group)
     )
     try:
-        with kafka_errors_translated("reading the committed offsets of the view"):
+        with kafka_errors_translated("reading the committed offsets"):
             partitions = list(delivery_partitions(consumer, settings.topics))
             wanted = [_wanted(consumer, place, positions) for place in partitions]
             committed = consumer.committed(
@@ -55,9 +55,7 @@ def delivery_partitions(consumer: Consumer, topics: Sequence[str]) -> Iterator[P
     for topic in topics:
         found = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
         if found.error is not None or not found.partitions:
-            raise Stopped(
-                f"there is no topic {topic} for this agency", next_step="run provisioning"
-            )
+            raise Stopped(f"there is no topic {topic}", next_step="run provisioning")
         for partition in sorted(found.partitions):
             yield topic, partition
 
@@ -69,10 +67,10 @@ def _wanted(
     position = positions.get(place, 0)
     if first > position:
         raise Stopped(
-            f"deliveries were removed from {place[0]} before the view had them",
+            f"messages were removed from {place[0]} before they were applied",
             got=f"first offset {first} in partition {place[1]}",
             expected=f"at most {position}",
-            next_step="restore the topic or the view",
+            next_step="restore the topic, or the database",
         )
     return TopicPartition(*place, position)
 
@@ -94,6 +92,6 @@ def _attempt(consumer: Consumer, offsets: list[TopicPartition]) -> BusError | No
     except KafkaException as exception:
         error = exception.args[0]
         if error.code() in (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION):
-            return Unavailable("the group of the view has another member", got=error.name())
-        raise translate(error, doing="moving the view's group back") from None
+            return Unavailable("the group has another member", got=error.name())
+        raise translate(error, doing="moving the group back") from None
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from civicbus_producers.kafka import consumer_config, kafka_errors_translated, translate
 from civicbus_producers.registry import Registry
@@ -92,7 +93,7 @@ class _Deliveries:
     def __init__(self, settings: PopulationSettings) -> None:
         name, group = f"{settings.name}-rebuild", f"{settings.group}-rebuild"
         self._consumer = Consumer(consumer_config(settings, client_id=name, group=group))
-        self._batch = settings.batch_deliveries
+        self._batch = settings.batch_messages
 
     def __enter__(self) -> _Deliveries:
         return self
@@ -139,6 +140,7 @@ def _incoming(message: Message) -> Incoming:
         topic=str(message.topic()),
         partition=int(message.partition() or 0),
         offset=int(message.offset() or 0),
+        at=datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
         headers=headers.items() if isinstance(headers, dict) else headers,
         value=message.value(),
     )

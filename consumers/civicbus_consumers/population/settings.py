@@ -12,13 +12,28 @@ from civicbus_consumers.runtime.settings import ProcessSettings
 FAMILIES = ("civil-status", "identity", "residence")
 
 
-class PopulationSettings(ProcessSettings):
+class WorkerSettings(ProcessSettings):
+    """What every Faust worker of ours has: a database, and how much it takes at once."""
+
+    postgres_dsn_file: Path
+    batch_messages: int = 2000
+    batch_wait_s: float = 0.05
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        raise NotImplementedError
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it reads."""
+        raise NotImplementedError
+
+
+class PopulationSettings(WorkerSettings):
     """The population agency's own system: it logs in as that agency and reads its deliveries."""
 
     agency: str
-    postgres_dsn_file: Path
-    batch_deliveries: int = 2000
-    batch_wait_s: float = 0.05
 
     @property
     def group(self) -> str:

@@ -1,4 +1,4 @@
-"""The Faust worker: takes batches, has them applied in a thread, and acknowledges them after.
+"""The Faust worker of view and flags: takes batches, has them applied in a thread, then acks.
 
 Faust commits the event whose agent raised, so the agent never raises: it reports the failure and
 waits to be ended, and the transport commits no further than the view anyway.
@@ -10,6 +10,7 @@ import asyncio
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError, Fatal, Unavailable
 
 from civicbus_consumers.population.incoming import Incoming, Partition
-from civicbus_consumers.population.settings import PopulationSettings
+from civicbus_consumers.population.settings import WorkerSettings
 from civicbus_consumers.population.transport import SCHEME
 from civicbus_consumers.runtime.health import Health
 
@@ -27,7 +28,7 @@ _STOP_S = 20.0
 
 
 class Handler(Protocol):
-    """What the worker needs of `handler.ViewHandler`."""
+    """What the worker needs of `handler.ViewHandler`, or of the flags' handler."""
 
     @property
     def positions(self) -> Mapping[Partition, int]:
@@ -49,7 +50,7 @@ class ViewApp(faust.App):  # type: ignore[misc]
         return self.handler.positions
 
 
-def build_app(settings: PopulationSettings, handler: Handler, *, scheme: str = SCHEME) -> ViewApp:
+def build_app(settings: WorkerSettings, handler: Handler, *, scheme: str = SCHEME) -> ViewApp:
     """An app for one run, to be started inside a running event loop."""
     app = ViewApp(
         settings.group,
@@ -60,7 +61,7 @@ def build_app(settings: PopulationSettings, handler: Handler, *, scheme: str = S
         broker_request_timeout=30.0,
         broker_heartbeat_interval=3.0,
         broker_commit_interval=1.0,
-        broker_max_poll_records=settings.batch_deliveries,
+        broker_max_poll_records=settings.batch_messages,
         consumer_auto_offset_reset="none",
         consumer_group_instance_id=settings.name,
         stream_wait_empty=False,
@@ -75,11 +76,11 @@ def build_app(settings: PopulationSettings, handler: Handler, *, scheme: str = S
     )
     app.handler = handler
     app.failure = asyncio.get_running_loop().create_future()
-    deliveries = app.topic(*settings.topics, key_type=bytes, value_type=bytes)
+    messages = app.topic(*settings.topics, key_type=bytes, value_type=bytes)
 
-    @app.agent(deliveries, name="apply")  # type: ignore[untyped-decorator]
+    @app.agent(messages, name="apply")  # type: ignore[untyped-decorator]
     async def apply(stream: Any) -> None:
-        batches = stream.noack_take(settings.batch_deliveries, within=settings.batch_wait_s)
+        batches = stream.noack_take(settings.batch_messages, within=settings.batch_wait_s)
         async for events in batches:
             if not await _applied(app, [_incoming(event.message) for event in events]):
                 await asyncio.Event().wait()  # until the process ends
@@ -140,12 +141,13 @@ def _incoming(message: Any) -> Incoming:
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
+        at=datetime.fromtimestamp(message.timestamp, UTC),
         headers=headers.items() if isinstance(headers, dict) else headers,
         value=message.value,
     )
 
 
-def _credentials(settings: PopulationSettings) -> Any:
+def _credentials(settings: WorkerSettings) -> Any:
     secure = settings.security_protocol == "SASL_SSL"
     return faust.SASLCredentials(
         username=settings.username,

@@ -24,14 +24,12 @@ class VaultSettings(Protocol):
     def vault_dsn_file(self) -> Path: ...
 
 
-class RecordingSettings(ProcessSettings):
-    """The vault of names and sealing keys, the key of signatures; how far sealing may be behind.
+class PageSettings(ProcessSettings):
+    """The key of signatures, and how far sealing may be behind while pages are written.
 
     `sealing_limit_s` is in seconds; None watches nothing, which production does not allow.
     """
 
-    vault_key_file: Path
-    vault_dsn_file: Path
     signing_key_file: Path
     sealing_limit_s: float | None = Field(default=60.0, gt=0, le=MAX_LIMIT_S)
 
@@ -42,6 +40,13 @@ class RecordingSettings(ProcessSettings):
                 "sealing is not watched", expected="sealing_limit_s in seconds, such as 60"
             )
         return self
+
+
+class RecordingSettings(PageSettings):
+    """And the vault of names and sealing keys, for records that name somebody."""
+
+    vault_key_file: Path
+    vault_dsn_file: Path
 
 
 class AnsweringSettings(RecordingSettings):
@@ -61,7 +66,7 @@ class AnsweringSettings(RecordingSettings):
         return self
 
 
-def fuse_of(settings: RecordingSettings) -> Fuse:
+def fuse_of(settings: PageSettings) -> Fuse:
     """The fuse that these settings ask for."""
     if settings.sealing_limit_s is None:
         return Unwatched()

@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 
 from civicbus_consumers.recording.chain import Chain
 from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
-from civicbus_consumers.recording.settings import RecordingSettings, VaultSettings, fuse_of
+from civicbus_consumers.recording.settings import PageSettings, VaultSettings, fuse_of
 from civicbus_consumers.recording.signing import read_signing_key
 
 PAGE_BROKER_BYTES = 8 * 1024 * 1024
@@ -34,7 +34,7 @@ def open_vault(settings: VaultSettings) -> CachedVault:
     return CachedVault(PostgresVault(read_secret(settings.vault_dsn_file), key))
 
 
-def recorders(settings: RecordingSettings, *, process: str) -> BeginRecorder:
+def recorders(settings: PageSettings, *, process: str) -> BeginRecorder:
     """Makes recorders, each with a producer of its own: a failed one leaves nothing behind."""
     registry = Registry(settings.registry_url)
     schema_id = registry.get_id(AUDIT_PAGE, PAGE.document)

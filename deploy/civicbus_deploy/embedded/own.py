@@ -36,10 +36,11 @@ ROOMS = {
     "population": "population",
     "lookup": "lookup",
     "officers": "officers",
+    "flags": "flags",
 }
 PROOFS = "proofs"  # serves the ledger's files, and can read nothing else
 PORTS = ("lookup", "officers", PROOFS, *witnesses.WITNESSES, *(f"{name}_health" for name in ROOMS))
-RECORDERS = (*ENFORCEMENT, "lookup", "officers", "provisioning", "oversight")
+RECORDERS = (*ENFORCEMENT, "lookup", "officers", "flags", "provisioning", "oversight")
 PRINCIPALS = {
     "enforcement": "bus-enforce",
     "consent": "bus-consent",
@@ -47,6 +48,7 @@ PRINCIPALS = {
     "population": POPULATION_AGENCY,
     "lookup": "bus-lookup",
     "officers": "bus-officers",
+    "flags": "bus-flags",
 }
 MIRROR_TOKEN = "mirror-token"  # noqa: S105 (a file's name); whoever brings it may read leaves
 INSPECTORS = "mps"  # whose officers and supervisors may ask the ledger
@@ -217,11 +219,8 @@ def _shared(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[st
 def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[str, Any]:
     """What only this room reads."""
     topic_key = {"topic_key_file": str(folder.secrets / "topic-key")}
-    recording = {
-        "vault_key_file": str(folder.secrets / "vault-key"),
-        "vault_dsn_file": str(postgres.vault_dsn_file(folder, vault.RECORDER_ROLE)),
-        "signing_key_file": str(folder.secrets / f"sign-{name}.pem"),
-    }
+    signing = {"signing_key_file": str(folder.secrets / f"sign-{name}.pem")}
+    recording = {**_vault(folder), **signing}
     deciding = {**topic_key, **recording, "policy_keys_file": str(policy_keys_file(folder))}
     room = ROOMS[name]
     dsn = {"postgres_dsn_file": str(postgres.dsn_file(folder, room))}
@@ -270,8 +269,25 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "host": HOST,
                 "port": ports["officers"],
             }
+        case "flags":
+            return {**signing, **dsn, **_flagging(folder)}
         case _:
             raise AssertionError(room)
+
+
+def _vault(folder: StateFolder) -> dict[str, str]:
+    return {
+        "vault_key_file": str(folder.secrets / "vault-key"),
+        "vault_dsn_file": str(postgres.vault_dsn_file(folder, vault.RECORDER_ROLE)),
+    }
+
+
+def _flagging(folder: StateFolder) -> dict[str, str]:
+    """Whose pages count, and what no record holds; the operator keeps that file, or none."""
+    return {
+        "recorder_keys_file": str(recorder_keys_file(folder)),
+        "reference_file": str(folder.home / "flags" / "reference.json"),
+    }
 
 
 def plan_of(specs: tuple[ProcessSpec, ...]) -> dict[str, Any]:

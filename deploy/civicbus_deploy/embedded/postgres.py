@@ -34,7 +34,7 @@ VAULT_LOGINS = (vault.RECORDER_ROLE, vault.READER_ROLE, vault.ERASER_ROLE)
 # Database and the role that owns it: nothing of ours connects as the server's admin.
 DATABASES = {"civicbus": "bus", "registry": "registry", VAULT: "vault"}
 # The rooms that keep tables in `civicbus`, each as a role that owns its schemas and no other's.
-ROOMS = ("sealing", "population", "lookup", "consent")
+ROOMS = ("sealing", "population", "lookup", "consent", "flags")
 # Who keeps no tables, and may do in others' what a role may.
 GUESTS = {"enforcement": USES_ROLE, "officers": INDEX_ROLE}
 ELSEWHERE = Path("/var/lib/civicbus")

@@ -103,7 +103,7 @@ def review(site: Site, id_: str, verdict: Verdict, *, by: Officer, note: str) ->
             reviewed, justified=justified, reviewer=actor, secret=secret, stamp=stamp
         )
 
-    return _record(site, by, make, secret=secret, under=next(iter(whose.values())))
+    return record_act(site, by, make, secret=secret, under=next(iter(whose.values())))
 
 
 def close_case(site: Site, number: str, *, by: Officer) -> RecordId:
@@ -116,13 +116,16 @@ def close_case(site: Site, number: str, *, by: Officer) -> RecordId:
         actor, name = by.actor(secrets[by.subject]), secrets[matter].pseudonym
         return record_case_closed(name, actor=actor, secret=secret, stamp=stamp)
 
-    return _record(site, by, make, secret=secret, under=secrets[matter])
+    return record_act(site, by, make, secret=secret, under=secrets[matter])
 
 
-def _record(
+def record_act(
     site: Site, by: Officer, make: Callable[[Stamp], Record], *, secret: bytes, under: Secret
 ) -> RecordId:
-    """1. the record is durable, 2. the next page says so, as of every other."""
+    """Record an act of an officer; its record's id.
+
+    1. The record is durable, 2. the next page says so, as of every other.
+    """
     policy = site.announced()
     if policy is None or by.agency not in policy.agencies:
         raise Refused("no such agency", got=by.agency, expected="one of the announced policy set")

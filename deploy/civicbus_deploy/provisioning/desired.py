@@ -24,8 +24,8 @@ from civicbus_schemas.withheld import WITHHELD
 from civicbus_deploy.provisioning.connections import AgencyFile
 
 ENFORCE, CONSENT, SEALING, LOOKUP = "bus-enforce", "bus-consent", "bus-sealing", "bus-lookup"
-OFFICERS = "bus-officers"
-BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP, OFFICERS)
+OFFICERS, FLAGS = "bus-officers", "bus-flags"
+BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP, OFFICERS, FLAGS)
 
 _MIB = 1024 * 1024
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -181,7 +181,10 @@ def _grants(policy: PolicySet) -> Iterator[Grant]:
     yield from _allow(LOOKUP, Operation.READ, Resource.TOPIC, *states)
     yield from _allow(LOOKUP, Operation.WRITE, Resource.TOPIC, topics.AUDIT_PAGE)
     yield from _allow(LOOKUP, Operation.READ, Resource.GROUP, "lookup", prefixed=True)
-    for recorder in (ENFORCE, LOOKUP, OFFICERS):  # whose fuse looks how far sealing has come
+    for operation in (Operation.READ, Operation.WRITE):  # flags are leaves, too
+        yield from _allow(FLAGS, operation, Resource.TOPIC, topics.AUDIT_PAGE)
+    yield from _allow(FLAGS, Operation.READ, Resource.GROUP, topics.FLAGS)
+    for recorder in (ENFORCE, LOOKUP, OFFICERS, FLAGS):  # whose fuse looks how far sealing has come
         yield from _allow(recorder, Operation.DESCRIBE, Resource.GROUP, topics.SEALING)
     for groups in ("consent-", "enforce-"):  # whose positions tell when a fence has passed
         yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.GROUP, groups, prefixed=True)

@@ -1,0 +1,1 @@
+"""The tables of flags, step by step (Alembic)."""
