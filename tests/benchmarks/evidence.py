@@ -43,8 +43,8 @@ def numbered(number: int) -> str:
     return f"{number:032x}"
 
 
-def make_ledger(folder: Path, records: int) -> None:
-    """A ledger of so many records about a thousand people."""
+def make_ledger(folder: Path, records: int, *, people: int = PEOPLE) -> None:
+    """A ledger of so many records about so many people, in turn."""
     template = decision()
     with Ledger.open(folder, origin=ORIGIN, signer=LOG) as ledger:
         for start in range(0, records, BATCH):
@@ -53,7 +53,7 @@ def make_ledger(folder: Path, records: int) -> None:
                     template,
                     id=RecordId(numbered(number)),
                     nonce=os.urandom(16),
-                    subject=LedgerPseudonym(numbered(number % PEOPLE)),
+                    subject=LedgerPseudonym(numbered(number % people)),
                 ).encode()
                 for number in range(start, min(records, start + BATCH))
             ]
