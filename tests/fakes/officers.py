@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from civicbus_audit.completeness.asked import Asked
 from civicbus_audit.index.searching import Entry
 from civicbus_audit.query import DISCLOSING, Query
 from civicbus_consumers.officers.reading import Proved
@@ -42,6 +43,7 @@ class FakeShelf:
     fails: bool = False
     broken: bool = False
     asked: list[Query] = field(default_factory=list)
+    proved: list[Asked] = field(default_factory=list)
 
     def find(self, query: Query) -> list[Entry]:
         """The newest leaves that match."""
@@ -65,6 +67,15 @@ class FakeShelf:
         if self.broken:
             raise EvidenceBroken("the proof does not lead to the signed root")
         return Proved(index=index, size=len(self.entries), origin="test/log", leaf_hash="f" * 64)
+
+    def prove_complete(self, asked: Asked) -> bytes:
+        """Not a proof, but something that names what was asked."""
+        if self.fails:
+            raise Unavailable("the ledger does not answer")
+        if self.broken:
+            raise EvidenceBroken("an index commit is not the one that its leaves make")
+        self.proved.append(asked)
+        return b"complete\n"
 
     def begun_at(self) -> datetime | None:
         """When the first leaf was written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -343,6 +344,30 @@ def test_the_commands_exit_with_1_when_the_index_lies(home: Path, engine: Engine
     change(engine, "update leaf set recipient = 'moh' where index = 1")
     result = run(home, "who-read", "001324012345")
     assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_the_index_is_caught_when_it_hides_a_reading_from_a_proved_answer(
+    home: Path, engine: Engine
+) -> None:
+    file = home / "readings.complete"
+    asked = ("who-read", "001324012345", "--complete", str(file))
+    told = run(home, *asked)
+    assert (told.exit_code, f"The proof is in {file}." in told.stdout) == (0, True)
+    assert run(home, *asked, "--as-citizen").exit_code == 0
+    assert run(home, "verify", "--complete", str(file)).exit_code == 0
+    change(engine, "delete from leaf where index = 1")
+    hidden = run(home, *asked)
+    assert (hidden.exit_code, "the index hides leaf 1" in hidden.stderr) == (1, True)
+
+
+def test_an_index_commit_is_a_row_when_an_hour_has_passed(home: Path, engine: Engine) -> None:
+    page = FakeRecorder(RecorderId("c" * 32)).write(decision())
+    later = [replace(m, at=AT + timedelta(hours=1)) for m in messages(page, start=4)]
+    with Ledger.open(home / "ledger", origin=ORIGIN, signer=SIGNER) as ledger:
+        Sealer(ledger, keys=PUBLIC_KEYS).seal(later)
+        assert fill(engine, ledger.log()) == 3
+        assert found(engine, Query(kind="index.commit")) == [11]
+        assert examined(engine, ledger.log()) == []
 
 
 def test_an_entry_holds_no_bytes_when_it_is_shown(engine: Engine) -> None:

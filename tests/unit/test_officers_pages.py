@@ -136,7 +136,8 @@ def test_token_and_number_stand_in_no_address_when_rows_are_shown() -> None:
     for address in re.findall(r'(?:href|action|src)="([^"]*)"', text):
         assert LAN.number not in address
         assert "token" not in address
-        assert address in ("/", "/verify", "/proof", "/style.css") or address.startswith("/?lang=")
+        known = ("/", "/verify", "/proof", "/complete", "/style.css")
+        assert address in known or address.startswith("/?lang=")
 
 
 def test_row_is_verified_and_its_proof_downloaded_when_its_buttons_are_pressed() -> None:
@@ -153,6 +154,16 @@ def test_row_is_verified_and_its_proof_downloaded_when_its_buttons_are_pressed()
     assert (forged.status_code, "not-shown" in forged.text) == (403, True)
     office.shelf.broken = True
     assert office.post("/verify", verify).status_code == 500
+
+
+def test_the_proof_that_nothing_is_missing_is_downloaded_when_its_button_is_pressed() -> None:
+    office = Office(history())
+    [complete] = buttons(office.post("/", about_lan(), **EN).text, "/complete")
+    file = office.post("/complete", complete)
+    assert file.text == "complete\n"
+    assert "readings.complete" in file.headers["content-disposition"]
+    refused = office.post("/complete", complete | {"case": "another"}, **EN)
+    assert refused.status_code == 403
 
 
 def test_earlier_rows_come_when_the_next_button_is_pressed() -> None:

@@ -18,8 +18,10 @@ _SHOWN = (
 )
 
 
-def answer_document(answer: Answer, *, proof_of: ProofOf, cursor: str | None) -> dict[str, Any]:
-    """The whole answer. `hidden` is there for a citizen only."""
+def answer_document(
+    answer: Answer, *, proof_of: ProofOf, cursor: str | None, complete: str | None
+) -> dict[str, Any]:
+    """The whole answer. `hidden` is there for a citizen only, `complete` where it can be proved."""
     find = answer.find
     return {
         "receipt": receipt_document(answer.receipt),
@@ -29,6 +31,7 @@ def answer_document(answer: Answer, *, proof_of: ProofOf, cursor: str | None) ->
         },
         "rows": [_row(entry, proof_of) for entry in answer.rows],
         **({} if answer.hidden is None else {"hidden": answer.hidden}),
+        **({} if complete is None else {"complete": complete}),
         "cursor": cursor,
     }
 

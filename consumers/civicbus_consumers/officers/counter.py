@@ -57,6 +57,8 @@ class Counter:
         default_factory=lambda: threading.BoundedSemaphore(MAX_WAITING), init=False, repr=False
     )
 
+    _reading: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
     def admit(self, authorization: str | None) -> Pass:
         """Who asks; raises `OfficersProblem`."""
         return verify(authorization, self.issuers, now=time.time())
@@ -106,6 +108,21 @@ class Counter:
         """When the ledger's first leaf was written; raises `OfficersProblem`."""
         return await self._off_loop(self.desk.begun_at)
 
+    async def prove_complete(self, holder: Pass, asked: Asked) -> bytes:
+        """The proof that an answer which this asker was given left nothing out, one at a time.
+
+        `asked` is the question of that answer, with its ticket as cursor. Raises `OfficersProblem`.
+        """
+        ticket = "" if asked.cursor is None else asked.cursor
+        if self.signet.open(ticket, *self._complete_of(holder, asked.question)) is None:
+            raise OfficersProblem(OfficersCode.NOT_SHOWN)
+        if not self._reading.acquire(blocking=False):
+            raise OfficersProblem(Code.BUSY)
+        try:
+            return await asyncio.to_thread(self.desk.prove_complete, holder, asked.question)
+        finally:
+            self._reading.release()
+
     def _shown(self, holder: Pass, record: str, ticket: str) -> int:
         index = self.signet.open(ticket, *self._ticket_of(holder, record))
         if index is None:
@@ -118,6 +135,12 @@ class Counter:
             return None
         return self.signet.seal(answer.more, *self._cursor_of(holder, question))
 
+    def complete_ticket(self, holder: Pass, question: Question, answer: Answer) -> str | None:
+        """What gets the proof that an answer leaves nothing out; None where there is none."""
+        if not answer.provable:
+            return None
+        return self.signet.seal(0, *self._complete_of(holder, question))
+
     def ticket(self, holder: Pass, entry: Entry) -> str:
         """What gets the proof of a row, for this asker."""
         return self.signet.seal(entry.index, *self._ticket_of(holder, name_of(entry)))
@@ -125,6 +148,9 @@ class Counter:
     def proof_path(self, holder: Pass, entry: Entry) -> str:
         """Where the proof of a row is."""
         return f"{PROOF_PATH.format(id=name_of(entry))}?shown={self.ticket(holder, entry)}"
+
+    def _complete_of(self, holder: Pass, question: Question) -> tuple[str, ...]:
+        return "complete", *self._cursor_of(holder, question)[1:]
 
     def _cursor_of(self, holder: Pass, question: Question) -> tuple[str, ...]:
         asked = hashlib.sha256(canonical(question)).hexdigest()

@@ -27,7 +27,7 @@ from civicbus_schemas.subject import Secret, Secrets
 
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
-from civicbus_consumers.officers.reading import Proved, Shelf, open_deferred, query_of
+from civicbus_consumers.officers.reading import Proved, Shelf, open_deferred, provable_of, query_of
 from civicbus_consumers.officers.records import (
     record_query,
     secret_of,
@@ -71,7 +71,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What may be shown. `more`: the leaf before which the next slice begins."""
+    """What may be shown. `more`: the leaf before which the next slice begins.
+
+    `provable`: whether commits can prove that it leaves nothing out.
+    """
 
     receipt: Receipt
     find: Find
@@ -79,6 +82,7 @@ class Answer:
     hidden: int | None = None
     more: int | None = None
     total: int | None = None
+    provable: bool = False
 
 
 class Desk:
@@ -126,6 +130,23 @@ class Desk:
         """The proof of a leaf that was shown; raises `OfficersProblem`."""
         try:
             return self.shelf.prove(index)
+        except BusError as error:
+            raise _unread(error, None) from error
+
+    def prove_complete(self, holder: Pass, question: Question) -> bytes:
+        """The proof that an answer left nothing out, for whoever was given the answer.
+
+        The question is on record since, and is judged again. Others need not wait meanwhile: the
+        ledger is read without the desk's lock. Raises `OfficersProblem`.
+        """
+        verdict = judge(holder.asker, question, now=datetime.now(UTC))
+        if isinstance(verdict, Denied):
+            raise OfficersProblem(verdict.reason)
+        query = query_of(verdict, holder.asker, secrets=self._names(holder, question))
+        if (asked := provable_of(verdict, query)) is None:
+            raise OfficersProblem(OfficersCode.NOT_SHOWN)
+        try:
+            return self.shelf.prove_complete(asked)
         except BusError as error:
             raise _unread(error, None) from error
 
@@ -207,6 +228,7 @@ class Desk:
             hidden=hidden,
             more=rows[-1].index if len(rows) == wanted.limit else None,
             total=total,
+            provable=provable_of(granted, query) is not None,
         )
 
     def _take_recorder(self) -> Recorder:

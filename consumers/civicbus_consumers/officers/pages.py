@@ -2,6 +2,7 @@
 
     /        who read about this person, why, on what ground (a citizen: about himself)
     /verify  the proof of one row, checked here     /proof  the same as a file
+    /complete  the proof that an answer about one person leaves nothing out, as a file
 
 The token is posted with each form and never stands in an address; there is no cookie, so that no
 other site's form can ask in somebody's name.
@@ -25,7 +26,7 @@ from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.phrases import say
 from civicbus_consumers.officers.rows import row_of
 from civicbus_consumers.officers.rules import QueryPurpose
-from civicbus_consumers.officers.service import proof_response
+from civicbus_consumers.officers.service import complete_response, proof_response
 from civicbus_consumers.officers.words import WordBook
 
 HEADERS = {
@@ -66,6 +67,7 @@ class PageService:
             Route("/", self.ask, methods=["POST"]),
             Route("/verify", self.verify, methods=["POST"]),
             Route("/proof", self.prove, methods=["POST"]),
+            Route("/complete", self.prove_complete, methods=["POST"]),
             Route("/style.css", _style, methods=["GET"]),
         ]
 
@@ -94,6 +96,7 @@ class PageService:
             "answer": answer,
             "rows": rows,
             "cursor": cursor,
+            "complete": self.counter.complete_ticket(holder, asked.question, answer),
             "posted": posted,
         }
         return self._page("answer.html", language, **values)
@@ -117,6 +120,19 @@ class PageService:
         except Problem as problem:
             return self._problem(problem, _language(request, {}))
         response = proof_response(record, proof)
+        response.headers.update(HEADERS)
+        return response
+
+    async def prove_complete(self, request: Request) -> Response:
+        """The proof that an answer left nothing out, as a file."""
+        try:
+            posted = await self._posted(request)
+            holder = self.counter.admit(form.authorization(posted))
+            asked = form.asked_by(posted, holder.asker.role)
+            proof = await self.counter.prove_complete(holder, asked)
+        except Problem as problem:
+            return self._problem(problem, _language(request, {}))
+        response = complete_response(proof)
         response.headers.update(HEADERS)
         return response
 

@@ -39,6 +39,18 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "next": ("Earlier rows", "Các dòng cũ hơn"),
     "again": ("Ask something else", "Hỏi câu khác"),
     "nothing": ("Nothing was found.", "Không tìm thấy."),
+    "complete": (
+        "Download the proof that nothing is missing",
+        "Tải bằng chứng rằng không thiếu bản ghi nào",
+    ),
+    "complete-hint": (
+        "Each hour the ledger fixes whose data was read in it; from this the file proves that up "
+        "to the last hour nothing else is there. What is newer was found by reading the ledger. "
+        "Check it with civicbus-audit verify --complete.",
+        "Mỗi giờ sổ cái chốt lại dữ liệu của ai đã được đọc; tệp này dựa vào đó để chứng minh rằng "
+        "đến giờ chốt gần nhất không còn bản ghi nào khác. Phần mới hơn được tìm thấy khi đọc lại "
+        "sổ cái. Kiểm tra bằng civicbus-audit verify --complete.",
+    ),
     "hidden": (
         "{count} more, in investigations that go on: they are shown when the case is closed.",
         "Còn {count} lượt thuộc các vụ điều tra đang tiến hành: sẽ hiển thị khi vụ việc kết thúc.",

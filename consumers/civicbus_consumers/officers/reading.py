@@ -9,6 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
+from civicbus_audit.completeness.asked import Asked as Provable
+from civicbus_audit.completeness.filing import By
+from civicbus_audit.completeness.proving import prove_complete
+from civicbus_audit.completeness.verifying import verify_complete
 from civicbus_audit.index.oversight import citizen_view, find_all
 from civicbus_audit.index.rows import row_of
 from civicbus_audit.index.searching import Entry, confirm, count, search
@@ -56,6 +60,10 @@ class Shelf(Protocol):
         """The proof of a leaf, checked by whom the ledger is trusted to be signed."""
         ...
 
+    def prove_complete(self, asked: Provable) -> bytes:
+        """The proof that nothing else is in the ledger; reads all of it."""
+        ...
+
     def begun_at(self) -> datetime | None:
         """When the ledger's first leaf was written; None while it is empty."""
         ...
@@ -94,6 +102,13 @@ class IndexShelf:
             leaf_hash=leaf_hash(found.leaf).hex(),
         )
 
+    def prove_complete(self, asked: Provable) -> bytes:
+        """The proof under the newest checkpoint, verified as anybody would."""
+        log, checkpoint = self._log()
+        data = prove_complete(log, checkpoint, asked).encode()
+        verify_complete(data, self.places.trust())
+        return data
+
     def begun_at(self) -> datetime | None:
         """When the first leaf was written."""
         log, _ = self._log()
@@ -123,6 +138,26 @@ def query_of(granted: Granted, asker: Asker, *, secrets: Secrets) -> Query:
             return replace(query, decided=True, disclosed=granted.find.decision is None)
         case _:
             assert_never(granted.view)
+
+
+def provable_of(granted: Granted, query: Query) -> Provable | None:
+    """What commits can prove of a question about one person; None of every other question.
+
+    Only a citizen and an officer may see all decisions about him; filters narrow the answer and not
+    the proof. An agency's auditor, and whoever asks about one agency, may see less than it shows.
+    """
+    if query.subject is None:
+        return None
+    as_citizen = granted.view is View.OWN_DATA
+    if not as_citizen and (granted.view is not View.RECORDS or granted.find.agency is not None):
+        return None
+    return Provable(
+        by=By.SUBJECT,
+        texts=(query.subject,),
+        since=query.since,
+        until=query.until,
+        as_citizen=as_citizen,
+    )
 
 
 def open_deferred(query: Query, shelf: Shelf) -> tuple[tuple[int, ...], int]:

@@ -1,4 +1,4 @@
-"""The JSON API: `POST /v1/audit/queries`, and the proof of a row that was shown."""
+"""The JSON API: `POST /v1/audit/queries`, and the proofs of a row and of a whole answer."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class QueryService:
         """What this room answers."""
         return [
             Route("/v1/audit/queries", self.ask, methods=["POST"]),
+            Route("/v1/audit/completeness", self.prove_complete, methods=["POST"]),
             Route(PROOF_PATH, self.prove, methods=["GET"]),
         ]
 
@@ -44,8 +45,15 @@ class QueryService:
                 answer,
                 proof_of=lambda entry: self.counter.proof_path(holder, entry),
                 cursor=self.counter.cursor(holder, asked.question, answer),
+                complete=self.counter.complete_ticket(holder, asked.question, answer),
             )
         )
+
+    async def prove_complete(self, request: Request) -> Response:
+        """The proof that an answer left nothing out; raises `Problem`."""
+        holder = self.counter.admit(authorization_of(request))
+        body = await read_body(request, limit_bytes=MAX_BODY_BYTES, timeout_s=self.body_timeout_s)
+        return complete_response(await self.counter.prove_complete(holder, parse_asked(body)))
 
     async def prove(self, request: Request) -> Response:
         """The `.tlog-proof` of a row; raises `Problem`."""
@@ -66,6 +74,12 @@ def json_response(document: dict[str, Any]) -> Response:
     """An answer that no cache keeps."""
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(body, media_type=JSON, headers=NO_STORE)
+
+
+def complete_response(proof: bytes) -> Response:
+    """A proof of completeness as a file."""
+    headers = {**NO_STORE, "Content-Disposition": 'attachment; filename="readings.complete"'}
+    return Response(proof, media_type=JSON, headers=headers)
 
 
 def proof_response(record: str, proof: bytes) -> Response:
