@@ -140,8 +140,8 @@ RUN_BY = {
     ),
     "civicbus-audit prove": f"{_AUDIT}::test_a_proof_holds_offline_when_it_was_written",
     "civicbus-audit prove-complete": (
-        "tests/unit/test_audit_completing.py::test_a_proof_says_what_is_proved_and_what_was_only_read"
-        "_when_it_is_written_and_verified"
+        "tests/unit/test_audit_completing.py"
+        "::test_a_proof_says_what_is_proved_and_what_was_only_read_when_it_is_written_and_verified"
     ),
     "civicbus-audit export": (
         "tests/unit/test_audit_evidence.py"

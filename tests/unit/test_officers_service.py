@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 import pytest
-from civicbus_audit.completeness.filing import By
 from civicbus_consumers.officers.request import MAX_LIMIT
 from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.recording.fuse import SealingBehind
@@ -275,62 +273,6 @@ def test_proof_is_given_when_the_row_was_shown_to_the_same_asker() -> None:
     ]:
         assert code(office.get(path, **headers)) == "not-shown"
     assert code(office.get(row["proof"])) == "token-missing"
-
-
-def complete(office: Office, document: Any, *, role: Role = Role.OFFICER, **sub: Any) -> Any:
-    """Posts an answer's question again, for the proof that nothing is missing."""
-    headers = bearer(role, **sub)
-    return office.serve(
-        lambda client: client.post("/v1/audit/completeness", json=document, headers=headers)
-    )
-
-
-def test_an_answer_about_one_person_is_proved_complete_when_its_asker_was_given_it() -> None:
-    office = Office(history())
-    since = "2026-11-01T00:00:00+07:00"
-    question = ABOUT_LAN | {"find": ABOUT_LAN["find"] | {"since": since}}
-    ticket = office.ask(question).json()["complete"]
-    asked_before = len(office.records)
-    proof = complete(office, question | {"cursor": ticket})
-    assert (proof.status_code, proof.text) == (200, "complete\n")
-    [asked] = office.shelf.proved
-    assert (asked.by, asked.texts, asked.as_citizen) == (By.SUBJECT, (subject(),), False)
-    assert asked.since == datetime.fromisoformat(since)
-    for document, sub in [
-        (question, {}),
-        (question | {"cursor": "x" * 32}, {}),
-        (ABOUT_LAN | {"cursor": ticket}, {}),
-        (question | {"cursor": ticket}, {"sub": "tt-0099"}),
-    ]:
-        assert code(complete(office, document, **sub)) == "not-shown"
-    assert (len(office.shelf.proved), len(office.records)) == (1, asked_before)
-    office.shelf.broken = True
-    assert code(complete(office, question | {"cursor": ticket})) == "evidence-broken"
-
-
-def test_a_citizen_s_proof_tells_nothing_of_investigations_when_it_is_given() -> None:
-    office = Office(history())
-    own = {"purpose": "subject.own-data"}
-    ticket = office.ask(own, role=Role.CITIZEN).json()["complete"]
-    complete(office, own | {"cursor": ticket}, role=Role.CITIZEN)
-    [asked] = office.shelf.proved
-    assert (asked.texts, asked.as_citizen, asked.since) == ((subject(),), True, None)
-
-
-@pytest.mark.parametrize(
-    ("document", "role"),
-    [
-        (COMPLAINT, Role.OFFICER),
-        (ABOUT_LAN | {"find": {"pin": LAN.number, "agency": "bank"}}, Role.OFFICER),
-        (ABOUT_LAN | {"purpose": "oversight.own-agency"}, Role.AUDITOR),
-        (ABOUT_LAN | {"purpose": "oversight.supervision"}, Role.SUPERVISOR),
-    ],
-)
-def test_no_proof_is_offered_when_it_would_show_more_than_the_answer(
-    document: dict[str, Any], role: Role
-) -> None:
-    answer = Office(history()).ask(document, role=role)
-    assert (answer.status_code, "complete" in answer.json()) == (200, False)
 
 
 @pytest.mark.parametrize(

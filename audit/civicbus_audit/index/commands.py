@@ -145,7 +145,7 @@ def who_read(
         found = find_all(query, find)
         if recount:
             confirm_complete(found, query, published_log(places))
-        proof = _prove_found(found, query, places, complete, as_citizen=as_citizen)
+        proof = _prove_found(found, query, places, file=complete, as_citizen=as_citizen)
         columns = (*_READING[:6], "decision", "reason", *_READING[6:]) if denied else _READING
         if as_citizen:
             view = citizen_view(found, closed_cases(find))
@@ -204,7 +204,7 @@ def published_log(places: Places) -> StoredLog:
 
 
 def _prove_found(
-    found: list[Entry], query: Query, places: Places, file: Path | None, *, as_citizen: bool
+    found: list[Entry], query: Query, places: Places, *, file: Path | None, as_citizen: bool
 ) -> Complete | None:
     """Writes the proof where one is asked for, and holds what the index told against it."""
     if file is None or query.subject is None:
