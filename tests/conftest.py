@@ -18,12 +18,19 @@ settings.load_profile("house")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--rounds N`: how often each crash test kills (1 here, hundreds in `make campaign`)."""
     parser.addoption("--rounds", type=int, default=1, help="rounds of each crash test")
+    parser.addoption("--seed", type=int, default=7, help="seed of the mutation campaign")
 
 
 @pytest.fixture(scope="session")
 def rounds(pytestconfig: pytest.Config) -> int:
     """How many rounds a crash test runs."""
     return int(pytestconfig.getoption("--rounds"))
+
+
+@pytest.fixture(scope="session")
+def seed(pytestconfig: pytest.Config) -> int:
+    """What the mutation campaign draws from; it prints it where a mutation was not found."""
+    return int(pytestconfig.getoption("--seed"))
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from civicbus_audit.canonical import malformed
 from civicbus_audit.tiles import Tile, index_path
 
+SEALED = "sealed"
 QUARANTINE = "quarantine"
 """Beside them: the bytes of pages that could not be read, each named by its SHA-256."""
 
 
 def sealed_path(bundle: Tile) -> str:
     """The path of the sealed parts of an entry bundle, such as `sealed/000.p/3`."""
-    return f"sealed/{index_path(bundle.index)}" + (f".p/{bundle.width}" if bundle.partial else "")
+    return f"{SEALED}/{index_path(bundle.index)}" + (f".p/{bundle.width}" if bundle.partial else "")
 
 
 def encode_sealed(parts: Sequence[bytes]) -> bytes:

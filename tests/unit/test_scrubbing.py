@@ -151,13 +151,13 @@ def test_a_page_that_was_passed_over_is_found_when_somebody_moved_the_position(
     assert [(kind, at) for kind, at, _ in place.faults()] == [(Kind.MISSING, 8)]
 
 
-def test_a_sealed_part_is_compared_with_the_message_until_it_is_erased(place: Place) -> None:
+def test_a_sealed_part_is_missed_when_it_is_another_or_was_deleted(place: Place) -> None:
     part = next((place.folder / "ledger/sealed").rglob("15"))
     data = part.read_bytes()
     part.write_bytes(data.replace(b"sealed", b"SEALED", 1))
-    assert [kind for kind, _, _ in place.faults()] == [Kind.SEALED_PART]
+    assert {kind for kind, _, _ in place.faults()} == {Kind.SEALED_PART}
     part.unlink()
-    assert place.faults() == []
+    assert {kind for kind, _, _ in place.faults()} == {Kind.SEALED_PART}
 
 
 @pytest.mark.parametrize("path", ["tile/0/000.p/15", "tile/entries/000.p/15"])

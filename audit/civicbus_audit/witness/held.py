@@ -20,15 +20,16 @@ from civicbus_audit.stored import StoredLog
 from civicbus_audit.witness.address import Address
 
 _MAX_BYTES = 65_536
+_TIMEOUT_S = 2.0
 
 
-def fetch_held(witness: Witness, origin: str, *, timeout_s: float) -> bytes | None:
+def fetch_held(witness: Witness, origin: str) -> bytes | None:
     """The note that a witness cosigned last of this log; None if it says that it never did.
 
     Raises `Unavailable`.
     """
     address = Address.parse(witness.url, what=f"the policy's witness {witness.name!a}")
-    connection = address.connection(timeout_s=timeout_s)
+    connection = address.connection(timeout_s=_TIMEOUT_S)
     place = f"{address.prefix}/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
     try:
         connection.request("GET", place)

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from civicbus_schemas.errors import Unavailable
+from civicbus_schemas.errors import EvidenceBroken, Unavailable
 
+from civicbus_audit.checkpoint import parse_checkpoint
+from civicbus_audit.note import parse_note
 from civicbus_audit.witness.rules import Held, Refusal
 
 _BUSY_S = 5.0
@@ -73,13 +75,14 @@ class WitnessStore:
         return verdict
 
     def held(self, origin: str) -> Held:
-        """What is held of a log."""
+        """What is held of a log; raises `EvidenceBroken` if the store contradicts itself."""
         with self._transaction() as connection:
             return _held(connection, origin)
 
     def find_note(self, origin: str) -> bytes | None:
         """The checkpoint of a log that was cosigned last, with the cosignature."""
         with self._transaction() as connection:
+            _held(connection, origin)
             row = connection.execute("SELECT note FROM held WHERE origin = ?", (origin,)).fetchone()
         return None if row is None else bytes(row[0])
 
@@ -101,8 +104,19 @@ class WitnessStore:
 
 
 def _held(connection: sqlite3.Connection, origin: str) -> Held:
-    row = connection.execute("SELECT size, root FROM held WHERE origin = ?", (origin,)).fetchone()
-    return Held() if row is None else Held(size=row[0], root=bytes(row[1]))
+    """Raises `EvidenceBroken` where size and root are not those of the note beside them."""
+    wanted = "SELECT size, root, note FROM held WHERE origin = ?"
+    row = connection.execute(wanted, (origin,)).fetchone()
+    if row is None:
+        return Held()
+    held = Held(size=row[0], root=bytes(row[1]))
+    told = parse_checkpoint(parse_note(bytes(row[2])).unverified_text)
+    if (told.size, told.root, told.origin) != (held.size, held.root, origin):
+        raise EvidenceBroken(
+            "the witness's store contradicts itself: somebody has edited it",
+            next_step="cosign nothing; restore it, or begin with a new key",
+        )
+    return held
 
 
 @contextmanager

@@ -18,12 +18,12 @@ from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.examining import examine_index
 from civicbus_audit.note import Verifier
-from civicbus_audit.quorum import Policy, Trust
+from civicbus_audit.quorum import Policy, Trust, Witness
 from civicbus_audit.recount import recount
 from civicbus_audit.sealed import QUARANTINE
 from civicbus_audit.sequencing import PageMessage
 from civicbus_audit.state import STATE, LedgerState
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.stored import CHECKPOINT, StoredLog
 from civicbus_audit.tiles import WIDTH
 from civicbus_audit.verify import published, signed_head, verify_ledger
 from civicbus_audit.witness.held import check_continues, check_held, cosigned_sizes, fetch_held
@@ -37,15 +37,19 @@ from civicbus_consumers.scrubbing.rules import (
     compare,
     place_of,
 )
+from civicbus_consumers.scrubbing.sealed_files import sealed_files
 from civicbus_consumers.scrubbing.topic import Pages
 
 ENOUGH = 100  # contradictions of one comparison; more say nothing more
 _SEALING_S = 5.0
-_WITNESS_S = 2.0
 _TRIES = 16  # messages that are looked for, until one is found
 
 Pace = Callable[[], None]
 """Called after each small piece of work; may sleep, and may raise to end the pass."""
+
+
+Fetch = Callable[[Witness, str], bytes | None]
+"""What a witness holds of the log of an origin; None if nothing. Raises `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,7 @@ class Sides:
     log: Verifier
     dsn_file: Path
     pages: Pages
+    fetch: Fetch = fetch_held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,8 @@ def scrub(sides: Sides, *, since: datetime | None = None, pace: Pace = lambda: N
     contradicts is told; what does not answer is trouble, and no contradiction. Raises `Retryable`
     where there is no ledger yet.
     """
+    if not (sides.ledger_dir / CHECKPOINT).exists():
+        return Passed(faults=(_lost_checkpoint(sides),))
     directory = LedgerDirectory(sides.ledger_dir)
     found, troubles = list[Fault](), dict[Comparison, str]()
 
@@ -104,6 +111,7 @@ def scrub(sides: Sides, *, since: datetime | None = None, pace: Pace = lambda: N
         part = _part(sides.pages, ledger, sealed=sealed, since=since)
         messages = _paced(sides.pages.read(part.span.begin, part.span.end), pace)
         yield from compare(messages, ledger, part.span)
+        yield from sealed_files(directory, sides.trust, size=sealed.size)
 
     look(Comparison.TOPIC, topic)  # 2
     leaf = part.leaf if part else 0
@@ -112,6 +120,21 @@ def scrub(sides: Sides, *, since: datetime | None = None, pace: Pace = lambda: N
     look(Comparison.WITNESSES, lambda: _witnesses(sides, directory))  # 5
     messages = part.span.end - part.span.begin if part else 0
     return Passed(messages=messages, faults=tuple(found), troubles=troubles)
+
+
+def _lost_checkpoint(sides: Sides) -> Fault:
+    """Raises `Unavailable` for a new ledger, of which no witness has cosigned anything yet."""
+    if not (sides.ledger_dir / STATE).exists():
+        raise Unavailable(f"there is no ledger in {sides.ledger_dir}")
+    witnesses = sides.trust.witnesses if isinstance(sides.trust, Policy) else ()
+    saw = [w.name for w in witnesses if sides.fetch(w, sides.log.name) is not None]
+    if witnesses and not saw:
+        raise Unavailable("nothing of this ledger is published yet")
+    return Fault(
+        comparison=Comparison.TREE,
+        kind="broken",
+        why=f"the published checkpoint is gone; seen by {', '.join(saw) or 'its readers'}",
+    )
 
 
 def _sealed_so_far(directory: LedgerDirectory, trust: Trust) -> LedgerState:
@@ -196,7 +219,7 @@ def _witnesses(sides: Sides, directory: LedgerDirectory) -> Iterator[Fault]:
     least = cosigned_sizes(published(directory, sides.trust)[1], sides.trust)
     for witness in sides.trust.witnesses:
         try:
-            note = fetch_held(witness, origin, timeout_s=_WITNESS_S)
+            note = sides.fetch(witness, origin)
             held = check_held(note, witness, log=sides.log, least=least.get(witness.name, 0))
             head = signed_head(directory, sides.trust)  # read after, so that it is never behind
             check_continues(held, witness, StoredLog(directory.read, head.size))

@@ -35,7 +35,7 @@ class Kind(StrEnum):
     MISSING = "missing"  # what the topic says here is not in the ledger: altered, or never sealed
     GONE = "gone"  # the topic has no such message any more
     INVENTED = "invented"  # no message brought this leaf
-    SEALED_PART = "sealed-part"  # the sealed part beside a leaf is another one
+    SEALED_PART = "sealed-part"  # the sealed part beside a leaf is another one, or gone
     QUARANTINE = "quarantine"  # bytes that were set aside are not there, or are others
 
 
@@ -60,7 +60,7 @@ class Leaves(Protocol):
         ...
 
     def sealed(self, index: int) -> bytes:
-        """The sealed part beside it; empty where there is none, or where it was erased."""
+        """The sealed part beside it; empty where there is none."""
         ...
 
 
@@ -159,7 +159,7 @@ def _match_page(page: Page, ledger: Ledger, *, start: int, first: int) -> _Found
     faults = tuple(
         _fault(Kind.SEALED_PART, leaf=index)
         for index, part in enumerate(page.sealed, first + 1)
-        if (kept := leaves.sealed(index)) and kept != part
+        if leaves.sealed(index) != part
     )
     return _Found(start, end, faults)
 
