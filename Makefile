@@ -51,7 +51,7 @@ test-fast: setup ## The tier without a broker (under a minute)
 test-broker: setup ## The tier on the real servers, which it starts itself; one set for each of two workers
 	.venv/bin/pytest -n 2 --dist loadfile --durations 25 -m "broker or docker"
 
-campaign: setup ## Crash tests, hundreds of rounds
+campaign: setup ## Crashes and mutations, hundreds of rounds
 	.venv/bin/pytest -m crash --rounds 100
 
 bench: setup ## Measure the ratios; reports, never fails
