@@ -1,4 +1,4 @@
-"""Single random mutations of whatever an insider can write: topic, ledger's files, witness's store.
+"""Single random mutations of what an insider can write: topic, ledger, witness's store, index.
 
 Each is drawn from a seeded source, done, and undone. What is not evidence is left out: the lock,
 `state.json` (sealing's own, with tests of its own), and in a message the registry's id.
@@ -10,8 +10,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, select
 
 from tests.fakes.page_topic import FakePages
 
@@ -32,6 +36,25 @@ def mutated_bytes(data: bytes, draw: Random) -> tuple[str, bytes]:
         case _:
             bit = 1 << draw.randrange(8)
             return f"bit {bit} of byte {at}", data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
+
+
+def _another(value: Any, kind: type) -> Any:
+    """What a column of this type could hold instead."""
+    match value:
+        case None:
+            return datetime(2026, 1, 1, tzinfo=UTC) if kind is datetime else kind(1)
+        case bool():
+            return not value
+        case int():
+            return value + 1_000
+        case str():
+            return f"{value}x"
+        case bytes():
+            return bytes([value[0] ^ 1]) + value[1:]
+        case list():
+            return [*value, "x"]
+        case _:
+            return value + timedelta(microseconds=1)
 
 
 @contextmanager
@@ -110,3 +133,29 @@ def store_mutated(file: Path, draw: Random) -> Iterator[str]:
             store.execute("delete from held")
             store.execute("insert into held values (?, ?, ?, ?)", row)
             store.commit()
+
+
+@contextmanager
+def row_mutated(engine: Engine, table: Table, *, draw: Random) -> Iterator[str]:
+    """One row of a table: a column gets another value, or the row is deleted."""
+    with engine.begin() as connection:
+        rows = [dict(row) for row in connection.execute(select(table)).mappings()]
+        edited = draw.choice(rows)
+        column = draw.choice([c for c in table.columns if c.name != "one"])  # a constraint holds it
+        if len(rows) > 1 and not draw.randrange(6):
+            what, other = "row deleted", [row for row in rows if row is not edited]
+        else:
+            value = _another(edited[column.name], column.type.python_type)
+            what = f"{column.name} edited"
+            other = [row | {column.name: value} if row is edited else row for row in rows]
+        _refill(connection, table, other)
+    try:
+        yield f"{table.name}: {what}"
+    finally:
+        with engine.begin() as connection:
+            _refill(connection, table, rows)
+
+
+def _refill(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    connection.execute(table.delete())
+    connection.execute(table.insert(), rows)

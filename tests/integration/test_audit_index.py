@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from civicbus_audit.index.database import make_engine, migrate
 from civicbus_audit.index.examining import examine_index
 from civicbus_audit.index.filling import fill, indexed_size, rebuild
 from civicbus_audit.index.searching import Entry, Release, confirm, confirm_complete, search
+from civicbus_audit.index.tables import leaf, progress, recorder
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
 from civicbus_audit.query import Query
@@ -33,6 +35,7 @@ from typer.testing import CliRunner, Result
 
 from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
 from tests.fakes.vault import KEY_BYTES, fill_vault, secret_of
+from tests.mutations import row_mutated
 from tests.stack import Stack
 
 pytestmark = pytest.mark.broker
@@ -268,6 +271,20 @@ def test_what_a_dba_did_is_found_when_the_index_is_examined(
 ) -> None:
     change(engine, statement)
     assert examined(engine, log) == [fault]
+
+
+@pytest.mark.crash
+def test_every_mutation_of_a_row_is_found(
+    engine: Engine, log: StoredLog, rounds: int, seed: int
+) -> None:
+    """Twenty rows, each with another value in one column, or gone; a thousand in the campaign."""
+    draw = Random(seed)  # noqa: S311
+    for number in range(max(20, 10 * rounds)):
+        table = draw.choice([leaf, leaf, leaf, leaf, recorder, progress])
+        with row_mutated(engine, table, draw=draw) as what:
+            found = examined(engine, log)
+        assert found, f"mutation {number} of seed {seed} was not found: {what}"
+    assert examined(engine, log) == []
 
 
 def test_the_index_is_made_anew_when_fsck_repairs_it(home: Path, engine: Engine) -> None:
