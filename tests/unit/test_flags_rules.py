@@ -255,7 +255,7 @@ def test_label_lowers_the_next_flag_and_says_so_when_it_was_benign() -> None:
     topic, scores = Topic(), []
     for day in range(4):
         topic.write_each([reading(day + 1)], start=MONDAY + day * DAY, apart=MINUTE)
-        label = act(RecordKind.FLAG_LABELLED, about=hexed(day + 1), rule=Flag.WATCHED)
+        label = act(RecordKind.FLAG_LABELLED, about=hexed(day + 1), rule=Flag.WATCHED, agency="npd")
         topic.write_each([label], start=MONDAY + day * DAY + MINUTE, apart=MINUTE)
         found = topic.fold(reference)
         scores.append([f.score for f in found.raised])
@@ -268,8 +268,32 @@ def test_label_counts_once_when_it_is_said_twice_and_the_newest_counts() -> None
     topic = Topic()
     topic.write_each([reading(1)], apart=MINUTE)
     for outcome in (Outcome.PERMIT, Outcome.PERMIT, Outcome.DENY):
-        label = act(RecordKind.FLAG_LABELLED, about=hexed(1), rule=Flag.WATCHED, outcome=outcome)
+        label = act(
+            RecordKind.FLAG_LABELLED,
+            about=hexed(1),
+            rule=Flag.WATCHED,
+            outcome=outcome,
+            agency="npd",
+        )
         topic.write_each([label], apart=MINUTE)
     topic.write_each([reading(2)], start=MONDAY + DAY, apart=MINUTE)
     found = topic.fold(reference).raised[-1]
     assert (found.score, found.explanations) == (80, (Explanation.LABELLED_CONFIRMED,))
+
+
+def test_label_counts_for_nothing_when_it_is_of_the_flagged_agency() -> None:
+    topic = Topic()
+    topic.write_each([reading(1)], apart=MINUTE)
+    label = act(RecordKind.FLAG_LABELLED, about=hexed(1), rule=Flag.WATCHED, agency="mps")
+    topic.write_each([label], apart=MINUTE)
+    found = topic.fold(known(watched=[person(1)]))
+    assert (found.labelled, found.closed) == ([], [])
+
+
+def test_flag_is_lower_on_the_list_when_the_person_lives_in_the_officers_district() -> None:
+    topic = Topic()
+    topic.write_each([reading(1)], apart=MINUTE)
+    watched, districts = [person(1)], {CLERK: "d1", person(1): "d1"}
+    [near] = topic.fold(known(watched=watched, districts=districts)).raised
+    [far] = topic.fold(known(watched=watched)).raised
+    assert (near.score, near.explanations) == (far.score - 5, (Explanation.RESIDENCE,))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from civicbus_schemas.errors import BusError, Retryable
+import structlog
+from civicbus_schemas.errors import Retryable
 
 from civicbus_consumers.flags.database import make_engine, migrate
 from civicbus_consumers.flags.handler import FlagHandler, OnStep, nothing
@@ -14,7 +15,7 @@ from civicbus_consumers.flags.store import FlagStore
 from civicbus_consumers.flags.telling import Teller
 from civicbus_consumers.flags.watching import ReferenceFile, TopicEnd
 from civicbus_consumers.population.positions import align_positions
-from civicbus_consumers.population.worker import ViewApp, build_app, serve
+from civicbus_consumers.population.worker import ViewApp, build_app, serve, without_data
 from civicbus_consumers.recording.wiring import recorders
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
@@ -22,6 +23,8 @@ from civicbus_consumers.runtime.tracing import configure_tracing
 from civicbus_consumers.sealing.settings import RecorderKeys
 
 TEND_S = 1.0
+
+log = structlog.get_logger("civicbus.flags")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,27 +74,32 @@ async def _work(
     stop: threading.Event,
 ) -> None:
     app = build_app(settings, handler)
-    tending = asyncio.create_task(_tend(app, handler, teller))
+    tending = asyncio.create_task(_tend(handler, teller))
+    tending.add_done_callback(lambda task: _report(task, app))
     try:
         await serve(app, health=health, stop=stop)
     finally:
         tending.cancel()
 
 
-async def _tend(app: ViewApp, handler: FlagHandler, teller: Teller) -> None:
-    """Each second let time pass and tell what was found; a failure ends the process."""
-    while not app.failure.done():
+def _report(task: asyncio.Task[None], app: ViewApp) -> None:
+    """What ended the tending ends the process."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not app.failure.done():
+        app.failure.set_exception(without_data(error))
+
+
+async def _tend(handler: FlagHandler, teller: Teller) -> None:
+    """Each second let time pass and tell what was found."""
+    while True:
         await asyncio.sleep(TEND_S)
-        try:
-            await asyncio.to_thread(_tend_once, handler, teller)
-        except BusError as error:
-            if not app.failure.done():
-                app.failure.set_exception(error)
+        await asyncio.to_thread(_tend_once, handler, teller)
 
 
 def _tend_once(handler: FlagHandler, teller: Teller) -> None:
     try:
         handler.pass_time()
-    except Retryable:  # the broker or the database is away; the next second tries again
+    except Retryable as error:  # the next second tries again
+        log.warning("time stands still", error=type(error).__name__)
         return
     teller.tell()

@@ -19,18 +19,22 @@ from civicbus_consumers.flags.signals import WEIGHTS
 from civicbus_consumers.flags.words import Closing, Flag, flag_id
 
 RELEASE_WITHIN, REVIEW_WITHIN = timedelta(seconds=60), timedelta(hours=24)
+AWAITED_FOR = timedelta(days=90)
+"""So long what is late may still come and close its flag; then only a label closes it."""
 
 
 def tick(at: datetime, memory: Memory, folded: Folded, *, reference: Reference) -> None:
     """Raise what has not come in time; time never goes back."""
     pending, now = memory.pending(), int(at.timestamp())
     pending.now = max(pending.now, now)
+    start = pending.now - int(AWAITED_FOR.total_seconds())
+    pending.late = {flag: late for flag, late in pending.late.items() if late[-1] > start}
     for recorder, pages in list(pending.pages.items()):
         for sequence, (due, record, agency) in list(pages.items()):
             if due < pending.now:
                 del pages[sequence]
                 raised = _late(Flag.UNRELEASED, record, agency, due=due, reference=reference)
-                pending.late[raised.id] = ["page", recorder, int(sequence)]
+                pending.late[raised.id] = ["page", recorder, int(sequence), due]
                 folded.raised.append(raised)
         if not pages:
             del pending.pages[recorder]
@@ -38,7 +42,7 @@ def tick(at: datetime, memory: Memory, folded: Folded, *, reference: Reference) 
         if due < pending.now:
             del pending.emergencies[record]
             late = _late(Flag.UNREVIEWED_EMERGENCY, record, agency, due=due, reference=reference)
-            pending.late[late.id] = ["review", record, 0]
+            pending.late[late.id] = ["review", record, 0, due]
             folded.raised.append(replace(late, officer=officer, subject=subject))
 
 
@@ -69,7 +73,7 @@ def settle(header: PageHeader, memory: Memory, folded: Folded, *, at: datetime) 
         pages = pending.pages.get(recorder, {})
         for sequence in [s for s in pages if int(s) <= upto]:
             del pages[sequence]
-        for flag, (what, who, sequence) in list(pending.late.items()):
+        for flag, (what, who, sequence, _) in list(pending.late.items()):
             if (what, who) == ("page", recorder) and sequence <= upto:
                 del pending.late[flag]
                 folded.closed.append((flag, Closing.SETTLED, at))

@@ -31,7 +31,7 @@ def judge(reading: Reading, memory: Memory, reference: Reference) -> Iterator[Fi
             continue
         reading.officer.raised[signal.flag] = reading.now.day
         found = finding(signal, reading.record, reading.now.at, reference=reference)
-        memory.flag(found.id).officer = reading.officer_name
+        memory.remember_flag(found.id, agency=found.agency, officer=reading.officer_name)
         yield replace(found, score=score, explanations=explanations)
 
 

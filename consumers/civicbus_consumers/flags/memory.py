@@ -184,6 +184,7 @@ class Trace:
 class Flagged:
     """Whose flag it is, and what it was labelled last."""
 
+    agency: str = ""
     officer: str = ""
     label: str = ""
 
@@ -193,7 +194,8 @@ class Pending:
     """What must happen in time: pages to be released, emergencies to be reviewed.
 
     `pages`: recorder → sequence → [due, record, agency]; `emergencies`: record → [due, agency,
-    officer, subject]. `late` holds the flags that were raised for want of it, until it comes.
+    officer, subject]. `late`: flag → [what, of whom, sequence, due], raised for want of it, until
+    it comes or nobody waits for it any more.
     """
 
     now: int = 0
@@ -244,6 +246,11 @@ class Memory:
     def flag(self, flag: str) -> Flagged:
         """What is remembered of a flag."""
         return self._get(Flagged, f"flag/{flag}")
+
+    def remember_flag(self, flag: str, *, agency: str, officer: str) -> None:
+        """Remember whom a flag is about."""
+        remembered = self.flag(flag)
+        remembered.agency, remembered.officer = agency, officer
 
     def pending(self) -> Pending:
         """What must happen in time."""

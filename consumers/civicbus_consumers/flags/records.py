@@ -12,17 +12,11 @@ from civicbus_schemas.record import Actor, Record, Request, commitment
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 from civicbus_consumers.flags.findings import Finding
-from civicbus_consumers.flags.words import Closing, Label
+from civicbus_consumers.flags.words import OUTCOMES, Closing, Label
 from civicbus_consumers.recording.pages import Stamp
 from civicbus_consumers.recording.records import OPERATOR
 
 SYSTEM = "flags"
-OUTCOMES = {
-    Label.BENIGN: Outcome.PERMIT,
-    Label.CONFIRMED: Outcome.DENY,
-    Label.UNSURE: Outcome.ERROR,
-}
-"""A label's leaf says it like a review's: the reading was justified, was not, or it is open."""
 
 
 def judged(finding: Finding, closing: Closing | None = None) -> bytes:

@@ -35,7 +35,7 @@ from civicbus_consumers.flags.memory import (
 )
 from civicbus_consumers.flags.reference import Reference
 from civicbus_consumers.flags.signals import WEIGHTS, Signal
-from civicbus_consumers.flags.words import Closing, Flag, Label
+from civicbus_consumers.flags.words import LABELS, Closing, Flag, Label
 
 DAYS_OF_AN_AGENCY = 400
 CONTACTS = (RecordKind.CONSENT_REQUEST, RecordKind.CONSENT_GIVE, RecordKind.CONSENT_RENEW)
@@ -197,25 +197,18 @@ def _flag_of(record: Record) -> str:
     return f"{record.rule}-{about}"
 
 
-_LABELS = {
-    Outcome.PERMIT: Label.BENIGN,
-    Outcome.DENY: Label.CONFIRMED,
-    Outcome.ERROR: Label.UNSURE,
-}
-"""A label's leaf says it like a review's: what was read is found justified, or it is not."""
-
-
 def _labelled(record: Record, memory: Memory, folded: Folded, *, at: datetime) -> None:
-    """A label teaches: the same of the same officer weighs less, or more, from now on."""
-    label = _LABELS.get(record.decision)
-    if label is None or record.rule is None:
+    """A label teaches: the same of the same officer weighs less, or more, from now on.
+
+    Nobody labels a flag of their own agency: what such a leaf says counts for nothing.
+    """
+    label, flag = LABELS.get(record.decision), _flag_of(record)
+    flagged, by = memory.flag(flag), record.actor.officer
+    if label is None or record.rule is None or flagged.agency == record.actor.agency:
         return
-    flag = _flag_of(record)
-    by = record.actor.officer
     folded.labelled.append(Labelled(flag=flag, label=label, record=str(record.id), at=at, by=by))
     if label is not Label.UNSURE:
         folded.closed.append((flag, Closing.LABELLED, at))
-    flagged = memory.flag(flag)
     if flagged.officer:
         counts = memory.officer(flagged.officer).labels.setdefault(record.rule, [0, 0])
         _count(counts, flagged.label, -1)

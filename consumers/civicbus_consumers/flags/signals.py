@@ -24,6 +24,8 @@ SHOULDER = 10
 """So many points less where an office has just closed, or is about to open."""
 RARE = 1e-5
 """How unlikely a day's count must be, were it like the days before, to be called a burst."""
+FAINT = 5
+"""What an explanation takes off that explains little: it only moves a flag down the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ def _relieved(assigned: int, consent: int, service: int) -> dict[Explanation, in
         Explanation.ASSIGNED_CLERK: assigned,
         Explanation.CONSENT: consent,
         Explanation.SERVICE_REQUEST: service,
+        Explanation.OPEN_CASE: FAINT,
+        Explanation.RESIDENCE: FAINT,
     }
 
 

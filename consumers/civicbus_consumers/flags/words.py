@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+
+from civicbus_schemas.vocabulary import Outcome
 
 
 class Flag(StrEnum):
@@ -53,6 +56,17 @@ class Label(StrEnum):
     CONFIRMED = "confirmed"
     BENIGN = "benign"
     UNSURE = "unsure"
+
+
+OUTCOMES: Mapping[Label, Outcome] = {
+    Label.BENIGN: Outcome.PERMIT,
+    Label.CONFIRMED: Outcome.DENY,
+    Label.UNSURE: Outcome.ERROR,
+}
+"""A label's leaf says it like a review's: the reading was justified, was not, or it is open."""
+
+LABELS: Mapping[Outcome, Label] = {outcome: label for label, outcome in OUTCOMES.items()}
+"""The inverse of `OUTCOMES`; no label says `breakglass`."""
 
 
 class Closing(StrEnum):

@@ -115,11 +115,11 @@ async def _applied(app: ViewApp, messages: Sequence[Incoming]) -> bool:
     await asyncio.wait({work})
     error = work.exception()
     if error is not None and not app.failure.done():
-        app.failure.set_exception(_without_data(error))
+        app.failure.set_exception(without_data(error))
     return error is None
 
 
-def _without_data(error: BaseException) -> BusError:
+def without_data(error: BaseException) -> BusError:
     """An error of ours as it is; of another only its type and place: its text may hold data."""
     if isinstance(error, BusError):
         return error
