@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from civicbus_audit.index.rows import row_of
 from civicbus_consumers.flags.findings import Finding, Folded
 from civicbus_consumers.flags.handler import FlagHandler
 from civicbus_consumers.flags.memory import Memory
@@ -209,6 +210,8 @@ def test_leaf_names_nobody_and_commits_to_what_was_judged_when_a_flag_is_told() 
     assert (leaf.subject, leaf.actor.officer) == (None, None)
     assert leaf.payload_hash == commitment(STAMP.salt, judged(finding()))
     assert CLERK.encode() in judged(finding())
+    row, _, _ = row_of(0, leaf.encode(), page=None)
+    assert row["about"] == bytes.fromhex(hexed(1))  # the index finds it by the reading
 
 
 @pytest.mark.parametrize(
