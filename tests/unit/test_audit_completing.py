@@ -12,6 +12,7 @@ from civicbus_audit.ledger import Ledger
 from civicbus_audit.places import Places
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.sequencing import PageMessage
+from civicbus_audit.standalone import verify as alone
 from civicbus_schemas.codec import frame
 from civicbus_schemas.ids import AgencyId, Pin, RecorderId
 from civicbus_schemas.subject import officer as officer_called
@@ -88,6 +89,24 @@ def test_a_proof_says_what_is_proved_and_what_was_only_read_when_it_is_written_a
     assert told["hidden"] is None
     vietnamese = run(home, "verify", "--complete", str(file), "--lang", "vi").stdout
     assert "được chứng minh bằng 1 bản chốt chỉ mục" in vietnamese
+
+
+def test_the_verifier_that_stands_alone_says_the_same_when_it_is_asked(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, policy = home / "readings.complete", home / "policy"
+    policy.write_text(f"log {LOG.verifier}\nquorum none\n")
+    run(home, "prove-complete", PIN, "--as-citizen", "-o", str(file))
+    assert alone.main(["complete", str(file), "--policy", str(policy)]) == 0
+    assert capsys.readouterr().out == (
+        f"Asked for: subject {SUBJECT}\n"
+        "Up to leaf 4 the ledger civicbus.local/audit has 1 of this, and nothing else: "
+        "proved by 1 index commits.\n"
+        "Found by reading on to leaf 7, not proved to be all: 1.\n"
+        "Counted, and not shown: 0 in investigations that go on.\n"
+    )
+    file.write_bytes(file.read_bytes()[:-1])
+    assert alone.main(["complete", str(file), "--policy", str(policy)]) == 1
 
 
 def test_officers_agencies_and_other_pseudonyms_are_proved_when_asked_for(home: Path) -> None:

@@ -19,6 +19,7 @@ from civicbus_audit.completeness.proving import prove_complete
 from civicbus_audit.completeness.tree import Absent, Present
 from civicbus_audit.completeness.verifying import Complete, verify_complete
 from civicbus_audit.multiproof import multiproof
+from civicbus_audit.standalone import verify as alone
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused
 from civicbus_schemas.record import Record
@@ -27,6 +28,7 @@ from tests.fakes.pages import AT, decision
 from tests.unit.completeness_samples import (
     COMMIT,
     LOG,
+    ORIGIN,
     SampleLog,
     closing,
     investigation,
@@ -37,6 +39,7 @@ from tests.unit.completeness_samples import (
     sample_log,
 )
 
+POLICY = alone.parse_policy(f"log {LOG.verifier}\nquorum none\n".encode())
 MANY = [reading(n) for n in range(10, 40)]
 
 
@@ -47,7 +50,22 @@ def prove(sample: SampleLog, **asked: Any) -> bytes:
 
 
 def complete(sample: SampleLog, **asked: Any) -> Complete:
-    return verify_complete(prove(sample, **asked), LOG.verifier)
+    """What the proof proves; the verifier that stands alone must find the same."""
+    data = prove(sample, **asked)
+    found, apart = verify_complete(data, LOG.verifier), alone.verify_complete(data, POLICY)
+    names = [(name.by, name.text) for name in found.asked.names]
+    assert apart == {
+        "origin": ORIGIN,
+        "size": found.checkpoint.size,
+        "covered": found.covered,
+        "commits": found.commits,
+        "proved": len(found.proved),
+        "rescanned": len(found.rescanned),
+        "unreadable": found.unreadable,
+        "hidden": found.hidden,
+        "names": names,
+    }
+    return found
 
 
 def indices(found: tuple[tuple[int, bytes], ...]) -> list[int]:
@@ -201,8 +219,11 @@ BROKEN: dict[str, Callable[[dict[str, Any]], None]] = {
 def test_a_proof_is_refused_when_it_was_tampered_with(tampering: str) -> None:
     proof = json.loads(json.dumps(PROOF))
     BROKEN[tampering](proof)
+    data = canonical_json(proof) + b"\n"
     with pytest.raises((EvidenceBroken, InvalidBytes)):
-        verify_complete(canonical_json(proof) + b"\n", LOG.verifier)
+        verify_complete(data, LOG.verifier)
+    with pytest.raises(alone.Broken):
+        alone.verify_complete(data, POLICY)
 
 
 def test_a_proof_is_refused_when_it_is_spelled_otherwise() -> None:
@@ -212,6 +233,8 @@ def test_a_proof_is_refused_when_it_is_spelled_otherwise() -> None:
     for other in [*spelled, b"[" * 100_000]:
         with pytest.raises(InvalidBytes):
             verify_complete(other, LOG.verifier)
+        with pytest.raises(alone.Broken):
+            alone.verify_complete(other, POLICY)
 
 
 @pytest.mark.parametrize(
@@ -226,8 +249,11 @@ def test_a_proof_is_refused_when_its_maker_led_other_leaves_to_the_root(tamperin
     chosen = [index for index, _ in proof["leaves"]]
     hashes = multiproof(chosen, SAMPLE.log.size, SAMPLE.log.node)
     proof["proof"] = [base64.b64encode(hash_).decode() for hash_ in hashes]
+    data = canonical_json(proof) + b"\n"
     with pytest.raises(EvidenceBroken):
-        verify_complete(canonical_json(proof) + b"\n", LOG.verifier)
+        verify_complete(data, LOG.verifier)
+    with pytest.raises(alone.Broken):
+        alone.verify_complete(data, POLICY)
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,8 @@ def _whole(data: bytes, place: int) -> tuple[int, int]:
         byte = data[at]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if (shift and not byte) or value >> 64:
+                break  # nobody writes it so
             return (value >> 1) ^ -(value & 1), at + 1
         shift += 7
     raise ValueError

@@ -3,6 +3,7 @@
 
     verify.py bundle FOLDER-OR-ZIP --policy FILE --exporter FILE
     verify.py proof FILE.tlog-proof --policy FILE [--leaf FILE]
+    verify.py complete FILE --policy FILE
     verify.py checkpoint FILE --policy FILE
 
 `--policy` is a C2SP tlog-policy (`log <vkey>`, `witness`, `group`, `quorum`), `--exporter` the vkey
@@ -371,11 +372,18 @@ def _string(take: _Take) -> str:
     return _exactly(take, _long(take)).decode()
 
 
-def _strings(take: _Take) -> list[str]:
-    values = [_string(take) for _ in range(count)] if (count := _long(take)) > 0 else []
-    if count < 0 or (count and _long(take)):
-        raise ValueError
-    return values
+def _array(read: _Read) -> _Read:
+    def several(take: _Take) -> list[Any]:
+        values = [read(take) for _ in range(count)] if (count := _long(take)) > 0 else []
+        if count < 0 or (count and _long(take)):
+            raise ValueError
+        return values
+
+    return several
+
+
+def _raw(take: _Take) -> bytes:
+    return _exactly(take, _long(take))
 
 
 def _time(take: _Take) -> str:
@@ -403,7 +411,7 @@ def _maybe(read: _Read) -> _Read:
     return either
 
 
-_ID, _HASH = _fixed(16), _fixed(32)
+_ID, _HASH, _strings = _fixed(16), _fixed(32), _array(_string)
 RECORD = _struct(
     v=_long, id=_ID, nonce=_ID, kind=_string, at=_time,
     actor=_struct(agency=_string, system=_string, role=_maybe(_string), officer=_maybe(_ID)),
@@ -475,6 +483,224 @@ def _cell(value: object) -> str:
     if _SPECIAL.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text
+
+
+# --- answers that leave nothing out: index commits, and what follows from them
+
+_COMMIT_HEADER = bytes.fromhex("c301fd772648021561e4")
+_SORTS = ["subject", "deferred", "officer", "recipient"]
+COMMIT = _struct(
+    v=_long, kind=_string, at=_long, first=_long, end=_long, earliest=_maybe(_long),
+    latest=_maybe(_long), unreadable=_long,
+    trees=_array(_struct(by=_string, keys=_long, root=_HASH)),
+)  # fmt: skip
+BEGINNING = _struct(
+    v=_long, id=_ID, nonce=_ID, kind=_raw, at=_long,
+    actor=_struct(agency=_raw, system=_raw, role=_maybe(_raw), officer=_maybe(_ID)),
+    recipient=_maybe(_raw), subject=_maybe(_ID),
+)  # fmt: skip
+
+
+def read_commit(leaf: bytes, index: int) -> dict[str, Any]:
+    """What the index commit in a leaf says."""
+    take = io.BytesIO(leaf[len(_COMMIT_HEADER) :]).read
+    try:
+        commit: dict[str, Any] = COMMIT(take)
+    except (ValueError, IndexError, OverflowError):
+        broken(f"the index commit in leaf {index} cannot be read")
+    sorts = [tree["by"] for tree in commit["trees"]]
+    known = (commit["v"], commit["kind"], sorts, take(1)) == (1, "index.commit", _SORTS, b"")
+    if not known or not 0 <= commit["first"] < commit["end"] == index:
+        broken(f"the index commit in leaf {index} is not one that may stand there")
+    return commit
+
+
+def filed_at(leaf: bytes, names: Sequence[tuple[str, str]]) -> int | None:
+    """The time that a record names, if it is filed under one of these names; else None."""
+    if not leaf.startswith(_HEADER):
+        return None
+    try:
+        told: dict[str, Any] = BEGINNING(io.BytesIO(leaf[len(_HEADER) :]).read)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    filed = [("officer", told["actor"]["officer"])]
+    sort = {b"access.decision": "subject", b"access.deferred": "deferred"}.get(told["kind"])
+    if sort:
+        recipient = (told["recipient"] or b"").decode("utf-8", "replace")
+        filed += [(sort, told["subject"]), ("recipient", recipient)]
+    at: int = told["at"]
+    return at if any(name in filed for name in names) else None
+
+
+def root_of_some(hashes: dict[int, bytes], size: int, proof: list[bytes]) -> bytes:
+    """The root that these leaves of a tree and one proof for all of them lead to."""
+    wanted, given = sorted(hashes), iter(proof)
+    if wanted and not 0 <= wanted[0] <= wanted[-1] < size:
+        broken("a proof names leaves outside its tree")
+
+    def root(start: int, end: int, inside: list[int]) -> bytes:
+        if not inside:
+            return next(given, b"")
+        if end - start == 1:
+            return hashes[start]
+        middle = middle_of(start, end)
+        left = root(start, middle, [at for at in inside if at < middle])
+        return node_hash(left, root(middle, end, [at for at in inside if at >= middle]))
+
+    result = root(0, size, wanted) if size else hashlib.sha256().digest()
+    if next(given, None) is not None:
+        broken("a proof has more hashes than it needs")
+    return result
+
+
+_Name = tuple[str, str]
+
+
+def _check_entry(answer: dict[str, Any], commit: dict[str, Any], name: _Name) -> list[int]:
+    """The leaves that a commit filed under a name, as one answer of the proof proves them."""
+    by, text = name
+    spelled = text.encode() if by == "recipient" else bytes.fromhex(text)
+    first, tree = commit["first"].to_bytes(8, "big"), commit["trees"][_SORTS.index(by)]
+    key = hashlib.sha256(b"civicbus.index.key\0" + by.encode() + b"\0" + first + spelled).digest()
+    place, leaves, keys = answer["place"], answer.get("leaves", []), tree["keys"]
+    proof = [unbase64(text, "a hash of an answer", length=32) for text in answer["proof"]]
+    if "leaves" in answer:
+        if not leaves or leaves != sorted(set(leaves)):
+            broken("an answer names no leaves, or not in order")
+        numbers = b"".join(leaf.to_bytes(8, "big") for leaf in leaves)
+        entries = {place: key + hashlib.sha256(b"civicbus.index.places\0" + numbers).digest()}
+    else:
+        around = [at for at in (place - 1, place) if 0 <= at < keys]
+        told = [unbase64(text, "a neighbour", length=64) for text in answer["neighbours"]]
+        if not 0 <= place <= keys or len(told) != len(around):
+            broken("a name that is said to be absent has no place, or other neighbours")
+        entries = dict(zip(around, told, strict=True))
+        if any((entry[:32] < key) != (at < place) or entry[:32] == key
+               for at, entry in entries.items()):  # fmt: skip
+            broken("a name that is said to be absent does not belong between its neighbours")
+    hashed = {at: leaf_hash(entry) for at, entry in entries.items()}
+    if root_of_some(hashed, keys, proof).hex() != tree["root"]:
+        broken(f"an answer does not lead to the root of the commit in leaf {commit['end']}")
+    if any(not commit["first"] <= leaf < commit["end"] for leaf in leaves):
+        broken(f"the commit in leaf {commit['end']} names leaves that it does not cover")
+    return list(leaves)
+
+
+def _parse_complete(data: bytes) -> dict[str, Any]:
+    """The file in its one spelling, with exactly its members; raises `ValueError`."""
+    told: dict[str, Any] = json.loads(data)
+    spelled = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    answers = [answer for row in told["answers"] for answer in row]
+    numbers = [index for index, _ in told["leaves"]]
+    numbers += [told["hidden"]] if told["hidden"] is not None else []
+    for answer in answers:
+        numbers += [answer["place"], *answer.get("leaves", [])]
+    names, by = told["names"], told["by"]
+    pattern = "[a-z0-9-]+" if by == "recipient" else "[0-9a-f]{32}"
+    if not (
+        told.keys() == {"format", "by", "names", "since", "until", "hidden", "checkpoint",
+                        "leaves", "proof", "answers"}
+        and all({*one} in ({"place", "proof", "leaves"}, {"place", "proof", "neighbours"})
+                for one in answers)
+        and all(type(number) is int and 0 <= number < 1 << 53 for number in numbers)
+        and told["format"] == "civicbus-completeness@v1" and by in _SORTS and by != "deferred"
+        and names and names == sorted(set(names))
+        and all(re.fullmatch(pattern, name, re.ASCII) for name in names)
+        and (told["hidden"] is None or by == "subject")
+        and spelled.encode() + b"\n" == data
+    ):  # fmt: skip
+        raise ValueError
+    return told
+
+
+def _micros(text: str | None) -> int | None:
+    if text is None:
+        return None
+    time = datetime.fromisoformat(text)
+    if time.astimezone(UTC).isoformat() != text:
+        raise ValueError
+    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def verify_complete(data: bytes, policy: Policy) -> dict[str, Any]:
+    """Checks a proof of completeness; how much it proves, and up to where.
+
+    1. Log and witnesses vouch for the checkpoint. 2. All leaves of the file are in that log. 3. Its
+    index commits cover the log from leaf 0 without hole. 4. Each that overlaps the period proves
+    for each name what it filed, and those leaves are here. 5. Other leaves lie behind the last
+    commit, or are of an investigation that the citizen may know of.
+    """
+    try:
+        return _verify_complete(_parse_complete(data), policy)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        broken("the file is no proof of completeness, or not in its one spelling")
+
+
+def _verify_complete(told: dict[str, Any], policy: Policy) -> dict[str, Any]:
+    checkpoint = open_checkpoint(told["checkpoint"].encode(), policy, "the proof's checkpoint")  # 1
+    leaves = {index: unbase64(text, f"leaf {index}") for index, text in told["leaves"]}  # 2
+    if [index for index, _ in told["leaves"]] != sorted(leaves):
+        broken("the leaves of the proof are not in order")
+    proof = [unbase64(text, "a hash of the proof", length=32) for text in told["proof"]]
+    hashes = {index: leaf_hash(leaf) for index, leaf in leaves.items()}
+    if root_of_some(hashes, checkpoint.size, proof) != checkpoint.root:
+        broken(f"the leaves do not lead to the root of size {checkpoint.size}")
+    covered, unreadable, commits = 0, 0, list[dict[str, Any]]()
+    for index, leaf in leaves.items():  # 3
+        if leaf.startswith(_COMMIT_HEADER):
+            commit = read_commit(leaf, index)
+            if commit["first"] != covered:
+                broken(f"the index commit in leaf {index} does not follow the one before it")
+            commits.append(commit)
+            covered, unreadable = index, unreadable + commit["unreadable"]
+    since, until = _micros(told["since"]), _micros(told["until"])
+    names = [(told["by"], name) for name in told["names"]]
+    deferred = [("deferred", name) for name in told["names"]] if told["by"] == "subject" else []
+    if told["hidden"] is None:
+        names = deferred + names
+    found = _answered(commits, told["answers"], names, period=(since, until))  # 4
+    for index, name in found.items():
+        if index not in leaves or filed_at(leaves[index], [name]) is None:
+            broken(f"leaf {index} is named by a commit, and missing or another")
+    ends = {commit["end"] for commit in commits}
+    rest = [index for index in leaves if index not in found and index not in ends]
+    for index in rest:  # 5
+        at = filed_at(leaves[index], names if index >= covered else [])
+        if at is None and told["hidden"] is not None:
+            at = filed_at(leaves[index], deferred)
+        if at is None or not _within(at, since, until):
+            broken(f"leaf {index} does not belong into the proof")
+    times = [filed_at(leaves[index], [name]) for index, name in found.items()]
+    proved = sum(at is not None and _within(at, since, until) for at in times)
+    return {"origin": checkpoint.origin, "size": checkpoint.size, "covered": covered,
+            "commits": len(commits), "proved": proved, "rescanned": len(rest),
+            "unreadable": unreadable, "hidden": told["hidden"], "names": names}  # fmt: skip
+
+
+def _answered(
+    commits: list[dict[str, Any]],
+    answers: list[list[dict[str, Any]]],
+    names: list[tuple[str, str]],
+    *,
+    period: tuple[int | None, int | None],
+) -> dict[int, tuple[str, str]]:
+    since, until = period
+    asked = [
+        commit for commit in commits if commit["earliest"] is not None
+        and (since is None or commit["latest"] >= since)
+        and (until is None or commit["earliest"] < until)
+    ]  # fmt: skip
+    if len(answers) != len(asked) or any(len(row) != len(names) for row in answers):
+        broken("not every index commit of the period answers for every name")
+    found = dict[int, tuple[str, str]]()
+    for commit, row in zip(asked, answers, strict=True):
+        for name, answer in zip(names, row, strict=True):
+            found |= dict.fromkeys(_check_entry(answer, commit, name), name)
+    return found
+
+
+def _within(at: int, since: int | None, until: int | None) -> bool:
+    return (since is None or at >= since) and (until is None or at < until)
 
 
 # --- a bundle: a folder, or a zip that is nothing but its stored files
@@ -713,6 +939,18 @@ def _tell(arguments: argparse.Namespace) -> Iterator[str]:
             leaf = _read(arguments.leaf) if arguments.leaf else None
             index, checkpoint = verify_proof(_read(file), policy, leaf)
             yield f"The proof holds: leaf {index} of {checkpoint.size} in {checkpoint.origin}.\n"
+        case "complete":
+            told = verify_complete(_read(file), policy)
+            for by, name in told["names"]:
+                yield f"Asked for: {by} {name}\n"
+            yield f"Up to leaf {told['covered']} the ledger {told['origin']} has {told['proved']} "
+            yield f"of this, and nothing else: proved by {told['commits']} index commits.\n"
+            yield f"Found by reading on to leaf {told['size']}, not proved to be all: "
+            yield f"{told['rescanned']}.\n"
+            if told["unreadable"]:
+                yield f"{told['unreadable']} leaves nobody can read stand under no name.\n"
+            if told["hidden"] is not None:
+                yield f"Counted, and not shown: {told['hidden']} in investigations that go on.\n"
         case _:
             checkpoint = open_checkpoint(_read(file), policy, "the checkpoint")
             yield f"The checkpoint holds: {checkpoint.size} leaves of {checkpoint.origin}, root "
@@ -724,7 +962,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["bundle", "proof", "checkpoint"])
+    parser.add_argument("what", choices=["bundle", "proof", "complete", "checkpoint"])
     parser.add_argument("file", type=Path)
     parser.add_argument("--policy", type=Path, required=True)
     parser.add_argument("--exporter", type=Path)
