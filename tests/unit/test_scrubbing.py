@@ -17,6 +17,7 @@ from civicbus_consumers.scrubbing.rhythm import Rhythm, Stopping, Throttle
 from civicbus_consumers.scrubbing.rules import Comparison, Fault, Kind
 from civicbus_consumers.scrubbing.scrubber import Scrubber
 from civicbus_schemas.codec import frame
+from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.ids import RecorderId
 
 from tests.fakes.page_topic import FakePages
@@ -158,6 +159,16 @@ def test_a_sealed_part_is_missed_when_it_is_another_or_was_deleted(place: Place)
     assert {kind for kind, _, _ in place.faults()} == {Kind.SEALED_PART}
     part.unlink()
     assert {kind for kind, _, _ in place.faults()} == {Kind.SEALED_PART}
+
+
+def test_a_checkpoint_that_is_gone_is_missed_and_a_ledger_that_never_was_is_not(
+    place: Place, tmp_path: Path
+) -> None:
+    (place.folder / "ledger/checkpoint").unlink()
+    (found,) = scrub(place.sides).faults
+    assert (found.comparison, "checkpoint is gone" in found.why) == (Comparison.TREE, True)
+    with pytest.raises(Unavailable, match="no ledger"):
+        scrub(replace(place.sides, ledger_dir=tmp_path / "none"))
 
 
 @pytest.mark.parametrize("path", ["tile/0/000.p/15", "tile/entries/000.p/15"])
