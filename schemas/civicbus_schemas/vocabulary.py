@@ -76,6 +76,8 @@ class RecordKind(StrEnum):
     FLAG_RAISED = "flag.raised"
     FLAG_LABELLED = "flag.labelled"
     FLAG_CLOSED = "flag.closed"
+    SUBJECT_ERASURE = "subject.erasure"
+    PART_UNSEALING = "part.unsealing"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
     INDEX_COMMIT = "index.commit"

@@ -87,12 +87,14 @@ class FakeVault:
         self._ask(())
         return {s.pseudonym: s for s in self.rows.values() if s.pseudonym in pseudonyms}
 
-    def destroy(self, subject: Subject) -> bool:
+    def destroy(self, pseudonym: LedgerPseudonym) -> bool:
         """As `Erasing` says."""
-        self._ask((subject,))
-        row = KEY.row_of(subject)
-        self.lives[row] = self.lives.get(row, 0) + 1
-        return self.rows.pop(row, None) is not None
+        self._ask(())
+        found = [row for row, secret in self.rows.items() if secret.pseudonym == pseudonym]
+        for row in found:
+            self.lives[row] = self.lives.get(row, 0) + 1
+            del self.rows[row]
+        return bool(found)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -23,6 +23,7 @@ GROUPS = {
     "civicbus consent",
     "civicbus flags",
     "civicbus officers",
+    "civicbus order",
     "civicbus population",
     "civicbus pseudonyms",
     "civicbus-audit witness",

@@ -79,7 +79,7 @@ def test_batches_go_by_the_old_name_until_the_age_and_by_a_new_one_after_an_eras
         release_batch([stream.taken(offset)], bench)
         names.append(Record.decode(log.pages[-1].records[0]).subject)
         if not offset:
-            assert vault.destroy(CHILD)
+            assert vault.destroy(secret_of(CHILD).pseudonym)
     assert names[0] == names[1] == secret_of(CHILD).pseudonym
     assert names[2] == secret_of(CHILD, life=1).pseudonym != names[0]
 
@@ -92,7 +92,7 @@ def test_a_record_holds_and_its_part_never_opens_when_the_secret_is_destroyed() 
     record = Record.decode(leaf)
     salt, plaintext = opened(part, record)
     assert record.sealed == commitment(salt, plaintext)
-    vault.destroy(CHILD)
+    vault.destroy(secret_of(CHILD).pseudonym)
     again = vault.get_or_create([CHILD])[CHILD]
     with pytest.raises(EvidenceBroken):
         open_part(part, key=again.sealing_key, id_=record.id)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.places import Places
+from civicbus_audit.stored import StoredLog
 from civicbus_consumers.lookup.rules import REFUSALS
 from civicbus_consumers.replay.past import Past
 from civicbus_consumers.replay.reading import past_decisions
@@ -19,9 +21,10 @@ from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.hindsight.archive import library, open_ledger, stored_sets
 from civicbus_deploy.hindsight.replaying import app
 from civicbus_schemas.consent import NO_CONSENTS
-from civicbus_schemas.vocabulary import Outcome, Reason
+from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 from typer.testing import CliRunner, Result
 
+from tests.fakes.vault import FakeVault
 from tests.unit import lookup_samples
 from tests.unit.replay_archive import VAULT, make_archive
 
@@ -147,6 +150,27 @@ def test_command_exits_with_1_and_names_leaves_when_sealed_parts_were_changed(
     [difference] = told["differences"]
     assert (difference["finding"], difference["replayed"]) == (Finding.BROKEN, None)
     assert difference["recorded"]["reason"] == Reason.PURPOSE_MISMATCH
+
+
+def test_a_destroyed_secret_is_a_difference_unless_an_erasure_is_on_record(
+    home: Path, pasts: list[Past]
+) -> None:
+    log, name = open_ledger(StateFolder(home)), pasts[-1].record.subject
+    assert name is not None
+    vault = FakeVault(rows=dict(VAULT.rows))
+    vault.destroy(name)
+    about = sum(past.record.subject == name for past in pasts)
+    unordered = findings(home, list(past_decisions(log, vault)))
+    assert Counter(unordered) == {Finding.SAME: len(pasts) - about, Finding.BROKEN: about}
+    erasure = replace(pasts[-1].record, kind=RecordKind.SUBJECT_ERASURE)
+
+    class Ordered(StoredLog):
+        def leaves(self, *ends: int) -> Iterator[tuple[int, bytes]]:
+            yield from super().leaves(*ends)
+            yield self.size, erasure.encode()
+
+    ordered = past_decisions(Ordered(LedgerDirectory(home / "ledger").read, log.size), vault)
+    assert Counter(findings(home, list(ordered)))[Finding.ERASED] == about
 
 
 def test_decisions_are_counted_as_unreplayable_when_sealed_parts_were_erased(

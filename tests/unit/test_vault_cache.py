@@ -43,7 +43,7 @@ def test_a_destroyed_secret_is_used_until_the_age_and_never_after() -> None:
     vault, clock = FakeVault(), Clock()
     cache = cached(vault, clock)
     before = cache.get_or_create([A])
-    vault.destroy(A)
+    vault.destroy(before[A].pseudonym)
     clock.now = 59.9
     assert cache.get_or_create([A]) == before
     clock.now = 60.0
@@ -62,7 +62,7 @@ def test_the_age_counts_from_the_question_when_the_answer_was_slow() -> None:
 
     cache = cached(Slow(), clock)
     before = cache.get_or_create([A])
-    vault.destroy(A)
+    vault.destroy(before[A].pseudonym)
     clock.now = 60.0
     assert cache.get_or_create([A])[A].pseudonym != before[A].pseudonym
 

@@ -36,6 +36,6 @@ class Vault(Finding, Protocol):
 class Erasing(Finding, Protocol):
     """What the eraser may besides finding."""
 
-    def destroy(self, subject: Subject) -> bool:
-        """Destroy the subject's secret for good; False where there is none."""
+    def destroy(self, pseudonym: LedgerPseudonym) -> bool:
+        """Destroy the secret behind a name in records for good; False where there is none."""
         ...

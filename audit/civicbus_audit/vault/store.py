@@ -36,7 +36,7 @@ select * from kept union all select * from made
 """
 _FIND = "select subject, random, since from vault.secret where subject = any(%s)"
 _NAMED = "select subject, random, since from vault.secret where pseudonym = any(%s)"
-_DESTROY = "delete from vault.secret where subject = %s"
+_DESTROY = "delete from vault.secret where pseudonym = %s"
 
 
 class PostgresVault:
@@ -70,9 +70,9 @@ class PostgresVault:
         names = [bytes.fromhex(name) for name in pseudonyms]
         return {secret.pseudonym: secret for _, secret in self._rows(_NAMED, names)}
 
-    def destroy(self, subject: Subject) -> bool:
+    def destroy(self, pseudonym: LedgerPseudonym) -> bool:
         """As `Erasing` says."""
-        return bool(self._execute(_DESTROY, self._key.row_of(subject)).rowcount)
+        return bool(self._execute(_DESTROY, bytes.fromhex(pseudonym)).rowcount)
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one."""

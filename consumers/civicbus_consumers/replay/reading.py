@@ -17,12 +17,13 @@ from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import RECORD, Record, commitment
 from civicbus_schemas.subject import Secret
-from civicbus_schemas.vocabulary import DECISION_KINDS
+from civicbus_schemas.vocabulary import DECISION_KINDS, RecordKind
 
 from civicbus_consumers.recording.facts import Sealed, open_secret
 from civicbus_consumers.recording.seal import open_part
 from civicbus_consumers.replay.past import Past
 
+_ERASURE = RecordKind.SUBJECT_ERASURE.encode()
 AT_ONCE = 1000
 """Decisions whose keys the vault is asked for together."""
 
@@ -43,13 +44,17 @@ def past_decisions(
 ) -> Iterator[Past]:
     """Every decision in the ledger from that time on, the oldest first.
 
-    A record is sealed under a key of its subject, which the vault knows until it is destroyed.
+    A record is sealed under a key of its subject, which the vault knows until it is destroyed. That
+    it was must be a leaf; else the part counts as broken.
     """
     leaves = _decisions(log, since=since, on_progress=on_progress)
+    erased: frozenset[str | None] | None = None
     while batch := list(islice(leaves, AT_ONCE)):
         names = {leaf.record.subject for leaf in batch if leaf.record.subject is not None}
         secrets = vault.named(names)
-        yield from (_opened(leaf, secrets) for leaf in batch)
+        if erased is None and len(secrets) < len(names):
+            erased = frozenset(_erased(log))
+        yield from (_opened(leaf, secrets, erased or frozenset()) for leaf in batch)
 
 
 def _decisions(
@@ -63,11 +68,24 @@ def _decisions(
                 yield _Leaf(index, record, log.sealed(index))
 
 
-def _opened(leaf: _Leaf, secrets: Mapping[LedgerPseudonym, Secret]) -> Past:
+def _erased(log: StoredLog) -> Iterator[str | None]:
+    """The names in records whose secrets were destroyed by an order that is on record."""
+    for _, leaf in log.leaves():
+        if _ERASURE in leaf and RECORD.wrote(leaf):
+            record = Record.decode(leaf)
+            if record.kind is RecordKind.SUBJECT_ERASURE:
+                yield record.subject
+
+
+def _opened(
+    leaf: _Leaf, secrets: Mapping[LedgerPseudonym, Secret], erased: frozenset[str | None]
+) -> Past:
     record, name = leaf.record, leaf.record.subject
     secret = None if name is None else secrets.get(name)
-    if not leaf.part or secret is None:
+    if not leaf.part:
         return Past(index=leaf.index, record=record, sealed=None)
+    if secret is None:
+        return Past(index=leaf.index, record=record, sealed=None, broken=name not in erased)
     sealed = _open(record, leaf.part, secret)
     return Past(index=leaf.index, record=record, sealed=sealed, broken=sealed is None)
 

@@ -7,14 +7,14 @@ is sealed, within a second or two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from civicbus_audit.index.database import make_engine
-from civicbus_audit.index.oversight import Emergency, emergencies
+from civicbus_audit.index.oversight import Emergency, Find, emergencies
 from civicbus_audit.index.searching import Entry, confirm, search
 from civicbus_audit.places import Places
 from civicbus_audit.query import Query
@@ -63,8 +63,9 @@ class Officer:
         return Actor(agency=self.agency, system=PROCESS, officer=secret.pseudonym)
 
 
-def find_emergencies(folder: StateFolder) -> list[Emergency]:
-    """Every emergency, each compared with its leaf; raises `EvidenceBroken`."""
+@contextmanager
+def asking(folder: StateFolder) -> Iterator[Find]:
+    """Finds what matches, each compared with its leaf; that raises `EvidenceBroken`."""
     engine = make_engine(Places.under(folder.home).dsn_file)
 
     def find(query: Query) -> list[Entry]:
@@ -73,9 +74,15 @@ def find_emergencies(folder: StateFolder) -> list[Emergency]:
         return found
 
     try:
-        return emergencies(find)
+        yield find
     finally:
         engine.dispose()
+
+
+def find_emergencies(folder: StateFolder) -> list[Emergency]:
+    """Every emergency, each compared with its leaf; raises `EvidenceBroken`."""
+    with asking(folder) as find:
+        return emergencies(find)
 
 
 def review(site: Site, id_: str, verdict: Verdict, *, by: Officer, note: str) -> RecordId:
@@ -144,10 +151,10 @@ def record_act(
     return stamp.id
 
 
-def open_vault(site: Site) -> PostgresVault:
-    """The vault as recorders see it, to be closed."""
+def open_vault(site: Site, login: str = RECORDER_ROLE) -> PostgresVault:
+    """The vault as a login of it sees it, to be closed."""
     places = Places.under(site.folder.home)
-    return places.with_vault(None, vault_dsn_file(site.folder, RECORDER_ROLE)).vault()
+    return places.with_vault(None, vault_dsn_file(site.folder, login)).vault()
 
 
 def outcome_of(review: Entry) -> Verdict:

@@ -1,0 +1,110 @@
+"""Dual control: what two officials have given, and everything that only looks like it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from civicbus_consumers.officers import orders
+from civicbus_consumers.officers.orders import LIFE_S, Act, Given, Order, OrderRefused
+from civicbus_consumers.officers.rules import Role
+from civicbus_consumers.runtime import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.unit.lookup_samples import SIGNER
+from tests.unit.officers_office import BANK, ISSUERS, MPS
+
+NOW = 1_795_000_000.0
+ORDER = Order(act=Act.ERASE, about="ab" * 16, reason="Yêu cầu của công dân, Điều 16")
+ASKED = orders.request(ORDER, SIGNER, issuer=MPS, name="tt-1", now=NOW)
+APPROVED = orders.approve(ORDER, ASKED, SIGNER, issuer=MPS, name="gs-1", now=NOW)
+
+
+def verify(order: Order = ORDER, asked: str = ASKED, by: str = APPROVED, at: float = NOW) -> Given:
+    return orders.verify(order, asked, by, issuers=ISSUERS, now=at)
+
+
+def approve(name: str = "gs-1", *, order: Order = ORDER, asked: str = ASKED) -> str:
+    return orders.approve(order, asked, SIGNER, issuer=MPS, name=name, now=NOW)
+
+
+def test_an_order_holds_when_two_officials_gave_it_within_a_day() -> None:
+    for at in (NOW - 2, NOW, NOW + LIFE_S - 1):
+        given = verify(at=at)
+        assert (given.asked_by.name, given.asked_by.role) == ("tt-1", Role.OFFICER)
+        assert (given.approved_by.name, given.approved_by.role) == ("gs-1", Role.SUPERVISOR)
+        assert given.order == ORDER
+
+
+@pytest.mark.parametrize("name", ["tt-1", "TT-1", " tt-1 ", "ｔｔ-1"])
+def test_an_order_is_refused_when_one_person_asks_and_approves(name: str) -> None:
+    with pytest.raises(OrderRefused, match="one person"):
+        verify(by=approve(name))
+
+
+@pytest.mark.parametrize("at", [NOW - 3, NOW + LIFE_S])
+def test_an_order_is_refused_when_it_is_of_tomorrow_or_of_yesterday(at: float) -> None:
+    with pytest.raises(OrderRefused, match="not of now"):
+        verify(at=at)
+
+
+@pytest.mark.parametrize(
+    "change", [{"act": Act.UNSEAL}, {"about": "cd" * 16}, {"reason": "another"}]
+)
+def test_an_order_is_refused_when_another_was_signed(change: dict[str, str]) -> None:
+    other = replace(ORDER, **change)  # type: ignore[arg-type]
+    with pytest.raises(OrderRefused, match="request is about another"):
+        verify(other)
+    with pytest.raises(OrderRefused, match="approval is about another"):
+        verify(by=approve(order=other))
+
+
+def test_an_approval_is_refused_when_it_is_of_another_request() -> None:
+    again = orders.request(ORDER, SIGNER, issuer=MPS, name="tt-1", now=NOW)
+    with pytest.raises(OrderRefused, match="approval is about another"):
+        verify(by=approve(asked=again))
+
+
+def test_an_order_is_refused_when_roles_are_exchanged_or_one_signs_for_both() -> None:
+    for asked, by in ((APPROVED, ASKED), (ASKED, ASKED), (APPROVED, APPROVED)):
+        with pytest.raises(OrderRefused):
+            verify(asked=asked, by=by)
+
+
+def test_an_order_is_refused_when_its_issuer_may_not_vouch_for_the_role() -> None:
+    asked = orders.request(ORDER, SIGNER, issuer=BANK, name="tt-1", now=NOW)
+    with pytest.raises(OrderRefused, match="another role"):
+        verify(asked=asked, by=approve(asked=asked))
+
+
+def test_a_forged_approval_is_refused() -> None:
+    stranger = Ed25519PrivateKey.from_private_bytes(b"x" * 32)
+    forged = orders.approve(ORDER, ASKED, stranger, issuer=MPS, name="gs-1", now=NOW)
+    unknown = orders.approve(ORDER, ASKED, SIGNER, issuer="nobody", name="gs-1", now=NOW)
+    head, body, signature = APPROVED.split(".")
+    _, other, _ = approve("gs-2").split(".")
+    for by in (forged, unknown, f"{head}.{other}.{signature}", f"{head}.{body}", "", "a b"):
+        with pytest.raises(OrderRefused):
+            verify(by=by)
+
+
+@pytest.mark.parametrize("change", [{"aud": "civicbus-officers"}, {"exp": 2**39}, {"extra": 1}])
+def test_a_token_is_refused_when_it_was_made_for_something_else(change: dict[str, object]) -> None:
+    claims = jwt.read_bearer(f"Bearer {APPROVED}").claims | change
+    with pytest.raises(OrderRefused):
+        verify(by=jwt.sign(claims, SIGNER))
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        ("ab", "why"),
+        ("AB" * 16, "why"),
+        ("ab" * 16, " "),
+        ("ab" * 16, "a\nb"),
+        ("ab" * 16, "x" * 201),
+    ],
+)
+def test_an_order_is_none_when_it_names_nothing_or_no_reason(about: str, reason: str) -> None:
+    with pytest.raises(OrderRefused):
+        Order(act=Act.ERASE, about=about, reason=reason)
