@@ -39,7 +39,7 @@ MOUNTED = {
     "explain": ("civicbus_deploy.agreements.explaining", "May an agency have a field, and why."),
     "flags": ("civicbus_deploy.oversight.flags", "Readings that nothing explains: list, label."),
     "officers": ("civicbus_deploy.oversight.questions", "Ask the ledger; the question is a leaf."),
-    "order": ("civicbus_deploy.oversight.orders", "Erase a person's secret: it takes two."),
+    "order": ("civicbus_deploy.oversight.orders", "Erase a person, unseal a record: it takes two."),
     "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),
     "unread": ("civicbus_deploy.unread", "What a recipient has not read of a consent's."),
     "scrub": ("civicbus_consumers.scrubbing.cli", "Topic, ledger, index, witnesses: compare all."),

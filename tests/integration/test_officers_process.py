@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from civicbus_audit.note import Verifier
 from civicbus_audit.verify import verify_proof
 from civicbus_consumers.officers.rules import Role
 from civicbus_deploy.embedded.postgres import dsn_file
+from civicbus_deploy.oversight.orders import app as orders
 from civicbus_deploy.oversight.questions import app as questions
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import AgencyId
@@ -194,3 +196,24 @@ def test_commands_ask_and_pages_show_when_the_stack_serves(place: OfficersPlace)
     assert (used["receiverCode"], usage["hiddenUsages"]) == ("vss", 1)
     assert used["action"] == "Cấp thẻ bảo hiểm y tế cho trẻ dưới 6 tuổi"
     assert period["periodStart"] <= used["logtime"]
+
+
+def test_sealed_part_is_shown_and_on_record_when_two_officials_order_it(
+    place: OfficersPlace, tmp_path: Path
+) -> None:
+    def order(*arguments: str) -> str:
+        home = str(place.bus.stack.folder.home)
+        done = CliRunner().invoke(orders, [*arguments, "--home", home], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    file = str(tmp_path / "order.json")
+    with place.serving():
+        [shown] = [row for row in place.ask(ABOUT_LAN).json()["rows"] if row["recipient"] == "vss"]
+        asked_by = ("--unseal", shown["id"], "--name", INSPECTOR, "--reason", "khiếu nại")
+        order("request", file, *asked_by)
+        order("approve", file, "--name", "gs-1")
+        told = json.loads(order("carry-out", file))
+    assert told["contents"]["case"] == asked()["case"]
+    [unsealing] = [r for r in place.records() if r.kind is RecordKind.PART_UNSEALING]
+    assert (unsealing.id, unsealing.subject) == (told["receipt"]["record_id"], shown["subject"])

@@ -23,7 +23,7 @@ UNREADABLE = "unreadable"
 
 Row = dict[str, Any]
 
-_ABOUT_A_RECORD = (RecordKind.BREAK_GLASS_REVIEW, *FLAG_KINDS)
+_ABOUT_A_RECORD = (RecordKind.BREAK_GLASS_REVIEW, RecordKind.PART_UNSEALING, *FLAG_KINDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def record_row(datum: Mapping[str, Any]) -> Row:
 
 
 def _about(kind: str, id_: str | None) -> bytes | None:
-    """The record that a review, or a flag, is about."""
+    """The record that a review, an unsealing or a flag is about."""
     return bytes.fromhex(id_) if kind in _ABOUT_A_RECORD and id_ else None
 
 

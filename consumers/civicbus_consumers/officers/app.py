@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from civicbus_consumers.lookup.door import compose
 from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk, OnStep, nothing
+from civicbus_consumers.officers.order_service import OrderService
 from civicbus_consumers.officers.pages import PageService
 from civicbus_consumers.officers.reading import IndexShelf
 from civicbus_consumers.officers.service import QueryService
@@ -23,6 +24,7 @@ from civicbus_consumers.officers.settings import OfficersSettings
 from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import read_issuers
 from civicbus_consumers.officers.tracker import TrackerService
+from civicbus_consumers.officers.unsealing import LedgerParts, Unsealer
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.wiring import open_vault, recorders
 from civicbus_consumers.runtime.health import Health, serve_health
@@ -49,7 +51,8 @@ def run(settings: OfficersSettings, stop: threading.Event, *, on_step: OnStep = 
     engine = make_engine(settings.postgres_dsn_file, reading_s=settings.reading_s)
     try:
         desk = build_desk(settings, engine, on_step=on_step)
-        serve(settings, desk, health=health, stop=stop)
+        unsealer = build_unsealer(settings, engine)
+        serve(settings, desk, unsealer, health=health, stop=stop)
     finally:
         probes.shutdown()
         probes.server_close()
@@ -58,7 +61,25 @@ def run(settings: OfficersSettings, stop: threading.Event, *, on_step: OnStep = 
 
 def build_desk(settings: OfficersSettings, engine: Engine, *, on_step: OnStep) -> Desk:
     """The desk on the real broker, index and ledger."""
-    places = Places(
+    return Desk(
+        IndexShelf(engine=engine, places=_places(settings)),
+        begin_recorder=recorders(settings, process=settings.name),
+        vault=open_vault(settings),
+        on_step=on_step,
+    )
+
+
+def build_unsealer(settings: OfficersSettings, engine: Engine) -> Unsealer:
+    """The unsealer on the same, with recorders and a vault of its own."""
+    return Unsealer(
+        LedgerParts(engine=engine, places=_places(settings)),
+        begin_recorder=recorders(settings, process=f"{settings.name}-orders"),
+        vault=open_vault(settings),
+    )
+
+
+def _places(settings: OfficersSettings) -> Places:
+    return Places(
         ledger_dir=settings.ledger_dir,
         vkey_file=settings.ledger_vkey_file,
         policy_file=settings.witness_policy_file,
@@ -66,15 +87,16 @@ def build_desk(settings: OfficersSettings, engine: Engine, *, on_step: OnStep) -
         vault_key_file=settings.vault_key_file,
         vault_dsn_file=settings.vault_dsn_file,
     )
-    return Desk(
-        IndexShelf(engine=engine, places=places),
-        begin_recorder=recorders(settings, process=settings.name),
-        vault=open_vault(settings),
-        on_step=on_step,
-    )
 
 
-def serve(settings: OfficersSettings, desk: Desk, *, health: Health, stop: threading.Event) -> None:
+def serve(
+    settings: OfficersSettings,
+    desk: Desk,
+    unsealer: Unsealer,
+    *,
+    health: Health,
+    stop: threading.Event,
+) -> None:
     """Serve while the chain is tended; raises what ended it."""
     counter = Counter(
         desk=desk,
@@ -85,7 +107,12 @@ def serve(settings: OfficersSettings, desk: Desk, *, health: Health, stop: threa
     words = WordBook(settings.policy_sets_dir)
     pages = PageService(counter=counter, words=words, body_timeout_s=settings.body_timeout_s)
     tracker = TrackerService(counter=counter, words=words)
-    app = compose(*queries.routes(), *pages.routes(), *tracker.routes())
+    ordering = OrderService(
+        unsealer=unsealer,
+        issuers=counter.issuers,
+        body_timeout_s=settings.body_timeout_s,
+    )
+    app = compose(*queries.routes(), *pages.routes(), *tracker.routes(), *ordering.routes())
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     with (
         listening(settings.host, settings.port, what="the officers' process") as listener,

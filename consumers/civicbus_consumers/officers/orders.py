@@ -7,6 +7,7 @@ names the request. An order says what is done, to whom or what, and why; it hold
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import secrets
 import unicodedata
@@ -117,6 +118,21 @@ def verify(
     if _folded(asker) == _folded(approver):  # 3
         raise OrderRefused("one person has asked and approved", expected="two")
     return Given(order=order, asked_by=asker, approved_by=approver)
+
+
+def parse_order(body: bytes) -> tuple[Order, dict[str, str]]:
+    """An order and its tokens (`request`, `approval`) in a JSON object; raises `OrderRefused`."""
+    try:
+        document: Any = json.loads(body)
+    except ValueError:
+        document = None
+    match document:
+        case {"act": str(act), "about": str(about), "reason": str(reason), **tokens}:
+            known = act in list(Act) and tokens.keys() <= {"request", "approval"}
+            if known and all(isinstance(token, str) for token in tokens.values()):
+                order = Order(act=Act(act), about=about, reason=reason)
+                return order, {str(name): str(token) for name, token in tokens.items()}
+    raise OrderRefused("not an order", expected="act, about, reason, request and approval")
 
 
 def _signed(

@@ -29,6 +29,8 @@ class OfficersCode(StrEnum):
     INDEX_UNAVAILABLE = "index-unavailable"
     EVIDENCE_BROKEN = "evidence-broken"
     NOT_THE_PERSON = "user-is-not-the-person"
+    ORDER_REFUSED = "order-refused"
+    NOTHING_SEALED = "nothing-sealed"
 
 
 class OfficersProblem(Problem):
@@ -108,6 +110,18 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         HTTPStatus.FORBIDDEN,
         "Chỉ được hỏi về chính mình: X-Road-UserId và userCode phải là người mà mã xác thực nêu.",
         "Only about yourself: X-Road-UserId and userCode must be the person of the token.",
+    ),
+    OfficersCode.ORDER_REFUSED: (
+        HTTPStatus.FORBIDDEN,
+        "Lệnh chưa đủ hai người: Một cán bộ đề nghị, một người giám sát khác phê duyệt, "
+        "trong vòng một ngày.",
+        "Two officials have not given this order: An officer requests, a supervisor of another "
+        "name approves, within a day.",
+    ),
+    OfficersCode.NOTHING_SEALED: (
+        HTTPStatus.NOT_FOUND,
+        "Không có phần niêm phong: Không có bản ghi này, hoặc phần niêm phong đã được xóa.",
+        "Nothing is sealed there: There is no such record, or its sealed part was erased.",
     ),
     Code.CANNOT_RECORD: (
         HTTPStatus.SERVICE_UNAVAILABLE,

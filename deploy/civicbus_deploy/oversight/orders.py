@@ -10,28 +10,32 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx2
 import typer
 from civicbus_audit.places import Places
 from civicbus_consumers.officers import orders
+from civicbus_consumers.officers.order_service import PATH
 from civicbus_consumers.officers.orders import Act, Given, Order, OrderRefused
 from civicbus_consumers.officers.token import read_issuers
 from civicbus_consumers.recording.signing import read_signing_key
-from civicbus_schemas.errors import Refused
+from civicbus_schemas.errors import Refused, Unavailable
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.subject import person
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.own import INSPECTORS, issuers_file
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.oversight.erasing import erase
 from civicbus_deploy.provisioning.app import Site
 
 app = typer.Typer(
-    help="Erase a person's secret: an officer requests it, a supervisor approves.",
+    help="Erase a person's secret, or unseal a record: an officer requests, a supervisor approves.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,16 +51,23 @@ Name = Annotated[str, typer.Option(help="The official's id.")]
 def request(
     file: File,
     *,
-    erase_pin: Annotated[
-        str, typer.Option("--erase", help="The person's PIN; - reads it from stdin.")
-    ],
     name: Name,
     reason: Annotated[str, typer.Option(help="Why; it is sealed with the leaf.")],
+    erase_pin: Annotated[
+        str | None, typer.Option("--erase", help="The person's PIN; - reads it from stdin.")
+    ] = None,
+    unseal: Annotated[str | None, typer.Option(help="The record's id.")] = None,
     home: Home = None,
 ) -> None:
     """Request as an officer, in a new file: it names the person by pseudonym only."""
     folder = StateFolder.at(home)
-    order = Order(act=Act.ERASE, about=_name_of(folder, erase_pin), reason=reason)
+    match erase_pin, unseal:
+        case str(pin), None:
+            order = Order(act=Act.ERASE, about=_name_of(folder, pin), reason=reason)
+        case None, str(record):
+            order = Order(act=Act.UNSEAL, about=record, reason=reason)
+        case _:
+            raise Refused("what is requested?", expected="one of --erase and --unseal")
     token = orders.request(order, _key(folder), issuer=INSPECTORS, name=name, now=time.time())
     if file.exists():
         raise Refused(f"{file} is there already", next_step="name a new file")
@@ -81,6 +92,9 @@ def carry_out(file: File, *, home: Home = None) -> None:
     """Do what was requested and approved; it is on record before it is done."""
     folder = StateFolder.at(home)
     given = _given(folder, *_read(file))
+    if given.order.act is Act.UNSEAL:
+        _unseal(folder, file)
+        return
     id_ = erase(Site.open(folder.home), given)
     typer.echo(f"erased, in record {id_}; recorders forget the secret within a minute")
 
@@ -115,19 +129,22 @@ def _write(file: Path, order: Order, **tokens: str) -> None:
 
 def _read(file: Path) -> tuple[Order, dict[str, str]]:
     try:
-        document: Any = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise OrderRefused(f"{file} holds no order", got=type(error).__name__) from None
-    match document:
-        case {
-            "act": str(act),
-            "about": str(about),
-            "reason": str(reason),
-            "request": str(),
-            **rest,
-        }:
-            known = act in list(Act) and rest.keys() <= {"approval"}
-            if known and all(isinstance(value, str) for value in rest.values()):
-                tokens = {k: document[k] for k in ("request", "approval") if k in document}
-                return Order(act=Act(act), about=about, reason=reason), tokens
-    raise OrderRefused(f"{file} holds no order", expected="what `civicbus order request` wrote")
+        return orders.parse_order(file.read_bytes())
+    except OSError as error:
+        raise OrderRefused(f"{file} cannot be read", got=type(error).__name__) from None
+
+
+def _unseal(folder: StateFolder, file: Path) -> None:
+    url = environment(folder)["officers_url"]
+    try:
+        answer = httpx2.post(f"{url}{PATH}", content=file.read_bytes(), timeout=20)
+        document: Mapping[str, Any] = answer.json()
+    except (httpx2.HTTPError, ValueError) as error:
+        raise Unavailable(
+            "the officers' process does not answer",
+            got=type(error).__name__,
+            next_step="civicbus status; the unsealing may be on record all the same",
+        ) from None
+    if "contents" not in document:
+        raise Refused(str(document.get("title")), got=f"{document.get('code')}")
+    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
