@@ -6,6 +6,7 @@ An age limit makes an erasure complete everywhere: nobody uses a destroyed secre
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
@@ -23,7 +24,7 @@ MAX_SECRETS = 100_000
 class CachedVault:
     """A vault whose secrets are kept for a while; the least lately used leaves first.
 
-    For one thread at a time.
+    May be called from several threads: they ask one after the other.
     """
 
     def __init__(
@@ -37,9 +38,24 @@ class CachedVault:
         self._vault, self._clock = vault, clock
         self._max_age_s, self._max_secrets = max_age_s, max_secrets
         self._kept: OrderedDict[Subject, tuple[float, Secret]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get_or_create(self, subjects: Collection[Subject]) -> Secrets:
         """As `Vault` says; asks it once, for those subjects that are not kept or too old."""
+        with self._lock:
+            return self._get_or_create(subjects)
+
+    def find(self, subjects: Collection[Subject]) -> Secrets:
+        """As `Finding` says; never from the cache, which knows no absence."""
+        with self._lock:
+            return self._vault.find(subjects)
+
+    def named(self, pseudonyms: Collection[LedgerPseudonym]) -> Mapping[LedgerPseudonym, Secret]:
+        """As `Finding` says; never from the cache."""
+        with self._lock:
+            return self._vault.named(pseudonyms)
+
+    def _get_or_create(self, subjects: Collection[Subject]) -> Secrets:
         asked_at, found, missing = self._clock(), dict[Subject, Secret](), list[Subject]()
         for subject in subjects:
             kept = self._kept.get(subject)
@@ -53,14 +69,6 @@ class CachedVault:
             self._keep(made, asked_at)
             found.update(made)
         return found
-
-    def find(self, subjects: Collection[Subject]) -> Secrets:
-        """As `Finding` says; never from the cache, which knows no absence."""
-        return self._vault.find(subjects)
-
-    def named(self, pseudonyms: Collection[LedgerPseudonym]) -> Mapping[LedgerPseudonym, Secret]:
-        """As `Finding` says; never from the cache."""
-        return self._vault.named(pseudonyms)
 
     def _keep(self, made: Secrets, asked_at: float) -> None:
         for subject, secret in made.items():

@@ -29,7 +29,7 @@ BeginRecorder = Callable[[PageRef | None], Recorder]
 
 
 def open_vault(settings: VaultSettings) -> CachedVault:
-    """The vault on its database, for one thread; it connects when it must."""
+    """The vault on its database; it connects when it must."""
     key = VaultKey(read_key(settings.vault_key_file))
     return CachedVault(PostgresVault(read_secret(settings.vault_dsn_file), key))
 
