@@ -60,7 +60,7 @@ def _checked(leaf: bytes, tally: Tally) -> IndexCommit:
     if commit != expected:
         differs = next(
             name
-            for name in ("first", "end", "earliest", "latest", "unreadable", "trees")
+            for name in ("first", "end", "earliest", "latest", "unreadable", "head")
             if getattr(commit, name) != getattr(expected, name)
         )
         raise EvidenceBroken(

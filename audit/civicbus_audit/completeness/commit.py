@@ -1,4 +1,4 @@
-"""A leaf of kind `index.commit`: the roots of what the leaves before it are filed under. Pure.
+"""A leaf of kind `index.commit`: the root of what the leaves before it are filed under. Pure.
 
 It stands at `end` and covers the leaves from `first`, where the commit before it stands, so that
 each leaf before the newest commit belongs to exactly one. It is a function of those leaves, but
@@ -7,15 +7,16 @@ for `at`: whoever has the leaves makes it again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from civicbus_schemas.codec import AvroType
 from civicbus_schemas.errors import InvalidBytes
-from civicbus_schemas.shapes import MICROS, array, fixed, nullable, struct
+from civicbus_schemas.shapes import MICROS, fixed, nullable, struct
 from civicbus_schemas.vocabulary import RecordKind
 
-from civicbus_audit.completeness.filing import By, filing_of, is_known
+from civicbus_audit.completeness.filing import Filed, Name, filing_of, is_known
 from civicbus_audit.completeness.tree import Head, KeyTree
 
 VERSION = 1
@@ -31,7 +32,8 @@ INDEX_COMMIT = AvroType(
         earliest=nullable(MICROS),
         latest=nullable(MICROS),
         unreadable="long",
-        trees=array(struct("KeyTree", by="string", keys="long", root=fixed("Hash", 32))),
+        keys="long",
+        root=fixed("Hash", 32),
     )
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,11 +54,7 @@ class IndexCommit:
     earliest: datetime | None
     latest: datetime | None
     unreadable: int
-    trees: tuple[Head, ...]
-
-    def head(self, by: By) -> Head:
-        """The tree of names of this sort."""
-        return next(head for head in self.trees if head.by is by)
+    head: Head
 
     def overlaps(self, since: datetime | None, until: datetime | None) -> bool:
         """Whether a record in the range may name a time from `since` up to `until`."""
@@ -76,7 +74,8 @@ class IndexCommit:
                 "earliest": self.earliest,
                 "latest": self.latest,
                 "unreadable": self.unreadable,
-                "trees": [{"by": t.by, "keys": t.keys, "root": t.root} for t in self.trees],
+                "keys": self.head.keys,
+                "root": self.head.root,
             }
         )
 
@@ -84,15 +83,13 @@ class IndexCommit:
     def decode(cls, leaf: bytes) -> IndexCommit:
         """The commit of a leaf; raises `InvalidBytes`."""
         datum = INDEX_COMMIT.decode_single_object(leaf)
-        version, kind, trees = datum.pop("v"), datum.pop("kind"), datum.pop("trees")
+        version, kind = datum.pop("v"), datum.pop("kind")
         if (version, kind) != (VERSION, RecordKind.INDEX_COMMIT):
             raise InvalidBytes("an index commit of another version", expected=VERSION)
-        if [tree["by"] for tree in trees] != [*By] or any(tree["keys"] < 0 for tree in trees):
-            raise InvalidBytes("an index commit has other trees", expected=", ".join(By))
-        if not 0 <= datum["first"] < datum["end"]:
+        if not 0 <= datum["first"] < datum["end"] or datum["keys"] < 0:
             raise InvalidBytes("an index commit covers no leaves")
-        heads = (Head(**tree | {"by": By(tree["by"]), "first": datum["first"]}) for tree in trees)
-        return cls(**datum, trees=tuple(heads))
+        head = Head(first=datum["first"], keys=datum.pop("keys"), root=datum.pop("root"))
+        return cls(**datum, head=head)
 
 
 class Tally:
@@ -103,7 +100,7 @@ class Tally:
 
     def __init__(self, first: int) -> None:
         self.first = self.end = first
-        self._filed: dict[By, dict[bytes, list[int]]] = {by: {} for by in By}
+        self._filed: dict[Filed, list[int]] = {}
         self._earliest: int | None = None
         self._latest: int | None = None
         self._unreadable = 0
@@ -118,13 +115,17 @@ class Tally:
                 self._earliest = at
             if self._latest is None or at > self._latest:
                 self._latest = at
-            for by, name in names:
-                self._filed[by].setdefault(name, []).append(self.end)
+            for name in names:
+                self._filed.setdefault(name, []).append(self.end)
         self.end += 1
 
-    def tree(self, by: By) -> KeyTree:
-        """The tree of names of this sort."""
-        return KeyTree(by=by, first=self.first, filed=self._filed[by])
+    def tree(self) -> KeyTree:
+        """The tree of all names."""
+        return KeyTree(first=self.first, filed=self._filed)
+
+    def leaves_under(self, name: Name) -> Sequence[int]:
+        """The leaves that are filed under a name."""
+        return self._filed.get(name.key, ())
 
     def commit(self, at: datetime) -> IndexCommit:
         """The commit of what there is, to stand behind it; raises `ValueError` of nothing."""
@@ -137,7 +138,7 @@ class Tally:
             earliest=_time(self._earliest),
             latest=_time(self._latest),
             unreadable=self._unreadable,
-            trees=tuple(self.tree(by).head for by in By),
+            head=self.tree().head,
         )
 
 

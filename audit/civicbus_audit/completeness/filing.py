@@ -1,7 +1,7 @@
 """Under which names a leaf is filed in an index commit. Pure.
 
 Only the beginning of a record is read, up to its subject: whoever checks a ledger does this for
-every leaf of it, and reading records whole would take most of an hour for ten million. A record
+every leaf of it, and reading records whole would take many times as long. A record
 that can be read whole is filed as what it says (tests hold the two against each other); one whose
 end cannot be read is filed all the same.
 """
@@ -44,6 +44,13 @@ class By(StrEnum):
     RECIPIENT = "recipient"
 
 
+Filed = tuple[By, bytes]
+"""A name as a record's bytes have it, and of which sort it is."""
+
+Filing = tuple[int, tuple[Filed, ...]]
+"""A record's time (µs since 1970) and the names that it is filed under, as its bytes have them."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Name:
     """One name to file under: a pseudonym in hex, or an agency's id. Raises `InvalidIdentifier`."""
@@ -58,13 +65,10 @@ class Name:
             hex_id(self.text, what="a pseudonym")
 
     @property
-    def key(self) -> bytes:
+    def key(self) -> Filed:
         """As a record's bytes have it."""
-        return self.text.encode() if self.by is By.RECIPIENT else bytes.fromhex(self.text)
-
-
-Filing = tuple[int, tuple[tuple[By, bytes], ...]]
-"""A record's time (µs since 1970) and the names that it is filed under, as its bytes have them."""
+        spelled = self.text.encode() if self.by is By.RECIPIENT else bytes.fromhex(self.text)
+        return self.by, spelled
 
 
 def filing_of(leaf: bytes) -> Filing | None:
@@ -88,7 +92,7 @@ def is_within(leaf: bytes, since: datetime | None, until: datetime | None) -> bo
 def is_filed_under(leaf: bytes, name: Name) -> bool:
     """Whether a leaf is filed under a name."""
     filing = filing_of(leaf)
-    return filing is not None and (name.by, name.key) in filing[1]
+    return filing is not None and name.key in filing[1]
 
 
 def is_known(leaf: bytes) -> bool:
@@ -108,7 +112,7 @@ def _filing(leaf: bytes) -> Filing:
     officer, place = _maybe_pseudonym(leaf, place)
     recipient, place = _maybe_bytes(leaf, place)
     subject, place = _maybe_pseudonym(leaf, place)
-    names = list[tuple[By, bytes]]()
+    names = list[Filed]()
     if officer is not None:
         names.append((By.OFFICER, officer))
     if kind in (_DECISION, _DEFERRED):

@@ -86,8 +86,8 @@ class _Gathered:
             self.deferred |= {*_filed(tally, self.asked.deferred)}
         if commit.overlaps(self.asked.since, self.asked.until):
             names = self.asked.names
-            trees = {by: tally.tree(by) for by in {name.by for name in names}}
-            self.answers.append(tuple(trees[name.by].answer(name.key) for name in names))
+            tree = tally.tree()
+            self.answers.append(tuple(tree.answer(name.key) for name in names))
             self.leaves |= {*_filed(tally, names)}
 
     def may_be_known(self, leaf: bytes) -> bool:
@@ -97,7 +97,7 @@ class _Gathered:
 
 def _filed(tally: Tally, names: Iterable[Name]) -> Iterator[int]:
     for name in names:
-        yield from tally.tree(name.by).filed.get(name.key, ())
+        yield from tally.leaves_under(name)
 
 
 def _may_disclose(leaf: bytes) -> bool:

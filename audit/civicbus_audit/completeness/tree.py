@@ -1,8 +1,9 @@
 """The sorted tree of one index commit: what is in it, and that something is not. Pure.
 
 An entry is a key and a hash of the leaves' numbers filed under it; entries are sorted by key and
-are the leaves of an RFC 6962 tree. A key is hashed with the commit's place, so that the neighbours
-that a proof of absence shows tell nothing of anybody, and cannot be followed from hour to hour.
+are the leaves of an RFC 6962 tree. A key is hashed with its sort and the commit's place: so the
+neighbours that a proof of absence shows tell nothing of anybody, not even of which sort they are,
+and cannot be followed from hour to hour.
 
     key   = SHA-256("civicbus.index.key" ‖ 0x00 ‖ by ‖ 0x00 ‖ first as uint64 ‖ name)
     entry = key ‖ SHA-256("civicbus.index.places" ‖ 0x00 ‖ the leaves' numbers as uint64)
@@ -20,7 +21,7 @@ from itertools import pairwise
 from civicbus_schemas.errors import EvidenceBroken
 
 from civicbus_audit.canonical import HASH_BYTES
-from civicbus_audit.completeness.filing import By
+from civicbus_audit.completeness.filing import Filed
 from civicbus_audit.merkle import CompactRange, leaf_hash, node_hash
 from civicbus_audit.multiproof import multiproof, root_of_some
 
@@ -51,19 +52,18 @@ Answer = Present | Absent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What a commit says of one tree: what its leaves are filed by, how many keys, the root."""
+    """What a commit says of its tree: where its range begins, how many keys, the root."""
 
-    by: By
     first: int
     keys: int
     root: bytes
 
-    def check(self, answer: Answer, name: bytes) -> tuple[int, ...]:
+    def check(self, answer: Answer, name: Filed) -> tuple[int, ...]:
         """The leaves that the answer proves to be filed under this name, none if it is absent.
 
         Raises `EvidenceBroken` if it proves nothing.
         """
-        key = entry_key(self.by, first=self.first, name=name)
+        key = entry_key(name, first=self.first)
         match answer:
             case Present(leaves=leaves):
                 if not leaves or any(a >= b for a, b in pairwise(leaves)):
@@ -74,7 +74,7 @@ class Head:
                 entries = _between(key, answer.place, neighbours, count=self.keys)
         hashes = {place: leaf_hash(entry) for place, entry in entries.items()}
         if root_of_some(hashes, self.keys, answer.proof) != self.root:
-            raise EvidenceBroken(f"a proof does not lead to the commit's root by {self.by}")
+            raise EvidenceBroken("a proof does not lead to the commit's root")
         return leaves
 
 
@@ -82,20 +82,19 @@ class Head:
 class KeyTree:
     """The tree of the leaves of one range by name, `first` being the range's first leaf."""
 
-    by: By
     first: int
-    filed: Mapping[bytes, Sequence[int]]
+    filed: Mapping[Filed, Sequence[int]]
 
     @property
     def head(self) -> Head:
         """What a commit says of it."""
         hashes = self._levels[0]
         root = CompactRange().extended(hashes).root()
-        return Head(by=self.by, first=self.first, keys=len(hashes), root=root)
+        return Head(first=self.first, keys=len(hashes), root=root)
 
-    def answer(self, name: bytes) -> Answer:
+    def answer(self, name: Filed) -> Answer:
         """The proof of what is filed under a name, or that nothing is."""
-        key = entry_key(self.by, first=self.first, name=name)
+        key = entry_key(name, first=self.first)
         place, count = bisect_left(self._entries, key), len(self._entries)
         if leaves := self.filed.get(name):
             proof = multiproof([place], count, self._node)
@@ -107,7 +106,7 @@ class KeyTree:
 
     @cached_property
     def _entries(self) -> list[bytes]:
-        keyed = ((entry_key(self.by, first=self.first, name=n), at) for n, at in self.filed.items())
+        keyed = ((entry_key(name, first=self.first), at) for name, at in self.filed.items())
         return sorted(_entry(key, leaves) for key, leaves in keyed)
 
     @cached_property
@@ -123,9 +122,10 @@ class KeyTree:
         return self._levels[height][index]
 
 
-def entry_key(by: By, *, first: int, name: bytes) -> bytes:
+def entry_key(name: Filed, *, first: int) -> bytes:
     """The key of a name in the commit whose range begins at `first`."""
-    return sha256(_KEY + by.encode() + b"\x00" + first.to_bytes(8, "big") + name).digest()
+    by, spelled = name
+    return sha256(_KEY + by.encode() + b"\x00" + first.to_bytes(8, "big") + spelled).digest()
 
 
 def _entry(key: bytes, leaves: Sequence[int]) -> bytes:

@@ -116,7 +116,7 @@ def _named(commits: list[IndexCommit], document: Document) -> dict[int, Name]:
         if len(answers) != len(asked.names):
             raise EvidenceBroken(f"the commit in leaf {commit.end} does not answer for every name")
         for name, answer in zip(asked.names, answers, strict=True):
-            for index in commit.head(name.by).check(answer, name.key):
+            for index in commit.head.check(answer, name.key):
                 if not commit.first <= index < commit.end:
                     raise EvidenceBroken(f"the commit in leaf {commit.end} names leaves elsewhere")
                 named[index] = name

@@ -487,12 +487,11 @@ def _cell(value: object) -> str:
 
 # --- answers that leave nothing out: index commits, and what follows from them
 
-_COMMIT_HEADER = bytes.fromhex("c301fd772648021561e4")
+_COMMIT_HEADER = bytes.fromhex("c301db74bed892dc2945")
 _SORTS = ["subject", "deferred", "officer", "recipient"]
 COMMIT = _struct(
     v=_long, kind=_string, at=_long, first=_long, end=_long, earliest=_maybe(_long),
-    latest=_maybe(_long), unreadable=_long,
-    trees=_array(_struct(by=_string, keys=_long, root=_HASH)),
+    latest=_maybe(_long), unreadable=_long, keys=_long, root=_HASH,
 )  # fmt: skip
 BEGINNING = _struct(
     v=_long, id=_ID, nonce=_ID, kind=_raw, at=_long,
@@ -508,8 +507,7 @@ def read_commit(leaf: bytes, index: int) -> dict[str, Any]:
         commit: dict[str, Any] = COMMIT(take)
     except (ValueError, IndexError, OverflowError):
         broken(f"the index commit in leaf {index} cannot be read")
-    sorts = [tree["by"] for tree in commit["trees"]]
-    known = (commit["v"], commit["kind"], sorts, take(1)) == (1, "index.commit", _SORTS, b"")
+    known = (commit["v"], commit["kind"], take(1)) == (1, "index.commit", b"")
     if not known or not 0 <= commit["first"] < commit["end"] == index:
         broken(f"the index commit in leaf {index} is not one that may stand there")
     return commit
@@ -560,9 +558,9 @@ def _check_entry(answer: dict[str, Any], commit: dict[str, Any], name: _Name) ->
     """The leaves that a commit filed under a name, as one answer of the proof proves them."""
     by, text = name
     spelled = text.encode() if by == "recipient" else bytes.fromhex(text)
-    first, tree = commit["first"].to_bytes(8, "big"), commit["trees"][_SORTS.index(by)]
+    first = commit["first"].to_bytes(8, "big")
     key = hashlib.sha256(b"civicbus.index.key\0" + by.encode() + b"\0" + first + spelled).digest()
-    place, leaves, keys = answer["place"], answer.get("leaves", []), tree["keys"]
+    place, leaves, keys = answer["place"], answer.get("leaves", []), commit["keys"]
     proof = [unbase64(text, "a hash of an answer", length=32) for text in answer["proof"]]
     if "leaves" in answer:
         if not leaves or leaves != sorted(set(leaves)):
@@ -579,7 +577,7 @@ def _check_entry(answer: dict[str, Any], commit: dict[str, Any], name: _Name) ->
                for at, entry in entries.items()):  # fmt: skip
             broken("a name that is said to be absent does not belong between its neighbours")
     hashed = {at: leaf_hash(entry) for at, entry in entries.items()}
-    if root_of_some(hashed, keys, proof).hex() != tree["root"]:
+    if root_of_some(hashed, keys, proof).hex() != commit["root"]:
         broken(f"an answer does not lead to the root of the commit in leaf {commit['end']}")
     if any(not commit["first"] <= leaf < commit["end"] for leaf in leaves):
         broken(f"the commit in leaf {commit['end']} names leaves that it does not cover")
