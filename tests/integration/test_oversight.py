@@ -113,10 +113,14 @@ def test_investigation_is_hidden_and_counted_until_its_case_is_closed(place: Loo
     assert place.look_up(question, agency=POLICE).status_code == 200
     place.bus.wait(lambda: seen_by_citizen(place)[1] == 1, "the reading to be counted", LEAVES_S)
     assert POLICE not in seen_by_citizen(place)[0]
-    run(cases, place, "close", "VA-2026/7", "--as", "npd", "--officer", "x")  # another's case
+    for number, agency in (("VA-2026/7", "npd"), ("VA-2026/8", POLICE)):
+        with pytest.raises(Refused, match="no such open case"):
+            run(cases, place, "close", number, "--as", agency, "--officer", "x")
     run(cases, place, "close", "VA-2026/7", "--as", POLICE, "--officer", "dtv-3")
     place.bus.wait(lambda: seen_by_citizen(place)[1] == 0, "the case to be opened", LEAVES_S)
     assert POLICE in seen_by_citizen(place)[0]
+    with pytest.raises(Refused, match="closed before"):
+        run(cases, place, "close", "VA-2026/7", "--as", POLICE, "--officer", "dtv-3")
 
 
 def test_every_decision_is_the_same_when_it_is_replayed(place: LookupPlace) -> None:

@@ -27,7 +27,7 @@ from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import AgencyId, RecordId
 from civicbus_schemas.record import Actor, Record
 from civicbus_schemas.subject import Secret, Subject, case, officer
-from civicbus_schemas.vocabulary import Outcome
+from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from civicbus_deploy.embedded.postgres import vault_dsn_file
 from civicbus_deploy.embedded.state import StateFolder
@@ -114,9 +114,14 @@ def review(site: Site, id_: str, verdict: Verdict, *, by: Officer, note: str) ->
 
 
 def close_case(site: Site, number: str, *, by: Officer) -> RecordId:
-    """Record that an agency's case is closed; the record's id. What it hid is shown from now on."""
+    """Record that an agency's case is closed; the record's id. What it hid is shown from now on.
+
+    Raises `Refused` where the agency has no open case of that number, as far as the ledger knows.
+    """
     secret, matter = canonical_json({"officer": by.name, "case": number}), case(by.agency, number)
-    with closing(open_vault(site)) as vault:
+    with closing(open_vault(site)) as vault, asking(site.folder) as find:
+        known = vault.find([matter]).get(matter)
+        _check_open(None if known is None else known.pseudonym, find)
         secrets = vault.get_or_create([by.subject, matter])
 
     def make(stamp: Stamp) -> Record:
@@ -124,6 +129,19 @@ def close_case(site: Site, number: str, *, by: Officer) -> RecordId:
         return record_case_closed(name, actor=actor, secret=secret, stamp=stamp)
 
     return record_act(site, by, make, secret=secret, under=secrets[matter])
+
+
+def _check_open(name: str | None, find: Find) -> None:
+    """A case is open by the first reading that it hides, and until it is closed."""
+    hides = name and find(Query(kind=RecordKind.ACCESS_DEFERRED, case_id=name, limit=1))
+    if not hides:
+        raise Refused(
+            "there is no such open case: this agency has read nothing in it that is hidden",
+            expected="the case's number as its look-ups gave it, and the agency that made them",
+            next_step="correct number or agency; of what was just read, call again in some seconds",
+        )
+    if find(Query(kind=RecordKind.CASE_CLOSED, case_id=name, limit=1)):
+        raise Refused("there is no such open case: it was closed before")
 
 
 def record_act(
