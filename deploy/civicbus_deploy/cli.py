@@ -41,7 +41,6 @@ MOUNTED = {
     "officers": ("civicbus_deploy.oversight.questions", "Ask the ledger; the question is a leaf."),
     "order": ("civicbus_deploy.oversight.orders", "Erase a person, unseal a record: it takes two."),
     "population": ("civicbus_consumers.population.cli", "The population view: hash, rebuild."),
-    "unread": ("civicbus_deploy.unread", "What a recipient has not read of a consent's."),
     "scrub": ("civicbus_consumers.scrubbing.cli", "Topic, ledger, index, witnesses: compare all."),
     "pseudonyms": ("civicbus_deploy.pseudonyms.cli", "Rotate keys of recipients' pseudonyms."),
     "provision": ("civicbus_deploy.provisioning.cli", "Topics, users, grants, schemas, policy."),

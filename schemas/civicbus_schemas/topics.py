@@ -61,6 +61,10 @@ FLAGS = "flags"
 """`group.id` of the flags process, which reads `AUDIT_PAGE` too."""
 
 
+UNREAD = "unread"
+"""`group.id` of the process that looks at what lies unread; it commits nothing."""
+
+
 def enforcement_group(group: int) -> str:
     """`transactional.id` and `group.id` of enforcement group k (p mod G = k)."""
     return f"enforce-{group}"

@@ -99,6 +99,21 @@ def group_error(stack: Stack, user: str, topic: str, *, group: str) -> int | Non
         consumer.close()
 
 
+def position_error(stack: Stack, user: str, topic: str, *, group: str) -> int | None:
+    """What the broker answers who asks where a group stands; None when it was told."""
+    consumer = _consumer(stack, user, group)
+    try:
+        return error_of(lambda: _check(consumer.committed([TopicPartition(topic, 0)], DEADLINE_S)))
+    finally:
+        consumer.close()
+
+
+def _check(places: list[TopicPartition]) -> None:
+    for place in places:
+        if place.error is not None:
+            raise KafkaException(place.error)
+
+
 def write_error(stack: Stack, user: str, topic: str) -> int | None:
     answers: list[KafkaError | None] = []
     producer = Producer(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -25,7 +26,7 @@ from civicbus_deploy.cli import app as civicbus
 from civicbus_deploy.demo.books import Books
 from civicbus_deploy.embedded import own
 from civicbus_producers.receipt import Published
-from civicbus_schemas.errors import Overdue
+from civicbus_schemas.errors import Overdue, Unavailable
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.topics import consent_group, enforcement_group
 from civicbus_schemas.vocabulary import RecordKind
@@ -108,7 +109,16 @@ def test_fence_waits_for_a_process_that_is_paused_and_passes_when_it_wakes(
     assert _wait(fence, withdrawal, timeout_s=90).partition == withdrawal.partition
 
 
-@pytest.mark.usefixtures("workers")
+@pytest.fixture
+def officers(bus: Bus) -> Iterator[None]:
+    """Who tells the citizen what is unread, and who looks it up."""
+    with bus.running("officers"), bus.running("unread"):
+        for name in ("officers", "unread"):
+            bus.wait(lambda name=name: bus.is_ready(name), f"{name} to be ready")  # type: ignore[misc]
+        yield
+
+
+@pytest.mark.usefixtures("workers", "officers")
 def test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_withdraws(
     bus: Bus, fence: Fence
 ) -> None:
@@ -118,13 +128,15 @@ def test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_with
     with bus.publisher("identity") as publisher:
         for _ in range(3):
             publisher.publish(card(n), subject=child_pin(n)).wait(20)
-    bus.wait(lambda: len(_unread(bus, consent)) == 3, "three cards at the bank")
+    bus.wait(lambda: len(_unread(bus, child_pin(n), consent)) == 3, "three cards at the bank")
+    assert [one["recipient"] for one in _unread(bus, child_pin(n))] == ["bank"] * 3
+    assert _unread(bus, child_pin(n + 1)) == []
     with Subscription.connect("bank", bus.connection("bank"), families=["identity"]) as bank:
         first = next(bank.deliveries(idle_s=30))
         assert first.consent == consent
         assert first.acknowledge()
     citizens.see_off(consent, citizens.withdraw(n, consent))
-    unread = _unread(bus, consent)
+    unread = [one["record_id"] for one in _unread(bus, child_pin(n), consent)][::-1]
     assert len(unread) == 2
     assert first.record_id not in unread
     with Subscription.connect("bank", bus.connection("bank"), families=["identity"]) as bank:
@@ -133,15 +145,19 @@ def test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_with
         assert isinstance(last, Withdrawn)
         assert last.consent == consent
         assert all(received.acknowledge() for received in (*rest, last))
-    assert _unread(bus, consent) == []
+    assert _unread(bus, child_pin(n), consent) == []
 
 
-def _unread(bus: Bus, consent: str) -> list[str]:
-    """The records that `civicbus unread` lists."""
-    call = ["unread", consent, "--recipient", "bank", "--json", "--home", str(bus.stack.home)]
-    done = CliRunner().invoke(civicbus, call, catch_exceptions=False)
-    assert done.exit_code == 0
-    return [entry["record_id"] for entry in json.loads(done.stdout)]
+def _unread(bus: Bus, pin: Pin, consent: str | None = None) -> list[dict[str, Any]]:
+    """What the citizen is told of, the newest first; nothing while the index is not there."""
+    narrowed = () if consent is None else ("--consent", consent)
+    call = ["officers", "unread", "--name", pin.number, *narrowed, "--json"]
+    done = CliRunner().invoke(civicbus, [*call, "--home", str(bus.stack.home)])
+    if isinstance(done.exception, Unavailable):
+        return []
+    assert done.exit_code == 0, done.output
+    told: list[dict[str, Any]] = json.loads(done.stdout)["unread"]
+    return told
 
 
 @dataclass

@@ -46,6 +46,7 @@ from tests.integration.provisioning_probes import (
     ends,
     error_of,
     group_error,
+    position_error,
     produce,
     read,
     read_error,
@@ -306,6 +307,22 @@ def test_recorders_write_pages_and_cannot_read_them(provisioned: Stack) -> None:
     assert read_error(provisioned, "bus-enforce", AUDIT_PAGE, group="enforce-0") == DENIED_TOPIC
     assert read_error(provisioned, "bus-sealing", AUDIT_PAGE, group="sealing") is None
     assert write_error(provisioned, "bus-sealing", AUDIT_PAGE) == DENIED_TOPIC
+
+
+def test_what_lies_unread_is_seen_without_a_place_in_a_recipients_group(
+    provisioned: Stack,
+) -> None:
+    commit(provisioned, "vss.main", MINE, partition=0, offset=0)
+    assert position_error(provisioned, "bus-unread", MINE, group="vss.main") is None
+    assert read_error(provisioned, "bus-unread", MINE, group="unread") is None
+    assert group_error(provisioned, "bus-unread", MINE, group="vss.main") == DENIED_GROUP
+    assert group_error(provisioned, "bus-unread", MINE, group="unread") == DENIED_GROUP
+    for topic in (BIRTHS, AUDIT_PAGE, STATE_CONSENT):
+        assert read_error(provisioned, "bus-unread", topic, group="unread") == DENIED_TOPIC
+    assert write_error(provisioned, "bus-unread", MINE) == DENIED_TOPIC
+    for other in ("bus-officers", "bus-lookup"):  # who serve citizens
+        assert read_error(provisioned, other, MINE, group="lookup") == DENIED_TOPIC
+        assert position_error(provisioned, other, MINE, group="vss.main") == DENIED_GROUP
 
 
 def test_consent_states_are_written_by_their_folder_only(provisioned: Stack) -> None:

@@ -137,7 +137,7 @@ RUN_BY = {
     "civicbus-audit who-read": _INDEX,
     "civicbus-audit rebuild-index": _INDEX,
     "civicbus-audit verify": f"{_AUDIT}::test_verify_tells_the_same_as_json_when_asked",
-    "civicbus unread": (
+    "civicbus officers unread": (
         "tests/integration/test_consent_fence.py"
         "::test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_withdraws"
     ),

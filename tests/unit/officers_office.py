@@ -20,6 +20,7 @@ from civicbus_consumers.officers.service import QueryService
 from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import Issuer, make_pass
 from civicbus_consumers.officers.tracker import TrackerService
+from civicbus_consumers.officers.unread import UnreadService
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.runtime.jwt import PublicKey
@@ -31,6 +32,7 @@ from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from tests.fakes.lookup import FakePages
 from tests.fakes.officers import FakeShelf, entry
+from tests.fakes.unread import FakeUnread
 from tests.fakes.vault import FakeVault, secret_of
 from tests.unit.lookup_samples import LAN, MOTHER, SIGNER, recorder
 
@@ -109,6 +111,7 @@ class Office:
     shelf: FakeShelf = field(default_factory=FakeShelf)
     pages: FakePages = field(default_factory=FakePages)
     policy_sets: Path = Path("no-policy-sets")
+    unread: FakeUnread = field(default_factory=FakeUnread)
     begun: int = 0
     vault: FakeVault = field(default_factory=FakeVault)
 
@@ -123,7 +126,8 @@ class Office:
         words = WordBook(self.policy_sets)
         pages = PageService(counter=self.counter, words=words, body_timeout_s=0.3)
         tracker = TrackerService(counter=self.counter, words=words)
-        self.app = compose(*queries.routes(), *pages.routes(), *tracker.routes())
+        unread = UnreadService(counter=self.counter, unread=self.unread, body_timeout_s=0.3)
+        self.app = compose(*queries.routes(), *pages.routes(), *tracker.routes(), *unread.routes())
 
     def _begin_recorder(self, closes: PageRef | None) -> Recorder:
         self.begun += 1

@@ -137,6 +137,19 @@ def test_pages_are_written_by_recorders_and_read_by_sealing_and_flags_when_grant
     }
 
 
+def test_only_recipients_and_who_tells_citizens_may_read_deliveries_when_grants_are_planned(
+    desired: Desired, nation: Nation
+) -> None:
+    on_deliveries = {
+        grant.principal
+        for grant in desired.grants
+        if grant.name.startswith("dlv.") and grant.operation is Operation.READ
+    }
+    assert on_deliveries <= {*nation.policy.agencies, "bus-unread"}
+    mine = {(g.resource, g.operation) for g in desired.grants if g.principal == "bus-unread"}
+    assert mine == {(Resource.TOPIC, Operation.READ), (Resource.GROUP, Operation.DESCRIBE)}
+
+
 def test_transactions_are_for_enforcement_and_consent_when_grants_are_planned(
     desired: Desired,
 ) -> None:

@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.places import Places
+from civicbus_audit.serving.server import read_token
 from civicbus_schemas.errors import Retryable
 from sqlalchemy import Engine
 
@@ -24,6 +25,7 @@ from civicbus_consumers.officers.settings import OfficersSettings
 from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import read_issuers
 from civicbus_consumers.officers.tracker import TrackerService
+from civicbus_consumers.officers.unread import UnreadClient, UnreadService
 from civicbus_consumers.officers.unsealing import LedgerParts, Unsealer
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.wiring import open_vault, recorders
@@ -112,7 +114,13 @@ def serve(
         issuers=counter.issuers,
         body_timeout_s=settings.body_timeout_s,
     )
-    app = compose(*queries.routes(), *pages.routes(), *tracker.routes(), *ordering.routes())
+    unread = UnreadService(
+        counter=counter,
+        unread=UnreadClient(url=settings.unread_url, token=read_token(settings.unread_token_file)),
+        body_timeout_s=settings.body_timeout_s,
+    )
+    rooms = (queries, pages, tracker, ordering, unread)
+    app = compose(*(route for room in rooms for route in room.routes()))
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     with (
         listening(settings.host, settings.port, what="the officers' process") as listener,

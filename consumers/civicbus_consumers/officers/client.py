@@ -21,19 +21,26 @@ class OfficersClient:
 
     def ask(self, question: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         """Status and document of the answer; raises `Unavailable` where nobody answers."""
+        return self._post("queries", question)
+
+    def unread(self, asked: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        """As `ask`: which deliveries about the token's citizen lie unread."""
+        return self._post("unread", asked)
+
+    def _post(self, what: str, document: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         headers = {"Authorization": f"Bearer {self.token}", "Accept-Language": self.language}
         try:
             response = httpx2.post(
-                f"{self.url}/v1/audit/queries",
-                json=question,
+                f"{self.url}/v1/audit/{what}",
+                json=document,
                 headers=headers,
                 timeout=self.timeout_s,
             )
-            document: Mapping[str, Any] = response.json()
+            answer: Mapping[str, Any] = response.json()
         except (httpx2.HTTPError, ValueError) as error:
             raise Unavailable(
                 "the officers' process does not answer",
                 got=type(error).__name__,
                 next_step="civicbus status; the question may be on record all the same",
             ) from None
-        return response.status_code, document
+        return response.status_code, answer

@@ -31,6 +31,7 @@ class OfficersCode(StrEnum):
     NOT_THE_PERSON = "user-is-not-the-person"
     ORDER_REFUSED = "order-refused"
     NOTHING_SEALED = "nothing-sealed"
+    UNREAD_UNAVAILABLE = "unread-unavailable"
 
 
 class OfficersProblem(Problem):
@@ -122,6 +123,11 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         HTTPStatus.NOT_FOUND,
         "Không có phần niêm phong: Không có bản ghi này, hoặc phần niêm phong đã được xóa.",
         "Nothing is sealed there: There is no such record, or its sealed part was erased.",
+    ),
+    OfficersCode.UNREAD_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Chưa biết bên nhận đã đọc đến đâu: Hãy thử lại sau giây lát.",
+        "What recipients have read cannot be told now: Try again in a moment.",
     ),
     Code.CANNOT_RECORD: (
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -11,6 +11,7 @@ Pure. An error names the member and its rule, never what was written there.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ MAX_RANGE = timedelta(days=366)
 MAX_TEXT = 128
 MAX_CURSOR = 512
 
+_CONSENT = re.compile(r"[0-9A-Za-z-]{1,64}")
 _MEMBERS = {"purpose", "case", "find", "limit", "cursor"}
 
 
@@ -66,6 +68,18 @@ def parse_asked(body: bytes) -> Asked:
         limit=limit,
         cursor=cursor,
     )
+
+
+def parse_unread(body: bytes) -> str | None:
+    """The consent whose deliveries are asked about, None for all; raises `Problem`."""
+    document = json_object(body)
+    _only(document, {"consent"}, where="body")
+    consent = document.get("consent")
+    if consent is None:
+        return None
+    if not isinstance(consent, str) or not _CONSENT.fullmatch(consent):
+        raise _wrong("consent", consent, "a consent's id, as a receipt names it")
+    return consent
 
 
 def parse_find(document: Mapping[str, Any]) -> Find:

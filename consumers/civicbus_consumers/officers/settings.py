@@ -8,13 +8,18 @@ from civicbus_consumers.recording.settings import AnsweringSettings
 
 
 class OfficersSettings(AnsweringSettings):
-    """Where it listens, whose tokens count, index and ledger, and the keys of its records."""
+    """Where it listens, whose tokens count, index and ledger, and the keys of its records.
+
+    At `unread_url` answers who may read delivery topics, to the holder of `unread_token_file`.
+    """
 
     postgres_dsn_file: Path
     ledger_dir: Path
     ledger_vkey_file: Path
     witness_policy_file: Path | None = None
     issuers_file: Path
+    unread_url: str
+    unread_token_file: Path
     policy_sets_dir: Path
     reading_s: int = 5
     max_connections: int = 128

@@ -37,9 +37,17 @@ ROOMS = {
     "lookup": "lookup",
     "officers": "officers",
     "flags": "flags",
+    "unread": "unread",
 }
 PROOFS = "proofs"  # serves the ledger's files, and can read nothing else
-PORTS = ("lookup", "officers", PROOFS, *witnesses.WITNESSES, *(f"{name}_health" for name in ROOMS))
+PORTS = (
+    "lookup",
+    "officers",
+    "unread",
+    PROOFS,
+    *witnesses.WITNESSES,
+    *(f"{name}_health" for name in ROOMS),
+)
 RECORDERS = (*ENFORCEMENT, "lookup", "officers", "flags", "provisioning", "oversight")
 PRINCIPALS = {
     "enforcement": "bus-enforce",
@@ -49,8 +57,10 @@ PRINCIPALS = {
     "lookup": "bus-lookup",
     "officers": "bus-officers",
     "flags": "bus-flags",
+    "unread": "bus-unread",
 }
 MIRROR_TOKEN = "mirror-token"  # noqa: S105 (a file's name); whoever brings it may read leaves
+UNREAD_TOKEN = "unread-token"  # noqa: S105 (a file's name); the officers' process brings it
 INSPECTORS = "mps"  # whose officers and supervisors may ask the ledger
 EXPORT_KEY = "export-key.pem"  # signs evidence bundles
 _HEX_KEYS = ("topic-key", "vault-key", "consent-key")
@@ -60,7 +70,8 @@ def make_keys(folder: StateFolder) -> None:
     """Make every key of the bus that is missing, and publish the public halves in H/keys."""
     for name in _HEX_KEYS:
         secrets.get_or_create(folder.home, name, secrets.hex_key)
-    secrets.get_or_create(folder.home, MIRROR_TOKEN, secrets.password)
+    for token in (MIRROR_TOKEN, UNREAD_TOKEN):
+        secrets.get_or_create(folder.home, token, secrets.password)
     for name in ("log-key.pem", EXPORT_KEY, *(f"sign-{process}.pem" for process in RECORDERS)):
         secrets.get_or_create(folder.home, name, secrets.ed25519_pem)
     recorders = [_public_key(folder.secrets / f"sign-{process}.pem") for process in RECORDERS]
@@ -258,19 +269,12 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "agency_keys_file": str(agency_keys_file(folder)),
             }
         case "officers":
-            return {
-                **recording,
-                **dsn,
-                "ledger_dir": str(folder.ledger),
-                "ledger_vkey_file": str(ledger_vkey_file(folder)),
-                "witness_policy_file": str(witnesses.policy_file(folder)),
-                "issuers_file": str(issuers_file(folder)),
-                "policy_sets_dir": str(folder.home / "policy" / "sets"),
-                "host": HOST,
-                "port": ports["officers"],
-            }
+            return {**recording, **dsn, **_for_officers(folder, ports)}
         case "flags":
             return {**signing, **dsn, **_flagging(folder)}
+        case "unread":
+            token = {"token_file": str(folder.secrets / UNREAD_TOKEN)}
+            return {**token, "host": HOST, "port": ports["unread"]}
         case _:
             raise AssertionError(room)
 
@@ -287,6 +291,20 @@ def _flagging(folder: StateFolder) -> dict[str, str]:
     return {
         "recorder_keys_file": str(recorder_keys_file(folder)),
         "reference_file": str(folder.home / "flags" / "reference.json"),
+    }
+
+
+def _for_officers(folder: StateFolder, ports: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "ledger_dir": str(folder.ledger),
+        "ledger_vkey_file": str(ledger_vkey_file(folder)),
+        "witness_policy_file": str(witnesses.policy_file(folder)),
+        "issuers_file": str(issuers_file(folder)),
+        "policy_sets_dir": str(folder.home / "policy" / "sets"),
+        "unread_url": f"http://{HOST}:{ports['unread']}",
+        "unread_token_file": str(folder.secrets / UNREAD_TOKEN),
+        "host": HOST,
+        "port": ports["officers"],
     }
 
 

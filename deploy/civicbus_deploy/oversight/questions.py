@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ from civicbus_deploy.embedded.screen import paper
 from civicbus_deploy.embedded.state import StateFolder
 
 NOT_NOW = 503
+_UNREAD = ("since", "recipient", "agreement", "purpose", "type", "record_id")
 _SHOWN = ("leaf", "at", "recipient", "kind", "purpose", "basis", "decision", "officer", "id")
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ Name = Annotated[str, typer.Option(help="The official's id, or the citizen's num
 Issuer = Annotated[
     str | None, typer.Option(help="The agency that vouches; needed for an agency's auditor.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Words = Annotated[str | None, typer.Option()]
 
 
@@ -72,7 +74,7 @@ def ask(
     limit: int = 50,
     cursor: Annotated[str | None, typer.Option(help="Of the answer before.")] = None,
     home: Home = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put a question; it is on record before its answer is read."""
     folder = StateFolder.at(home)
@@ -96,6 +98,30 @@ def ask(
         _show(document)
 
 
+@app.command()
+def unread(
+    name: Annotated[str, typer.Option(help="The citizen's number; - reads it from stdin.")],
+    *,
+    consent: Annotated[str | None, typer.Option(help="Only what rests on this consent.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which deliveries about a citizen their recipients have not read yet, as he may ask."""
+    folder = StateFolder.at(home)
+    number = sys.stdin.readline().strip() if name == "-" else name
+    client = OfficersClient(
+        url=environment(folder)["officers_url"],
+        token=_token(folder, Role.CITIZEN, number, issuer=None),
+    )
+    document = _answered(*client.unread(_given({"consent": consent})), member="unread")
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return
+    _print_rows(document["unread"], _UNREAD)
+    older = "" if document["complete"] else "; older ones were not looked at"
+    typer.echo(f"{len(document['unread'])} of {document['looked_at']} readings lie unread{older}")
+
+
 def _token(folder: StateFolder, role: Role, name: str, *, issuer: str | None) -> str:
     if issuer is None and role is Role.AUDITOR:
         raise Refused("an auditor is some agency's", expected="--issuer AGENCY")
@@ -111,8 +137,10 @@ def _given(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _answered(status: int, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "rows" in document:
+def _answered(
+    status: int, document: Mapping[str, Any], *, member: str = "rows"
+) -> Mapping[str, Any]:
+    if member in document:
         return document
     raise (Unavailable if status == NOT_NOW else Refused)(
         str(document.get("title")),
@@ -123,12 +151,16 @@ def _answered(status: int, document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _show(document: Mapping[str, Any]) -> None:
-    table = Table(*(Column(name, overflow="fold") for name in _SHOWN), box=None)
-    for row in document["rows"]:
-        table.add_row(*(str(row.get(name, "")) for name in _SHOWN))
-    paper().print(table)
+    _print_rows(document["rows"], _SHOWN)
     typer.echo(f"this question is record {document['receipt']['record_id']}")
     if document.get("hidden"):
         typer.echo(f"{document['hidden']} more, in investigations that go on")
     if document["cursor"]:
         typer.echo(f"more: --cursor {document['cursor']}")
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None)
+    for row in rows:
+        table.add_row(*(str(row.get(name) or "") for name in names))
+    paper().print(table)

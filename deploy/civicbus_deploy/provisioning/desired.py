@@ -24,8 +24,8 @@ from civicbus_schemas.withheld import WITHHELD
 from civicbus_deploy.provisioning.connections import AgencyFile
 
 ENFORCE, CONSENT, SEALING, LOOKUP = "bus-enforce", "bus-consent", "bus-sealing", "bus-lookup"
-OFFICERS, FLAGS = "bus-officers", "bus-flags"
-BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP, OFFICERS, FLAGS)
+OFFICERS, FLAGS, UNREAD = "bus-officers", "bus-flags", "bus-unread"
+BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP, OFFICERS, FLAGS, UNREAD)
 
 _MIB = 1024 * 1024
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -174,6 +174,7 @@ def _grants(policy: PolicySet) -> Iterator[Grant]:
         yield from _agency_grants(agency)
     yield from _enforcement_grants(policy)
     yield from _consent_grants(policy)
+    yield from _unread_grants(policy)
     yield from _allow(SEALING, Operation.READ, Resource.TOPIC, topics.AUDIT_PAGE)
     yield from _allow(SEALING, Operation.READ, Resource.GROUP, topics.SEALING)
     yield from _allow(OFFICERS, Operation.WRITE, Resource.TOPIC, topics.AUDIT_PAGE)
@@ -190,6 +191,15 @@ def _grants(policy: PolicySet) -> Iterator[Grant]:
         yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.GROUP, groups, prefixed=True)
     sources = [s.name for s in policy.source_topics() if s.family == topics.CONSENT_FAMILY]
     yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.TOPIC, *sources)
+
+
+def _unread_grants(policy: PolicySet) -> Iterator[Grant]:
+    """How far recipients have read, and what lies behind that; it is in no group of theirs."""
+    yield from _allow(UNREAD, Operation.DESCRIBE, Resource.GROUP, topics.UNREAD)
+    for agency in policy.agencies.values():
+        yield from _allow(UNREAD, Operation.READ, Resource.TOPIC, *_delivery_topics(agency))
+        groups = f"{agency.id}."
+        yield from _allow(UNREAD, Operation.DESCRIBE, Resource.GROUP, groups, prefixed=True)
 
 
 def _agency_grants(agency: Agency) -> Iterator[Grant]:

@@ -1,0 +1,1 @@
+"""What lies unread in recipients' delivery topics: asked by record, told by record and time."""

@@ -1,0 +1,60 @@
+"""Wiring of the process that knows what lies unread: settings in, a serving loop out."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import uvicorn
+from civicbus_audit.serving.server import read_token
+
+from civicbus_consumers.lookup.door import compose
+from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.process import run_process
+from civicbus_consumers.runtime.serving import listening, server_config
+from civicbus_consumers.unread.reading import Deliveries
+from civicbus_consumers.unread.service import UnreadService
+from civicbus_consumers.unread.settings import UnreadSettings
+
+BEAT_S = 1.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the process that `--settings FILE` describes; its exit code."""
+    settings = UnreadSettings.from_command_line(arguments)
+    return run_process(settings.name, lambda stop: run(settings, stop))
+
+
+def run(settings: UnreadSettings, stop: threading.Event) -> None:
+    """Serve until asked to stop."""
+    service = UnreadService(
+        deliveries=Deliveries(settings),
+        token=read_token(settings.token_file),
+        body_timeout_s=settings.body_timeout_s,
+    )
+    health = Health()
+    probes = serve_health(health, settings.health_port)
+    app = compose(*service.routes())
+    server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
+    try:
+        with (
+            listening(settings.host, settings.port, what="what lies unread") as listener,
+            ThreadPoolExecutor(1, "beating") as threads,
+        ):
+            beating = threads.submit(_beat, health, stop)
+            beating.add_done_callback(lambda _: setattr(server, "should_exit", True))
+            try:
+                server.run(sockets=[listener])
+            finally:
+                stop.set()
+            beating.result()
+    finally:
+        probes.shutdown()
+        probes.server_close()
+
+
+def _beat(health: Health, stop: threading.Event) -> None:
+    health.ready()
+    health.beat()
+    while not stop.wait(BEAT_S):
+        health.beat()
