@@ -73,6 +73,7 @@ class RecordKind(StrEnum):
     CASE_CLOSED = "case.closed"
     OFFICER_QUERY = "officer.query"
     CITIZEN_QUERY = "citizen.query"
+    OFFICER_CASE = "officer.case"
     FLAG_RAISED = "flag.raised"
     FLAG_LABELLED = "flag.labelled"
     FLAG_CLOSED = "flag.closed"
@@ -95,8 +96,8 @@ class RecordKind(StrEnum):
 DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
 """The kinds of leaves that record a decision about somebody's data."""
 
-QUERY_KINDS = (RecordKind.OFFICER_QUERY, RecordKind.CITIZEN_QUERY)
-"""The kinds of leaves that record what somebody asked of the ledger itself."""
+QUERY_KINDS = (RecordKind.OFFICER_QUERY, RecordKind.CITIZEN_QUERY, RecordKind.OFFICER_CASE)
+"""The kinds of leaves that record what somebody asked of the ledger itself, or did about it."""
 
 FLAG_KINDS = (RecordKind.FLAG_RAISED, RecordKind.FLAG_LABELLED, RecordKind.FLAG_CLOSED)
 """The kinds of leaves that tell the life of a flag; each names the reading that raised it."""
@@ -148,6 +149,10 @@ class Reason(StrEnum):
     NOT_YOUR_ROLE = "not-for-this-role"
     NOT_ABOUT_YOU = "not-about-yourself"
     CASE_MISSING = "case-missing"
+    CASE_EXISTS = "case-is-there-already"
+    CASE_NOT_FOUND = "case-not-found"
+    CASE_CLOSED = "case-is-closed"
+    RECORD_NOT_FOUND = "record-not-found"
     NOT_THE_GUARDIAN = "not-the-guardian"
     NOT_CAPABLE = "signer-not-capable"
     EID_LEVEL_TOO_LOW = "eid-level-too-low"

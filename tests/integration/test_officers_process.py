@@ -217,3 +217,29 @@ def test_sealed_part_is_shown_and_on_record_when_two_officials_order_it(
     assert told["contents"]["case"] == asked()["case"]
     [unsealing] = [r for r in place.records() if r.kind is RecordKind.PART_UNSEALING]
     assert (unsealing.id, unsealing.subject) == (told["receipt"]["record_id"], shown["subject"])
+
+
+def test_commands_keep_a_case_that_outlives_the_process(place: OfficersPlace) -> None:
+    officer = ("--as", "officer", "--name", INSPECTOR)
+    with place.serving() as worker:
+        record = place.ask(ABOUT_LAN).json()["rows"][1]["id"]
+        case = run(place, "case", "open", *officer, "--text", "-", stdin="Đơn của bà Lan").strip()
+        run(place, "case", "assign", case, *officer, "--to", "tt-0043")
+        run(place, "case", "link", case, record, *officer)
+        run(place, "case", "note", case, *officer, "--text", "đã gọi điện")
+        with pytest.raises(Refused, match="record-not-found"):
+            run(place, "case", "link", case, "ff" * 16, *officer)
+        assert worker.stop() == 0
+    with place.serving():
+        told = run(place, "case", "close", case, *officer, "--text", "giải quyết xong")
+        with pytest.raises(Refused, match="case-is-closed"):
+            run(place, "case", "note", case, *officer, "--text", "muộn")
+        [kept] = json.loads(run(place, "case", "list", *officer, "--json"))["cases"]
+        shown = run(place, "case", "list", *officer)
+    assert [act["act"] for act in kept["acts"]] == ["open", "assign", "link", "note", "close"]
+    assert (kept["case"], kept["open"], kept["acts"][2]["record"]) == (case, False, record)
+    assert f"{INSPECTOR} open: Đơn của bà Lan" in shown
+    done = [record for record in place.records() if record.kind is RecordKind.OFFICER_CASE]
+    assert {act["record_id"] for act in kept["acts"]} <= {record.id for record in done}
+    assert kept["acts"][-1]["record_id"] in told
+    assert not is_told(repr(done))

@@ -322,7 +322,6 @@ def test_what_lies_unread_is_seen_without_a_place_in_a_recipients_group(
     assert write_error(provisioned, "bus-unread", MINE) == DENIED_TOPIC
     for other in ("bus-officers", "bus-lookup"):  # who serve citizens
         assert read_error(provisioned, other, MINE, group="lookup") == DENIED_TOPIC
-        assert position_error(provisioned, other, MINE, group="vss.main") == DENIED_GROUP
 
 
 def test_consent_states_are_written_by_their_folder_only(provisioned: Stack) -> None:

@@ -137,6 +137,10 @@ RUN_BY = {
     "civicbus-audit who-read": _INDEX,
     "civicbus-audit rebuild-index": _INDEX,
     "civicbus-audit verify": f"{_AUDIT}::test_verify_tells_the_same_as_json_when_asked",
+    "civicbus officers case": (
+        "tests/integration/test_officers_process.py"
+        "::test_commands_keep_a_case_that_outlives_the_process"
+    ),
     "civicbus officers unread": (
         "tests/integration/test_consent_fence.py"
         "::test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_withdraws"

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 from civicbus_audit.index.searching import Entry
 from civicbus_consumers.lookup.door import compose
+from civicbus_consumers.officers.casework.desk import CaseDesk
+from civicbus_consumers.officers.casework.service import CaseService
 from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk
 from civicbus_consumers.officers.pages import PageService
@@ -30,6 +32,7 @@ from civicbus_schemas.page import HeaderLeaf, PageHeader, PageRef
 from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
+from tests.fakes.cases import FakeCases
 from tests.fakes.lookup import FakePages
 from tests.fakes.officers import FakeShelf, entry
 from tests.fakes.unread import FakeUnread
@@ -112,6 +115,7 @@ class Office:
     pages: FakePages = field(default_factory=FakePages)
     policy_sets: Path = Path("no-policy-sets")
     unread: FakeUnread = field(default_factory=FakeUnread)
+    cases: FakeCases = field(default_factory=FakeCases)
     begun: int = 0
     vault: FakeVault = field(default_factory=FakeVault)
 
@@ -127,7 +131,13 @@ class Office:
         pages = PageService(counter=self.counter, words=words, body_timeout_s=0.3)
         tracker = TrackerService(counter=self.counter, words=words)
         unread = UnreadService(counter=self.counter, unread=self.unread, body_timeout_s=0.3)
-        self.app = compose(*queries.routes(), *pages.routes(), *tracker.routes(), *unread.routes())
+        cases = CaseService(
+            counter=self.counter,
+            desk=CaseDesk(desk=self.desk, store=self.cases),
+            body_timeout_s=0.3,
+        )
+        rooms = (queries, pages, tracker, unread, cases)
+        self.app = compose(*(route for room in rooms for route in room.routes()))
 
     def _begin_recorder(self, closes: PageRef | None) -> Recorder:
         self.begun += 1

@@ -15,6 +15,10 @@ from civicbus_schemas.errors import Retryable
 from sqlalchemy import Engine
 
 from civicbus_consumers.lookup.door import compose
+from civicbus_consumers.officers.casework import database as casework
+from civicbus_consumers.officers.casework.desk import CaseDesk
+from civicbus_consumers.officers.casework.service import CaseService
+from civicbus_consumers.officers.casework.store import CaseStore
 from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk, OnStep, nothing
 from civicbus_consumers.officers.order_service import OrderService
@@ -51,11 +55,14 @@ def run(settings: OfficersSettings, stop: threading.Event, *, on_step: OnStep = 
     health = Health()
     probes = serve_health(health, settings.health_port)
     engine = make_engine(settings.postgres_dsn_file, reading_s=settings.reading_s)
+    cases = casework.make_engine(settings.postgres_dsn_file)
     try:
+        casework.migrate(cases)
         desk = build_desk(settings, engine, on_step=on_step)
         unsealer = build_unsealer(settings, engine)
-        serve(settings, desk, unsealer, health=health, stop=stop)
+        serve(settings, desk, unsealer, store=CaseStore(cases), health=health, stop=stop)
     finally:
+        cases.dispose()
         probes.shutdown()
         probes.server_close()
         engine.dispose()
@@ -96,6 +103,7 @@ def serve(
     desk: Desk,
     unsealer: Unsealer,
     *,
+    store: CaseStore,
     health: Health,
     stop: threading.Event,
 ) -> None:
@@ -119,7 +127,12 @@ def serve(
         unread=UnreadClient(url=settings.unread_url, token=read_token(settings.unread_token_file)),
         body_timeout_s=settings.body_timeout_s,
     )
-    rooms = (queries, pages, tracker, ordering, unread)
+    cases = CaseService(
+        counter=counter,
+        desk=CaseDesk(desk=desk, store=store),
+        body_timeout_s=settings.body_timeout_s,
+    )
+    rooms = (queries, pages, tracker, ordering, unread, cases)
     app = compose(*(route for room in rooms for route in room.routes()))
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     with (

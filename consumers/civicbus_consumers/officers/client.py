@@ -27,6 +27,10 @@ class OfficersClient:
         """As `ask`: which deliveries about the token's citizen lie unread."""
         return self._post("unread", asked)
 
+    def case(self, act: str, demand: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        """As `ask`: something is done to a case."""
+        return self._post(f"cases/{act}", demand)
+
     def _post(self, what: str, document: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         headers = {"Authorization": f"Bearer {self.token}", "Accept-Language": self.language}
         try:

@@ -83,7 +83,7 @@ class Counter:
         span.set_attribute(telemetry.ROLE, role)
         span.set_attribute(telemetry.PURPOSE, question.purpose)
         try:
-            return await self._off_loop(lambda: self.desk.ask(holder, question, wanted))
+            return await self.off_loop(lambda: self.desk.ask(holder, question, wanted))
         except Problem as problem:
             code = problem.code.value
             span.set_attribute(telemetry.REASON, code)
@@ -97,16 +97,16 @@ class Counter:
     async def prove(self, holder: Pass, record: str, ticket: str) -> bytes:
         """The proof of a row that this asker was shown; raises `OfficersProblem`."""
         index = self._shown(holder, record, ticket)
-        return await self._off_loop(lambda: self.desk.prove(index))
+        return await self.off_loop(lambda: self.desk.prove(index))
 
     async def check(self, holder: Pass, record: str, ticket: str) -> Proved:
         """The same proof, verified here; raises `OfficersProblem`."""
         index = self._shown(holder, record, ticket)
-        return await self._off_loop(lambda: self.desk.check(index))
+        return await self.off_loop(lambda: self.desk.check(index))
 
     async def begun_at(self) -> datetime | None:
         """When the ledger's first leaf was written; raises `OfficersProblem`."""
-        return await self._off_loop(self.desk.begun_at)
+        return await self.off_loop(self.desk.begun_at)
 
     async def prove_complete(self, holder: Pass, asked: Asked) -> bytes:
         """The proof that an answer which this asker was given left nothing out, one at a time.
@@ -159,8 +159,8 @@ class Counter:
     def _ticket_of(self, holder: Pass, record: str) -> tuple[str, ...]:
         return "proof", handle_of(holder.asker), record
 
-    async def _off_loop(self, work: Callable[[], T]) -> T:
-        """In a thread, as the desk waits for broker and database; `busy` when many wait."""
+    async def off_loop(self, work: Callable[[], T]) -> T:
+        """Work at the desk, which waits for broker and database, in a thread; raises `Problem`."""
         if not self._room.acquire(blocking=False):
             raise OfficersProblem(Code.BUSY)
         try:

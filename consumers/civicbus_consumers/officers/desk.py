@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import structlog
 from civicbus_audit.index.searching import Entry
@@ -23,7 +24,8 @@ from civicbus_audit.vault.port import Vault
 from civicbus_schemas.errors import BusError, EvidenceBroken
 from civicbus_schemas.ids import RecordId
 from civicbus_schemas.page import Page, PageRef
-from civicbus_schemas.subject import Secret, Secrets
+from civicbus_schemas.record import Record
+from civicbus_schemas.subject import Secret, Secrets, Subject
 
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
@@ -35,11 +37,14 @@ from civicbus_consumers.officers.records import (
 )
 from civicbus_consumers.officers.rules import Denied, Find, Granted, Question, View, judge
 from civicbus_consumers.officers.token import Pass
+from civicbus_consumers.recording.pages import Stamp
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.recording.seal import sealed_under
 from civicbus_consumers.recording.wiring import BeginRecorder
 
 QUIET_S = 1.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger("civicbus.officers")
 
@@ -96,7 +101,7 @@ class Desk:
         vault: Vault,
         on_step: OnStep = nothing,
     ) -> None:
-        self.shelf, self._vault, self._on_step = shelf, vault, on_step
+        self.shelf, self.vault, self._on_step = shelf, vault, on_step
         self._begin_recorder = begin_recorder
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
@@ -106,25 +111,31 @@ class Desk:
 
     def ask(self, holder: Pass, question: Question, wanted: Slice) -> Answer:
         """The answer, which is on record before it is read; raises `OfficersProblem`."""
-        with self._lock:
+        with self.held():
             now = datetime.now(UTC)
             verdict = judge(holder.asker, question, now=now)  # 1
-            secrets = self._names(holder, question)
-            receipt, page = self._record(holder, question, verdict, secrets=secrets, now=now)  # 2
+            secrets = self.names(set(subjects_of(holder.asker, question)))
+            receipt, page = self.write(
+                lambda stamp: record_query(holder, question, verdict, secrets=secrets, stamp=stamp),
+                secret=secret_of(holder.asker, question),
+                secrets=secrets,
+                at=now,
+            )  # 2
             self._on_step("recorded")
             if isinstance(verdict, Denied):
-                self._release(page)
+                self.release(page)
                 raise OfficersProblem(verdict.reason, receipt=receipt_document(receipt))
-            # whatever fails from here on, nobody may say of this page that it was released
-            recorder, self._recorder = self._recorder, None
             try:
                 query = query_of(verdict, holder.asker, secrets=secrets)
-                answer = self._read(verdict, query, wanted, receipt=receipt)  # 3
+                return self.finish(
+                    page, lambda: self._read(verdict, query, wanted, receipt=receipt)
+                )  # 3, 4
             except BusError as error:
                 raise _unread(error, receipt) from error
-            self._recorder = recorder
-            self._release(page)  # 4
-        return answer
+
+    def held(self) -> threading.Lock:
+        """The desk for one thing: in a `with`, nobody else is served meanwhile."""
+        return self._lock
 
     def prove(self, index: int) -> bytes:
         """The proof of a leaf that was shown; raises `OfficersProblem`."""
@@ -142,7 +153,8 @@ class Desk:
         verdict = judge(holder.asker, question, now=datetime.now(UTC))
         if isinstance(verdict, Denied):
             raise OfficersProblem(verdict.reason)
-        query = query_of(verdict, holder.asker, secrets=self._names(holder, question))
+        secrets = self.names(set(subjects_of(holder.asker, question)))
+        query = query_of(verdict, holder.asker, secrets=secrets)
         if (asked := provable_of(verdict, query)) is None:
             raise OfficersProblem(OfficersCode.NOT_SHOWN)
         try:
@@ -177,33 +189,31 @@ class Desk:
             if self._released != self._told:
                 self._tell()
 
-    def _names(self, holder: Pass, question: Question) -> Secrets:
+    def names(self, subjects: Collection[Subject]) -> Secrets:
+        """What a record names these by, and is sealed under; raises `OfficersProblem`."""
         try:
-            return self._vault.get_or_create(set(subjects_of(holder.asker, question)))
+            return self.vault.get_or_create(subjects)
         except BusError as error:
             log.error("not recorded", error=type(error).__name__)
             raise OfficersProblem(Code.CANNOT_RECORD) from error
 
-    def _record(
+    def write(
         self,
-        holder: Pass,
-        question: Question,
-        verdict: Granted | Denied,
+        make: Callable[[Stamp], Record],
         *,
+        secret: bytes,
         secrets: Secrets,
-        now: datetime,
+        at: datetime,
     ) -> tuple[Receipt, Page]:
+        """A page with this record, durable; its caller holds the desk. Raises `OfficersProblem`."""
         try:
             recorder = self._take_recorder()
-            builder = recorder.open_page(now)
+            builder = recorder.open_page(at)
             stamp = builder.stamp()
-            record = record_query(holder, question, verdict, secrets=secrets, stamp=stamp)
+            record = make(stamp)
             named: dict[str | None, Secret] = {s.pseudonym: s for s in secrets.values()}
             leaf = builder.add(
-                record,
-                stamp=stamp,
-                secret=secret_of(holder.asker, question),
-                under=named[sealed_under(record)],
+                record, stamp=stamp, secret=secret, under=named[sealed_under(record)]
             )
             page = recorder.write(builder, policy=None, positions=())
         except BusError as error:
@@ -212,6 +222,21 @@ class Desk:
         self._recorder, self._told = recorder, self._released  # its header said so
         receipt = Receipt(record_id=stamp.id, leaf_hash=leaf_hash(leaf).hex(), recorded_at=stamp.at)
         return receipt, page
+
+    def finish(self, page: Page, work: Callable[[], T]) -> T:
+        """What the work comes to; only then may the next page say that this one was released."""
+        # whatever fails from here on, nobody may say of this page that it was released
+        recorder, self._recorder = self._recorder, None
+        done = work()
+        self._recorder = recorder
+        self.release(page)
+        return done
+
+    def release(self, page: Page) -> None:
+        """The next page may say that this one was released."""
+        if self._recorder is not None:
+            self._released = self._recorder.mark_released(page)
+        self._answered_at = time.monotonic()
 
     def _read(self, granted: Granted, query: Query, wanted: Slice, *, receipt: Receipt) -> Answer:
         hidden = None
@@ -237,11 +262,6 @@ class Desk:
         recorder.check()  # what it refuses leaves it as it was
         self._recorder = None
         return recorder
-
-    def _release(self, page: Page) -> None:
-        if self._recorder is not None:
-            self._released = self._recorder.mark_released(page)
-        self._answered_at = time.monotonic()
 
     def _tell(self) -> None:
         recorder = self._take_recorder()

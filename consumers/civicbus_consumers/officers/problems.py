@@ -32,6 +32,7 @@ class OfficersCode(StrEnum):
     ORDER_REFUSED = "order-refused"
     NOTHING_SEALED = "nothing-sealed"
     UNREAD_UNAVAILABLE = "unread-unavailable"
+    CASES_UNAVAILABLE = "cases-unavailable"
 
 
 class OfficersProblem(Problem):
@@ -129,6 +130,11 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         "Chưa biết bên nhận đã đọc đến đâu: Hãy thử lại sau giây lát.",
         "What recipients have read cannot be told now: Try again in a moment.",
     ),
+    OfficersCode.CASES_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Không ghi được hồ sơ vụ việc: Hãy xem lại hồ sơ rồi thử lại.",
+        "The cases cannot be kept or read: Look at the case's file, then try again.",
+    ),
     Code.CANNOT_RECORD: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Không ghi được câu hỏi: Không ghi được thì không có gì được hiển thị.",
@@ -143,6 +149,26 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         HTTPStatus.FORBIDDEN,
         "Hỏi về một người cụ thể thì phải nêu vụ việc: Điền «case».",
         "Whoever asks about a named person must name a case: Fill in `case`.",
+    ),
+    Reason.CASE_EXISTS: (
+        HTTPStatus.CONFLICT,
+        "Đã có vụ việc mang mã này: Nếu bạn gửi lại thì vụ việc đã được mở.",
+        "There is a case of this id: If you called again, it was opened the first time.",
+    ),
+    Reason.CASE_NOT_FOUND: (
+        HTTPStatus.FORBIDDEN,
+        "Cơ quan của bạn không có vụ việc này",
+        "Your agency has no such case",
+    ),
+    Reason.CASE_CLOSED: (
+        HTTPStatus.CONFLICT,
+        "Vụ việc đã đóng: Hãy mở vụ việc mới.",
+        "The case is closed: Open another one.",
+    ),
+    Reason.RECORD_NOT_FOUND: (
+        HTTPStatus.FORBIDDEN,
+        "Không có bản ghi này, hoặc vai trò của bạn không được xem",
+        "There is no such record, or none that your role is shown",
     ),
     Reason.NOT_YOURS: (
         HTTPStatus.FORBIDDEN,

@@ -125,6 +125,12 @@ class IndexShelf:
         return StoredLog(directory.read, checkpoint.size), note
 
 
+_NOT_OF_OFFICERS = tuple(
+    kind for kind in RecordKind if kind not in (RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE)
+)
+"""What is no act of an official upon the ledger."""
+
+
 def query_of(granted: Granted, asker: Asker, *, secrets: Secrets) -> Query:
     """What the index is asked; names become pseudonyms here, on the server."""
     query = _plain(granted.find, secrets)
@@ -133,7 +139,7 @@ def query_of(granted: Granted, asker: Asker, *, secrets: Secrets) -> Query:
             return replace(query, except_kinds=QUERY_KINDS)
         case View.TRAIL:
             own = officer_of(asker, secrets)
-            return replace(query, kind=RecordKind.OFFICER_QUERY, except_officer=own)
+            return replace(query, except_kinds=_NOT_OF_OFFICERS, except_officer=own)
         case View.OWN_DATA:
             return replace(query, decided=True, disclosed=granted.find.decision is None)
         case _:

@@ -34,8 +34,8 @@ VAULT_LOGINS = (vault.RECORDER_ROLE, vault.READER_ROLE, vault.ERASER_ROLE)
 # Database and the role that owns it: nothing of ours connects as the server's admin.
 DATABASES = {"civicbus": "bus", "registry": "registry", VAULT: "vault"}
 # The rooms that keep tables in `civicbus`, each as a role that owns its schemas and no other's.
-ROOMS = ("sealing", "population", "lookup", "consent", "flags")
-# Who keeps no tables, and may do in others' what a role may.
+ROOMS = ("sealing", "population", "lookup", "consent", "flags", "officers")
+# Who may do in others' tables what a role may.
 GUESTS = {"enforcement": USES_ROLE, "officers": INDEX_ROLE}
 ELSEWHERE = Path("/var/lib/civicbus")
 
@@ -191,7 +191,7 @@ class Postgres:
                 make_role(connection, login, password=self._password(login))
                 _grant(connection, "connect on database vault", to=login)
         folder = self._ground.folder
-        for role in ("bus", *ROOMS, *GUESTS):
+        for role in dict.fromkeys(("bus", *ROOMS, *GUESTS)):
             write_file(dsn_file(folder, role), self._dsn(role, "civicbus"))
         for role in (VAULT, *VAULT_LOGINS):
             write_file(vault_dsn_file(folder, role), self._dsn(role, VAULT))

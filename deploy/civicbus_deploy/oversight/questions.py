@@ -1,4 +1,4 @@
-"""`civicbus officers ask | token`: questions to the officers' process of this stack.
+"""`civicbus officers ask | unread | token`: questions to the officers' process of this stack.
 
 The stack holds the keys of all issuers, so whoever runs it can ask in any role and any name, and
 every question is a leaf. `civicbus audit search` reads the index directly and leaves none.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,19 +15,15 @@ from typing import Annotated, Any
 import typer
 from civicbus_consumers.officers.client import OfficersClient
 from civicbus_consumers.officers.rules import QueryPurpose, Role
-from civicbus_consumers.officers.token import make_pass
-from civicbus_consumers.recording.signing import read_signing_key
-from civicbus_schemas.errors import Refused, Unavailable
-from civicbus_schemas.ids import agency_id
 from civicbus_schemas.vocabulary import Outcome
 from rich.table import Column, Table
 
 from civicbus_deploy.embedded.environment import environment
-from civicbus_deploy.embedded.own import INSPECTORS, REGISTRAR
 from civicbus_deploy.embedded.screen import paper
 from civicbus_deploy.embedded.state import StateFolder
+from civicbus_deploy.oversight import casework
+from civicbus_deploy.oversight.asking import answered, token_of
 
-NOT_NOW = 503
 _UNREAD = ("since", "recipient", "agreement", "purpose", "type", "record_id")
 _SHOWN = ("leaf", "at", "recipient", "kind", "purpose", "basis", "decision", "officer", "id")
 
@@ -38,6 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(casework.app, name="case")
 Home = Annotated[
     Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
 ]
@@ -53,7 +49,7 @@ Words = Annotated[str | None, typer.Option()]
 @app.command()
 def token(role: As, name: Name, issuer: Issuer = None, home: Home = None) -> None:
     """Print a token of five minutes, to be pasted into the page."""
-    sys.stdout.write(_token(StateFolder.at(home), role, name, issuer=issuer) + "\n")
+    sys.stdout.write(token_of(StateFolder.at(home), role, name, issuer=issuer) + "\n")
 
 
 @app.command()
@@ -89,9 +85,9 @@ def ask(
     }
     question = {"purpose": purpose, "limit": limit, "find": _given(find)}
     client = OfficersClient(
-        url=environment(folder)["officers_url"], token=_token(folder, role, name, issuer=issuer)
+        url=environment(folder)["officers_url"], token=token_of(folder, role, name, issuer=issuer)
     )
-    document = _answered(*client.ask(question | _given({"case": case, "cursor": cursor})))
+    document = answered(*client.ask(question | _given({"case": case, "cursor": cursor})))
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
     else:
@@ -111,9 +107,9 @@ def unread(
     number = sys.stdin.readline().strip() if name == "-" else name
     client = OfficersClient(
         url=environment(folder)["officers_url"],
-        token=_token(folder, Role.CITIZEN, number, issuer=None),
+        token=token_of(folder, Role.CITIZEN, number, issuer=None),
     )
-    document = _answered(*client.unread(_given({"consent": consent})), member="unread")
+    document = answered(*client.unread(_given({"consent": consent})))
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
         return
@@ -122,32 +118,8 @@ def unread(
     typer.echo(f"{len(document['unread'])} of {document['looked_at']} readings lie unread{older}")
 
 
-def _token(folder: StateFolder, role: Role, name: str, *, issuer: str | None) -> str:
-    if issuer is None and role is Role.AUDITOR:
-        raise Refused("an auditor is some agency's", expected="--issuer AGENCY")
-    body = agency_id(issuer or (REGISTRAR if role is Role.CITIZEN else INSPECTORS))
-    file = folder.secrets / f"officers-{body}.pem"
-    if not file.exists():
-        raise Refused("this stack has no such issuer", got=body, next_step="civicbus up")
-    key, _ = read_signing_key(file)
-    return make_pass(body, key, sub=name, role=role, now=time.time())
-
-
 def _given(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
-
-
-def _answered(
-    status: int, document: Mapping[str, Any], *, member: str = "rows"
-) -> Mapping[str, Any]:
-    if member in document:
-        return document
-    raise (Unavailable if status == NOT_NOW else Refused)(
-        str(document.get("title")),
-        got=f"{document.get('code')} ({status})",
-        expected=document.get("expected"),
-        next_step=document.get("next_step") or str(document.get("detail", "")).rstrip(".") or None,
-    )
 
 
 def _show(document: Mapping[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""How the cases' tables came about."""

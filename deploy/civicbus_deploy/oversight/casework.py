@@ -1,0 +1,125 @@
+"""`civicbus officers case open | assign | link | note | close | list`: cases of officers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from civicbus_consumers.officers.client import OfficersClient
+from civicbus_consumers.officers.rules import Role
+
+from civicbus_deploy.embedded.environment import environment
+from civicbus_deploy.embedded.state import StateFolder
+from civicbus_deploy.oversight.asking import answered, token_of
+
+app = typer.Typer(
+    help="Cases of officers; each act is a leaf before it is done.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+As = Annotated[Role, typer.Option("--as", help="In which role.")]
+Name = Annotated[str, typer.Option(help="The official's id; it is sealed.")]
+Issuer = Annotated[
+    str | None, typer.Option(help="The agency that vouches; needed for an agency's auditor.")
+]
+Home = Annotated[
+    Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
+]
+Id = Annotated[str, typer.Argument(help="The case's id.")]
+Text = Annotated[str, typer.Option(help="It is sealed; - reads it from stdin.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command("open")
+def open_(role: As, name: Name, text: Text, issuer: Issuer = None, home: Home = None) -> None:
+    """Open a case about something, and print its id."""
+    demand = {"case": uuid.uuid4().hex, "text": _text(text)}
+    told = _do("open", demand, role=role, name=name, issuer=issuer, home=home)
+    sys.stdout.write(f"{told['case']}\n")
+
+
+@app.command()
+def assign(
+    case: Id, role: As, name: Name, to: Name, issuer: Issuer = None, home: Home = None
+) -> None:
+    """Give it to an official of the same agency."""
+    demand = {"case": case, "assignee": to}
+    _tell(_do("assign", demand, role=role, name=name, issuer=issuer, home=home))
+
+
+@app.command()
+def link(
+    case: Id,
+    record: Annotated[str, typer.Argument(help="The id of a record that is evidence in it.")],
+    role: As,
+    name: Name,
+    issuer: Issuer = None,
+    home: Home = None,
+) -> None:
+    """Link a record of the ledger to it."""
+    demand = {"case": case, "record": record}
+    _tell(_do("link", demand, role=role, name=name, issuer=issuer, home=home))
+
+
+@app.command()
+def note(
+    case: Id, role: As, name: Name, text: Text, issuer: Issuer = None, home: Home = None
+) -> None:
+    """Write something into it."""
+    demand = {"case": case, "text": _text(text)}
+    _tell(_do("note", demand, role=role, name=name, issuer=issuer, home=home))
+
+
+@app.command()
+def close(
+    case: Id, role: As, name: Name, text: Text, issuer: Issuer = None, home: Home = None
+) -> None:
+    """Close it for good, and say why."""
+    demand = {"case": case, "text": _text(text)}
+    _tell(_do("close", demand, role=role, name=name, issuer=issuer, home=home))
+
+
+@app.command("list")
+def list_(
+    role: As, name: Name, issuer: Issuer = None, home: Home = None, as_json: AsJson = False
+) -> None:
+    """The newest cases of the official's agency, with all that was done to them."""
+    told = _do("list", {}, role=role, name=name, issuer=issuer, home=home)
+    if as_json:
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+        return
+    for case in told["cases"]:
+        typer.echo(f"{case['case']} {'open' if case['open'] else 'closed'}")
+        for act in case["acts"]:
+            said = act.get("text") or act.get("assignee") or act.get("record")
+            typer.echo(f"  {act['at']} {act['officer']} {act['act']}: {said}")
+    _tell(told)
+
+
+def _do(
+    act: str,
+    demand: Mapping[str, Any],
+    *,
+    role: Role,
+    name: str,
+    issuer: str | None,
+    home: Path | None,
+) -> Mapping[str, Any]:
+    folder = StateFolder.at(home)
+    token = token_of(folder, role, name, issuer=issuer)
+    client = OfficersClient(url=environment(folder)["officers_url"], token=token)
+    return answered(*client.case(act, demand))
+
+
+def _text(text: str) -> str:
+    return sys.stdin.read().strip() if text == "-" else text
+
+
+def _tell(told: Mapping[str, Any]) -> None:
+    typer.echo(f"this is record {told['receipt']['record_id']}")
