@@ -14,6 +14,7 @@ from typing import Any
 from civicbus_audit.index.oversight import Emergency
 from civicbus_schemas.ids import AgencyId, RecordId
 from civicbus_schemas.statement import Role, Word
+from civicbus_schemas.vocabulary import ConsentAct
 
 from civicbus_deploy.agreements import acting
 from civicbus_deploy.demo import people
@@ -108,8 +109,9 @@ def tell_one_use(scene: Scene, teller: Teller, told: Told, *, family: Family) ->
     """A consent for one time is good for one time."""
     teller.chapter("A consent for one time")
     citizen, consent_id = family.mother, str(uuid.uuid4())
-    given = scene.publish("vneid", people.consent_given(citizen, consent_id, uses=1), citizen.pin)
-    scene.pass_fence(given)
+    shown = scene.shown(people.BANK, people.PURPOSE)
+    once = people.consenting(citizen, consent_id, shown=shown, uses=1)
+    scene.pass_fence(scene.consent(ConsentAct.GIVE, once))
     first, second = (
         ask(scene, told, agency=people.BANK, body=people.borrower_check(citizen)) for _ in range(2)
     )

@@ -10,8 +10,7 @@ from random import Random
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.vietnam.events import (
     BirthRegistered,
-    ConsentGiven,
-    ConsentWithdrawn,
+    EidChanged,
     PermanentRegistered,
     PinIssued,
 )
@@ -20,6 +19,7 @@ PROVINCE, COMMUNE = "001", "00004"
 VERIFIED = ("full_name", "date_of_birth", "permanent_commune_code")
 BANK, PURPOSE = "bank", "credit.verify-customer"
 HOSPITAL, EMERGENCY = "hospital-cho-ray", "health.emergency-treatment"
+EID_LEVEL = 2
 ALLOWANCE = "social-security.pay-funeral-allowance"
 
 
@@ -136,28 +136,41 @@ def residence_registered(person: Somebody) -> PermanentRegistered:
     )
 
 
-def consent_given(person: Somebody, consent_id: str, *, uses: int | None = None) -> ConsentGiven:
-    """The citizen lets the bank have yes or no on three fields, so many times, and nothing else."""
-    return ConsentGiven(
-        citizen=ConsentGiven.Citizen(pin=person.pin.number),
-        consent_id=consent_id,
-        recipient=BANK,
-        purpose=PURPOSE,
-        fields=tuple(f"population.Person:{path}" for path in VERIFIED),
-        given_at=datetime.now(UTC),
-        uses=None if uses is None else ConsentGiven.Uses(count=uses),
+def eid_given(person: Somebody) -> EidChanged:
+    """The identity authority gives an electronic identity of the level that signs anything."""
+    return EidChanged(
+        holder=EidChanged.Holder(pin=person.pin.number),
+        level=EID_LEVEL,
+        changed_at=datetime.now(UTC),
     )
 
 
-def consent_withdrawn(person: Somebody, consent_id: str) -> ConsentWithdrawn:
+def consenting(
+    person: Somebody, consent_id: str, *, shown: str, uses: int | None = None
+) -> dict[str, object]:
+    """The citizen lets the bank have yes or no on three fields, so many times, and nothing else.
+
+    `shown` is the hash of the data agreement that VNeID has shown her.
+    """
+    counted = {} if uses is None else {"uses": {"count": uses, "per": None}}
+    return {
+        **_signed(person, consent_id),
+        "recipient": BANK,
+        "purpose": PURPOSE,
+        "fields": [f"population.Person:{path}" for path in VERIFIED],
+        "shown": shown,
+        **counted,
+    }
+
+
+def withdrawing(person: Somebody, consent_id: str) -> dict[str, object]:
     """The citizen takes it back."""
-    return ConsentWithdrawn(
-        citizen=ConsentWithdrawn.Citizen(pin=person.pin.number),
-        consent_id=consent_id,
-        recipient=BANK,
-        purpose=PURPOSE,
-        withdrawn_at=datetime.now(UTC),
-    )
+    return _signed(person, consent_id)
+
+
+def _signed(person: Somebody, consent_id: str) -> dict[str, object]:
+    signer = {"pin": person.pin.number, "eid_level": EID_LEVEL}
+    return {"consent_id": consent_id, "pin": person.pin.number, "signer": signer}
 
 
 def borrower_check(person: Somebody) -> dict[str, object]:

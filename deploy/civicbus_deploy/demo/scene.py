@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,8 @@ from civicbus_audit.index.searching import Entry, search
 from civicbus_audit.places import Places
 from civicbus_audit.query import Query
 from civicbus_consumers.consent.fence import Fence, Passed
+from civicbus_consumers.consent.registry.calls import REGISTRAR, call, shown_today
+from civicbus_consumers.consent.registry.rows import Place
 from civicbus_consumers.lookup.database import make_engine as make_lookup_engine
 from civicbus_consumers.lookup.leases import LeaseHolders
 from civicbus_consumers.lookup.token import make_token
@@ -40,6 +42,7 @@ from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.subject import person as person_of
 from civicbus_schemas.topics import AUDIT_PAGE
+from civicbus_schemas.vocabulary import ConsentAct
 from rich.console import Console
 from sqlalchemy import Engine, func, select
 
@@ -167,7 +170,26 @@ class Scene:
         )
         return answer.status_code, answer.json()
 
-    def pass_fence(self, at: Published) -> Passed:
+    def consent(self, act: ConsentAct, body: Mapping[str, Any]) -> Place:
+        """An act of the citizen's side, as VNeID calls the registry; where its event lies.
+
+        Raises `Refused`, and `Overdue` where the bus was not told in time.
+        """
+        told: list[Place] = []
+
+        def is_told() -> bool:  # what was done is answered again, and not done twice
+            event = call(self.folder.home, REGISTRAR, act, body=body).document["event"]
+            told.extend([] if event is None else [Place(**event)])
+            return bool(told)
+
+        self.wait(is_told, "the registry to tell the bus")
+        return told[0]
+
+    def shown(self, recipient: str, purpose: str) -> str:
+        """The hash of the data agreement that VNeID shows a citizen today."""
+        return shown_today(self.folder.home, recipient, purpose)
+
+    def pass_fence(self, at: Place) -> Passed:
         """Wait until a consent event binds everywhere; from where on, and how long it took."""
         engine = make_lookup_engine(self._operator_dsn_file)
         fence = Fence(self.access, holders=[LeaseHolders(engine)])

@@ -16,7 +16,7 @@ from civicbus_audit.query import Query
 from civicbus_producers.receipt import Published
 from civicbus_schemas import telemetry
 from civicbus_schemas.ids import AgreementRef, EventId, EventType
-from civicbus_schemas.vocabulary import Outcome
+from civicbus_schemas.vocabulary import ConsentAct, Outcome
 from opentelemetry import trace
 from opentelemetry.context import Context
 
@@ -48,6 +48,7 @@ def tell_birth(scene: Scene, teller: Teller, told: Told, *, family: Family) -> N
     teller.chapter("A child is born")
     child, mother = family.child, family.mother
     scene.publish("identity", people.pin_issued(mother, with_card=True), mother.pin)
+    scene.publish("identity", people.eid_given(mother), mother.pin)
     digitised = people.birth_registered(mother, mother=None, kind="digitised")
     scene.publish("moj", digitised, mother.pin)
     scene.publish("mps", people.residence_registered(mother), mother.pin)
@@ -111,20 +112,21 @@ def tell_loan(scene: Scene, teller: Teller, told: Told, *, citizen: Somebody) ->
     teller.chapter("The mother asks a bank for a loan")
     consent_id = str(uuid.uuid4())
     scene.wait(
-        lambda: scene.knows(citizen.pin, ("full_name", "permanent_commune_code")),
+        lambda: scene.knows(citizen.pin, ("full_name", "permanent_commune_code", "eid_level")),
         "the mother to be in the population view",
     )
 
     refused = _ask(scene, told, citizen)
     teller.say(f"The bank asks to verify three fields: refused, [bold]{refused[1].get('code')}[/].")
 
-    given = scene.publish("vneid", people.consent_given(citizen, consent_id), citizen.pin)
+    shown = scene.shown(people.BANK, people.PURPOSE)
+    given = scene.consent(ConsentAct.GIVE, people.consenting(citizen, consent_id, shown=shown))
     bound_s = scene.pass_fence(given).seconds
     teller.say(f"She consents in VNeID; it binds everywhere after {_ms(bound_s)}.")
     granted = _ask(scene, told, citizen)
     teller.say(f"The bank asks again: {_answers(granted[1])}; it never sees a value.")
 
-    withdrawn = scene.publish("vneid", people.consent_withdrawn(citizen, consent_id), citizen.pin)
+    withdrawn = scene.consent(ConsentAct.WITHDRAW, people.withdrawing(citizen, consent_id))
     fence = scene.pass_fence(withdrawn)
     passed_ms = int(time.time() * 1000)
     told.withdrawals.append(Withdrawal(consent=consent_id, fence=fence, fence_passed_ms=passed_ms))
