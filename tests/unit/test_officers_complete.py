@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from civicbus_audit.completeness.asked import Asked
 from civicbus_audit.completeness.filing import By
+from civicbus_audit.completeness.verifying import verify_complete
+from civicbus_audit.ledger import Ledger
+from civicbus_audit.places import Places
+from civicbus_consumers.officers.reading import IndexShelf
 from civicbus_consumers.officers.rules import Role
+from sqlalchemy import create_engine
 
+from tests.unit.completeness_samples import (
+    COMMIT,
+    LOG,
+    ORIGIN,
+    investigation,
+    person,
+    reading,
+    sample_log,
+)
 from tests.unit.lookup_samples import LAN
 from tests.unit.officers_office import COMPLAINT, Office, bearer, history, subject
 
@@ -74,3 +90,17 @@ def test_no_proof_is_offered_when_it_would_show_more_than_the_answer(
 ) -> None:
     answer = Office(history()).ask(document, role=role)
     assert (answer.status_code, "complete" in answer.json()) == (200, False)
+
+
+def test_the_shelf_proves_from_the_ledger_and_asks_no_index(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/ledger.vkey").write_text(f"{LOG.verifier}\n")
+    leaves = sample_log(reading(1), investigation(1), COMMIT, reading(1)).leaves
+    with Ledger.open(tmp_path / "ledger", origin=ORIGIN, signer=LOG) as ledger:
+        ledger.append(leaves, [b""] * len(leaves), position=1)
+    nowhere = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    shelf = IndexShelf(engine=nowhere, places=Places.under(tmp_path))
+    asked = Asked(by=By.SUBJECT, texts=(person(1),), as_citizen=True)
+    complete = verify_complete(shelf.prove_complete(asked), LOG.verifier)
+    assert [index for index, _ in (*complete.proved, *complete.rescanned)] == [0, 3]
+    assert (complete.covered, complete.hidden) == (2, 1)

@@ -104,9 +104,11 @@ class Tally:
         self._earliest: int | None = None
         self._latest: int | None = None
         self._unreadable = 0
+        self._tree: KeyTree | None = None
 
     def add(self, leaf: bytes) -> None:
         """Takes in the next leaf."""
+        self._tree = None
         if (filing := filing_of(leaf)) is None:
             self._unreadable += not (is_known(leaf) or INDEX_COMMIT.wrote(leaf))
         else:
@@ -120,8 +122,10 @@ class Tally:
         self.end += 1
 
     def tree(self) -> KeyTree:
-        """The tree of all names."""
-        return KeyTree(first=self.first, filed=self._filed)
+        """The tree of all names, counted once for the same leaves."""
+        if self._tree is None:
+            self._tree = KeyTree(first=self.first, filed=self._filed)
+        return self._tree
 
     def leaves_under(self, name: Name) -> Sequence[int]:
         """The leaves that are filed under a name."""

@@ -22,7 +22,7 @@ from civicbus_schemas.errors import EvidenceBroken
 
 from civicbus_audit.canonical import HASH_BYTES
 from civicbus_audit.completeness.filing import Filed
-from civicbus_audit.merkle import CompactRange, leaf_hash, node_hash
+from civicbus_audit.merkle import leaf_hash, node_hash, root_of_range
 from civicbus_audit.multiproof import multiproof, root_of_some
 
 ENTRY_BYTES = 2 * HASH_BYTES
@@ -88,9 +88,8 @@ class KeyTree:
     @property
     def head(self) -> Head:
         """What a commit says of it."""
-        hashes = self._levels[0]
-        root = CompactRange().extended(hashes).root()
-        return Head(first=self.first, keys=len(hashes), root=root)
+        keys = len(self._entries)
+        return Head(first=self.first, keys=keys, root=root_of_range(0, keys, self._node))
 
     def answer(self, name: Filed) -> Answer:
         """The proof of what is filed under a name, or that nothing is."""
