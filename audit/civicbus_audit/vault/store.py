@@ -1,4 +1,4 @@
-"""The vault in its PostgreSQL, through one connection: one round trip for a whole batch."""
+"""The vault in its PostgreSQL: one round trip for many, and another where some are missing."""
 
 from __future__ import annotations
 
@@ -18,21 +18,13 @@ STATEMENT_S = 2
 ATTEMPTS = 3
 
 # Ordered, so that two who make the same secrets cannot wait for each other. A row that somebody
-# else has made since the statement began is in neither part: whoever asked asks again.
-_GET_OR_CREATE = """
-with wanted as (
-    select * from unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::timestamptz[])
-        as w (subject, random, pseudonym, since)
-), kept as (
-    select s.subject, s.random, s.since from vault.secret s join wanted using (subject)
-), made as (
-    insert into vault.secret (subject, random, pseudonym, since)
-    select * from wanted where not exists (select from kept where kept.subject = wanted.subject)
-    order by subject
-    on conflict do nothing
-    returning subject, random, since
-)
-select * from kept union all select * from made
+# else has made meanwhile is not returned: whoever asked asks again.
+_MAKE = """
+insert into vault.secret (subject, random, pseudonym, since)
+select * from unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::timestamptz[]) as w (subject)
+order by w.subject
+on conflict do nothing
+returning subject, random, since
 """
 _FIND = "select subject, random, since from vault.secret where subject = any(%s)"
 _NAMED = "select subject, random, since from vault.secret where pseudonym = any(%s)"
@@ -54,7 +46,9 @@ class PostgresVault:
         missing = {self._key.row_of(subject): subject for subject in subjects}
         found = dict[Subject, Secret]()
         for _ in range(ATTEMPTS):
-            for row, secret in self._rows(_GET_OR_CREATE, *self._offered(missing)):
+            for row, secret in self._rows(_FIND, list(missing)):
+                found[missing.pop(row)] = secret
+            for row, secret in self._rows(_MAKE, *self._offered(missing)):
                 found[missing.pop(row)] = secret
             if not missing:
                 return found

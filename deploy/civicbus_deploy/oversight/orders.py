@@ -40,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+_HEADERS = {"Content-Type": "application/json", "Accept-Language": "en"}
 Home = Annotated[
     Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
 ]
@@ -137,7 +138,9 @@ def _read(file: Path) -> tuple[Order, dict[str, str]]:
 def _unseal(folder: StateFolder, file: Path) -> None:
     url = environment(folder)["officers_url"]
     try:
-        answer = httpx2.post(f"{url}{PATH}", content=file.read_bytes(), timeout=20)
+        answer = httpx2.post(
+            f"{url}{PATH}", content=file.read_bytes(), headers=_HEADERS, timeout=20
+        )
         document: Mapping[str, Any] = answer.json()
     except (httpx2.HTTPError, ValueError) as error:
         raise Unavailable(
