@@ -15,6 +15,7 @@ from civicbus_consumers.officers import orders
 from civicbus_consumers.officers.order_service import PATH, OrderService
 from civicbus_consumers.officers.orders import Act, Order
 from civicbus_consumers.officers.unsealing import Sealed, Unsealer
+from civicbus_consumers.recording.seal import SALT_BYTES
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.page import HeaderLeaf
 from civicbus_schemas.record import Record
@@ -127,8 +128,9 @@ def test_nothing_is_recorded_or_told_when_nothing_is_sealed_there_any_more() -> 
     place = Place()
     assert told(place.post(about="ab" * 16)) == (404, "nothing-sealed")
     sealed = place.parts.sealed
-    place.parts.sealed = replace(sealed, part=b"")
-    assert told(place.post()) == (404, "nothing-sealed")
+    for part in (b"", bytes(SALT_BYTES)):
+        place.parts.sealed = replace(sealed, part=part)
+        assert told(place.post()) == (404, "nothing-sealed")
     place.parts.sealed = sealed
     place.vault.destroy(WHO)
     assert told(place.post()) == (404, "nothing-sealed")

@@ -35,7 +35,7 @@ from civicbus_consumers.officers.orders import Act, Given
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.records import SYSTEM
 from civicbus_consumers.recording.pages import Stamp
-from civicbus_consumers.recording.seal import open_part, sealed_under
+from civicbus_consumers.recording.seal import SALT_BYTES, open_part, sealed_under
 from civicbus_consumers.recording.wiring import BeginRecorder
 
 log = structlog.get_logger("civicbus.officers")
@@ -118,7 +118,8 @@ class Unsealer:
             raise OfficersProblem(OfficersCode.EVIDENCE_BROKEN) from error
         except BusError as error:
             raise OfficersProblem(OfficersCode.INDEX_UNAVAILABLE) from error
-        if sealed is None or not sealed.part or not found:
+        # a bare salt is the part of a record that keeps nothing secret
+        if sealed is None or len(sealed.part) <= SALT_BYTES or not found:
             raise OfficersProblem(OfficersCode.NOTHING_SEALED)
         return sealed, next(iter(found.values()))
 
