@@ -77,8 +77,8 @@ class OfficersPlace:
         found: list[Any] = answer.json()["rows"]
         return found
 
-    def pages(self) -> list[tuple[HeaderLeaf, list[Record]]]:
-        """Every durable page of this process: header and records."""
+    def pages(self, process: str = "officers") -> list[tuple[HeaderLeaf, list[Record]]]:
+        """Every durable page of this process (or `officers-orders`): header and records."""
         pages = [
             Page.decode(unframe(bytes(message.value() or b""))[1])
             for message in self.bus.read_all(AUDIT_PAGE)
@@ -87,7 +87,7 @@ class OfficersPlace:
         return [
             (header, [Record.decode(leaf) for leaf in leaves])
             for header, leaves in read
-            if header.header.process == "officers"
+            if header.header.process == process
         ]
 
     def records(self) -> list[Record]:

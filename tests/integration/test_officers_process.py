@@ -215,7 +215,9 @@ def test_sealed_part_is_shown_and_on_record_when_two_officials_order_it(
         order("approve", file, "--name", "gs-1")
         told = json.loads(order("carry-out", file))
     assert told["contents"]["case"] == asked()["case"]
-    [unsealing] = [r for r in place.records() if r.kind is RecordKind.PART_UNSEALING]
+    (_, [unsealing]), (after, _) = place.pages("officers-orders")
+    assert after.header.released is not None
+    assert unsealing.kind is RecordKind.PART_UNSEALING
     assert (unsealing.id, unsealing.subject) == (told["receipt"]["record_id"], shown["subject"])
 
 
