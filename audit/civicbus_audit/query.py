@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from civicbus_schemas.errors import Refused
 from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 
 DISCLOSING = [outcome.value for outcome in Outcome if outcome.discloses]
@@ -37,6 +38,8 @@ class Query:
     `decided` asks for decisions about somebody's data, `disclosed` for those that gave it.
     `except_…` leaves out kinds, or an officer's own leaves. `only_deferred` leaves out readings of
     investigations but for those leaves; so it leaves out one that nobody knew of when it was asked.
+    `flagged` asks for what a flag of that word was raised about: only the index can tell, since a
+    flag is another leaf.
     """
 
     id: str | None = None
@@ -62,6 +65,7 @@ class Query:
     except_kinds: tuple[str, ...] = ()
     except_officer: str | None = None
     only_deferred: tuple[int, ...] | None = None
+    flagged: str | None = None
     offset: int = 0
     limit: int = 50
 
@@ -75,7 +79,9 @@ class Query:
         return self.predicate()(row)
 
     def predicate(self) -> Callable[[Mapping[str, Any]], bool]:
-        """`matches` for many rows: what is asked for is looked up once."""
+        """`matches` for many rows; raises `Refused` for `flagged`, which no row tells of itself."""
+        if self.flagged is not None:
+            raise Refused("what was flagged is told by other leaves", expected="the index")
         wanted = [(n, bytes.fromhex(v)) for n in BYTES if (v := getattr(self, n)) is not None]
         wanted += [(n, v) for n in TEXTS if (v := getattr(self, n)) is not None]
 

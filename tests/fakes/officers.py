@@ -88,7 +88,16 @@ class FakeShelf:
         if self.fails:
             raise Unavailable("the index does not answer")
         newest = sorted(self.entries, key=lambda one: -one.index)
-        return [one for one in newest if _matches(one, query)]
+        flagged = {
+            one.about
+            for one in self.entries
+            if one.kind == RecordKind.FLAG_RAISED and one.rule == query.flagged
+        }
+        return [
+            one
+            for one in newest
+            if _matches(one, query) and (query.flagged is None or one.id in flagged)
+        ]
 
 
 @dataclass

@@ -6,7 +6,7 @@ hide a row, which a recount finds, but it cannot invent or alter one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from typing import Any
 
 from civicbus_schemas.errors import EvidenceBroken, Refused
 from civicbus_schemas.vocabulary import DECISION_KINDS, RecordKind
-from sqlalchemy import ColumnElement, Engine, RowMapping, func, or_, select
+from sqlalchemy import ColumnElement, Engine, FromClause, RowMapping, func, or_, select
 
 from civicbus_audit.index.database import errors_translated
 from civicbus_audit.index.rows import row_of
@@ -91,6 +91,24 @@ def count(engine: Engine, query: Query) -> int:
         return connection.execute(statement).scalar_one()
 
 
+def flags_about(engine: Engine, word: str, found: Sequence[Entry]) -> list[Entry]:
+    """The leaves by which flags of that word were raised about these records."""
+    records = [bytes.fromhex(entry.id) for entry in found if entry.id is not None]
+    with errors_translated("searching flags"), engine.connect() as connection:
+        flags = select(leaf).where(*_raises(leaf, word), leaf.c.about.in_(records))
+        rows = connection.execute(flags).mappings().all()
+    return [Entry(**_plain(dict(row)), release=None) for row in rows]
+
+
+def confirm_flagged(found: Sequence[Entry], flags: list[Entry], log: StoredLog) -> None:
+    """Checks that the ledger has a flag about each of these; raises `EvidenceBroken`."""
+    confirm(flags, log)
+    told = {flag.about for flag in flags}
+    for entry in found:
+        if entry.id not in told:
+            raise EvidenceBroken(f"the index calls leaf {entry.index} flagged, and no leaf does")
+
+
 def confirm(entries: list[Entry], log: StoredLog) -> None:
     """Checks that every entry says what its leaf says; raises `EvidenceBroken` naming the leaf."""
     for entry in entries:
@@ -153,6 +171,14 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
     if query.only_deferred is not None:
         known = leaf.c.index.in_(query.only_deferred)
         yield or_(leaf.c.kind != RecordKind.ACCESS_DEFERRED, known)
+    if query.flagged is not None:
+        flag = leaf.alias("flag")
+        yield leaf.c.id.in_(select(flag.c.about).where(*_raises(flag, query.flagged)))
+
+
+def _raises(flag: FromClause, word: str) -> tuple[ColumnElement[bool], ...]:
+    raised = flag.c.kind == RecordKind.FLAG_RAISED
+    return raised, flag.c.rule == word, flag.c.about.is_not(None)
 
 
 def _entry(row: RowMapping) -> Entry:

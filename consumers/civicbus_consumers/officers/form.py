@@ -14,7 +14,11 @@ MAX_FORM_BYTES = 8 * 1024
 FORM = "application/x-www-form-urlencoded"
 PAGE_ROWS = 25
 
-_FIELDS = {"token", "lang", "pin", "purpose", "case", "cursor", "record", "shown"}
+ASKED = ("token", "pin", "agency", "agency_case", "flag", "purpose", "case")
+"""What a question is asked by; the forms for more of an answer bring it again."""
+
+_FIND = {"pin": "pin", "agency": "agency", "agency_case": "case", "flag": "flag"}
+_FIELDS = {*ASKED, "lang", "cursor", "record", "shown"}
 
 
 def parse_form(body: bytes) -> Mapping[str, str]:
@@ -46,7 +50,7 @@ def asked_by(form: Mapping[str, str], role: Role) -> Asked:
     purpose = QueryPurpose.OWN_DATA if role is Role.CITIZEN else form.get("purpose")
     document = {
         "purpose": purpose,
-        "find": {"pin": form["pin"]} if "pin" in form else {},
+        "find": {member: form[name] for name, member in _FIND.items() if name in form},
         "limit": PAGE_ROWS,
         **{name: form[name] for name in ("case", "cursor") if name in form},
     }

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from civicbus_consumers.flags.words import Flag
 from civicbus_consumers.lookup.door import NO_STORE, read_body
 from civicbus_consumers.lookup.problems import LANGUAGES, Problem, preferred_language
 from civicbus_consumers.officers import form
@@ -162,6 +163,8 @@ class PageService:
             say=spoken,
             language=language,
             other="en" if language == "vi" else "vi",
+            asked=form.ASKED,
+            flags=list(Flag),
             purposes=[(one.value, self.words.purpose(one, language)) for one in OFFICIAL_PURPOSES],
             **{"problem": None, **values},
         )

@@ -15,7 +15,14 @@ from civicbus_audit.completeness.proving import prove_complete
 from civicbus_audit.completeness.verifying import verify_complete
 from civicbus_audit.index.oversight import citizen_view, find_all
 from civicbus_audit.index.rows import row_of
-from civicbus_audit.index.searching import Entry, confirm, count, search
+from civicbus_audit.index.searching import (
+    Entry,
+    confirm,
+    confirm_flagged,
+    count,
+    flags_about,
+    search,
+)
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.places import Places
 from civicbus_audit.proof import format_proof
@@ -79,8 +86,12 @@ class IndexShelf:
     def find(self, query: Query) -> list[Entry]:
         """The newest leaves that match, each compared with the ledger."""
         found = search(self.engine, query)
+        word = query.flagged
+        flags = [] if word is None else flags_about(self.engine, word, found)
         log, _ = self._log()  # after the search: the index is never ahead of what is published
         confirm(found, log)
+        if word is not None:
+            confirm_flagged(found, flags, log)
         return found
 
     def count(self, query: Query) -> int:
@@ -136,7 +147,9 @@ def query_of(granted: Granted, asker: Asker, *, secrets: Secrets) -> Query:
     query = _plain(granted.find, secrets)
     match granted.view:
         case View.RECORDS:
-            return replace(query, except_kinds=QUERY_KINDS)
+            # nobody learns by a flag that he came under suspicion himself
+            own = officer_of(asker, secrets) if query.flagged is not None else None
+            return replace(query, except_kinds=QUERY_KINDS, except_officer=own)
         case View.TRAIL:
             own = officer_of(asker, secrets)
             return replace(query, except_kinds=_NOT_OF_OFFICERS, except_officer=own)
@@ -194,6 +207,7 @@ def _plain(find: Find, secrets: Secrets) -> Query:
         basis=find.basis,
         dataset=find.dataset,
         decision=find.decision,
+        flagged=find.flag,
         since=find.since,
         until=find.until,
     )

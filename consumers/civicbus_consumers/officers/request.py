@@ -2,7 +2,7 @@
 
     {"purpose": "oversight.complaint", "case": "TT-2026/7",
      "find": {"pin", "agency", "officer", "case", "record", "purpose", "basis", "dataset",
-              "decision", "since", "until"},
+              "decision", "flag", "since", "until"},
      "limit": 50, "cursor": "…"}
 
 Pure. An error names the member and its rule, never what was written there.
@@ -22,6 +22,7 @@ from civicbus_schemas.errors import InvalidIdentifier
 from civicbus_schemas.ids import Pin, agency_id, dotted_id, event_type, hex_id
 from civicbus_schemas.vocabulary import Outcome
 
+from civicbus_consumers.flags.words import Flag
 from civicbus_consumers.lookup.request import json_object
 from civicbus_consumers.officers.problems import malformed
 from civicbus_consumers.officers.rules import Find, QueryPurpose, Question
@@ -162,6 +163,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "basis": _word,
     "dataset": _identified(event_type, "a type such as civil-status.BirthRegistered"),
     "decision": _identified(Outcome, f"one of {', '.join(Outcome)}"),
+    "flag": _identified(Flag, f"one of {', '.join(Flag)}"),
     "since": _moment,
     "until": _moment,
 }

@@ -14,6 +14,8 @@ from typing import assert_never
 from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.vocabulary import Outcome, Reason
 
+from civicbus_consumers.flags.words import Flag
+
 DEFAULT_RANGE = timedelta(days=366)
 """How far back an official's question goes that names no time; the answer says it."""
 
@@ -85,7 +87,10 @@ Asker = Official | Citizen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Find:
-    """What is looked for; None asks for nothing. `officer` and `case` are `agency`'s own names."""
+    """What is looked for; None asks for nothing. `officer` and `case` are `agency`'s own names.
+
+    `flag` asks for what a flag of that word was raised about, whatever became of the flag.
+    """
 
     pin: Pin | None = None
     agency: AgencyId | None = None
@@ -96,6 +101,7 @@ class Find:
     basis: str | None = None
     dataset: str | None = None
     decision: Outcome | None = None
+    flag: Flag | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -179,7 +185,7 @@ def _as_official(asker: Official, find: Find) -> Verdict:
 def _as_citizen(asker: Citizen, find: Find) -> Verdict:
     if find.pin not in (None, asker.pin):
         return Denied(reason=Reason.NOT_ABOUT_YOU)
-    if find.officer is not None or find.case is not None:
+    if find.officer is not None or find.case is not None or find.flag is not None:
         return Denied(reason=Reason.NOT_YOUR_ROLE)
     return Granted(find=replace(find, pin=asker.pin), view=View.OWN_DATA)
 

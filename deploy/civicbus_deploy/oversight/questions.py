@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from civicbus_consumers.flags.words import Flag
 from civicbus_consumers.officers.client import OfficersClient
 from civicbus_consumers.officers.rules import QueryPurpose, Role
 from civicbus_schemas.vocabulary import Outcome
@@ -63,6 +64,8 @@ def ask(
     pin: Annotated[str | None, typer.Option(help="About whom; - reads it from stdin.")] = None,
     agency: Annotated[str | None, typer.Option(help="Who was given data.")] = None,
     officer: Annotated[str | None, typer.Option(help="That agency's officer.")] = None,
+    agency_case: Annotated[str | None, typer.Option(help="That agency's case.")] = None,
+    flag: Annotated[Flag | None, typer.Option(help="What was flagged so.")] = None,
     dataset: Words = None,
     decision: Annotated[Outcome | None, typer.Option()] = None,
     since: Annotated[str | None, typer.Option(help="ISO 8601 with its zone.")] = None,
@@ -78,6 +81,8 @@ def ask(
         "pin": sys.stdin.readline().strip() if pin == "-" else pin,
         "agency": agency,
         "officer": officer,
+        "case": agency_case,
+        "flag": flag,
         "dataset": dataset,
         "decision": decision,
         "since": since,
