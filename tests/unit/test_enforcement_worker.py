@@ -14,7 +14,7 @@ from civicbus_consumers.enforcement.note import CAREFUL_AFTER, FRESH, Coordinate
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.worker import Worker
 from civicbus_consumers.runtime.health import Health
-from civicbus_schemas.errors import Stopped, Unavailable
+from civicbus_schemas.errors import Fatal, Stopped, Unavailable
 from civicbus_schemas.vocabulary import ConsentStatus
 
 from tests.fakes.enforcement import FakeReleases, FakeSources
@@ -238,3 +238,21 @@ def test_recipient_is_told_of_a_withdrawal_when_the_worker_has_seen_it(*, busy: 
     delivered = ["dlv.vss.civil-status.v1"] if busy else []
     assert topics == ["dlv.bank.civil-status.v1", *delivered], "no fence waits for a batch"
     assert bench.states.untold == []
+
+
+def test_no_event_is_suspected_when_the_worker_dies_telling_of_a_withdrawal() -> None:
+    withdrawn = replace(samples.consent(), status=ConsentStatus.WITHDRAWN, version=2)
+    bench, _, _, releases = samples.bench()
+    bench.states.untold.append(Ending(consent=withdrawn, partition=0, offset=7))
+    releases.fails_at = "produce"
+    worker = Worker(
+        bench,
+        FakeSources([samples.taken()]),  # type: ignore[arg-type]
+        note=FRESH,
+        health=Health(),
+        batch_events=4,
+        batch_wait_s=0,
+    )
+    with pytest.raises(Fatal):
+        worker.run(threading.Event())
+    assert releases.committed == [], "this life is not counted against the event that was taken"

@@ -113,8 +113,8 @@ class Worker:
 
     def _work(self, taken: Sequence[Taken]) -> None:
         try:
-            self._announce(taken)
             self._catch_up()
+            self._announce(taken)
             started = time.monotonic()
             released = release_batch(
                 taken,
@@ -196,8 +196,9 @@ class Worker:
     def _catch_up(self) -> tuple[Position, ...]:
         """Stand at the newest state, and tell recipients at once which consents it has ended.
 
-        Before a batch and not behind it: a fence then waits for the notice alone. Returns the
-        positions to commit.
+        Before a batch and not behind it: a fence then waits for the notice alone. And before the
+        batch is counted, for its events are not to blame where telling fails. Returns the positions
+        to commit.
         """
         positions = self._bench.states.catch_up()
         if not self._bench.states.untold:
