@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from civicbus_audit.note import Signer
@@ -15,6 +16,7 @@ from civicbus_audit.standalone import verify as alone
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.fakes.pages import AT
+from tests.unit.completeness_samples import person
 from tests.unit.evidence_samples import (
     CHILD,
     EXPORTER,
@@ -23,6 +25,7 @@ from tests.unit.evidence_samples import (
     POLICY,
     flipped,
     make,
+    make_committed_home,
     make_home,
     request,
 )
@@ -40,15 +43,29 @@ def bundle(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-NAMES = ("README.md", "checkpoint", "exporter.vkey", "leaves.bin", "manifest.json", "manifest.sig",
-         "proof.hashes", "records.csv", "records.ndjson", "trust.policy", "verify.py")  # fmt: skip
+@pytest.fixture(scope="module")
+def proved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bundles about persons 1 and 2, each with its proof that nothing else matched."""
+    folder = tmp_path_factory.mktemp("proved")
+    home = make_committed_home(tmp_path_factory.mktemp("committed"))
+    assert make(home, folder / "1", request(subject=person(1))) == 6
+    assert make(home, folder / "2", request(subject=person(2))) == 2
+    shorter = request(subject=person(1), until=AT + timedelta(minutes=1))
+    assert make(home, folder / "shorter", shorter) == 4
+    return folder
+
+
+NAMES = ("README.md", "checkpoint", "completeness.json", "exporter.vkey", "leaves.bin",
+         "manifest.json", "manifest.sig", "proof.hashes", "records.csv", "records.ndjson",
+         "trust.policy", "verify.py")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_is_named_when_any_one_byte_of_it_changes(
-    bundle: Path, tmp_path: Path, name: str
+    bundle: Path, proved: Path, tmp_path: Path, name: str
 ) -> None:
-    copy, chance = shutil.copytree(bundle, tmp_path / "copy"), random.Random(name)  # noqa: S311
+    whole_bundle = proved / "1" if name == "completeness.json" else bundle
+    copy, chance = shutil.copytree(whole_bundle, tmp_path / "copy"), random.Random(name)  # noqa: S311
     whole = (copy / name).read_bytes()
     for _ in range(30):
         flipped(copy / name, chance.randrange(len(whole)))
@@ -97,6 +114,7 @@ def _resign(copy: Path, change: Callable[[dict[str, object]], object]) -> None:
     from hashlib import sha256
 
     manifest = json.loads((copy / "manifest.json").read_bytes())
+    manifest["files"] = {n: f for n, f in manifest["files"].items() if (copy / n).exists()}
     for name in manifest["files"]:
         data = (copy / name).read_bytes()
         manifest["files"][name] = {"bytes": len(data), "sha256": sha256(data).hexdigest()}
@@ -152,6 +170,61 @@ def test_the_exporter_himself_is_found_out_when_he_signs_another_content(
     alone.verify_bundle(copy, POLICY, KEY)
     lie(copy)
     _resign(copy, lambda _: None)
+    with pytest.raises(alone.Broken, match=named):
+        alone.verify_bundle(copy, POLICY, KEY)
+
+
+def _without_proof(copy: Path) -> None:
+    (copy / "completeness.json").unlink()
+
+
+def _proof_of(other: str) -> Callable[[Path, Path], object]:
+    return lambda copy, proved: shutil.copy(proved / other / "completeness.json", copy)
+
+
+Change = Callable[[dict[str, Any]], object]
+PROOFS: dict[str, tuple[Callable[[Path, Path], object], Change, str]] = {
+    "of-another-person": (_proof_of("2"), lambda _: None, "another thing than the query"),
+    "of-a-shorter-time": (_proof_of("shorter"), lambda _: None, "another thing than the query"),
+    "that-covers-more-than-it-does": (
+        lambda *_: None, lambda m: m["completeness"].update(covered=14), "another completeness",
+    ),
+    "that-leaves-nothing-to-his-word": (
+        lambda *_: None, lambda m: m["completeness"].update(other_kinds=0), "another completeness",
+    ),
+    "that-is-hidden-as-his-query-has-none": (
+        lambda copy, _: _without_proof(copy),
+        lambda m: m["completeness"].update(kind="re-scan", reason="query"),
+        "a reason that it has not",
+    ),
+    "that-is-hidden-as-it-is-long": (
+        lambda copy, _: _without_proof(copy),
+        lambda m: m["completeness"].update(kind="re-scan", reason="too-many"),
+        "a reason that it has not",
+    ),
+    "that-is-hidden-without-a-word": (
+        lambda copy, _: _without_proof(copy),
+        lambda m: m["completeness"].update(kind="re-scan"),
+        "does not say",
+    ),
+    "that-is-missing": (lambda copy, _: _without_proof(copy), lambda _: None, "a bundle has"),
+    "of-another-query": (
+        lambda *_: None, lambda m: m["query"].update(purpose="x"), "another thing than the query",
+    ),
+    "of-a-time-without-zone": (
+        lambda *_: None, lambda m: m["query"].update(since="2026-11-20T12:00:00"), "does not say",
+    ),
+    "of-no-query": (lambda *_: None, lambda m: m.pop("query"), "does not say"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "tell", "named"), PROOFS.values(), ids=PROOFS.keys())
+def test_the_exporter_himself_is_found_out_when_he_signs_a_proof(
+    proved: Path, tmp_path: Path, change: Callable[[Path, Path], object], tell: Change, named: str
+) -> None:
+    copy = shutil.copytree(proved / "1", tmp_path / "copy")
+    change(copy, proved)
+    _resign(copy, tell)
     with pytest.raises(alone.Broken, match=named):
         alone.verify_bundle(copy, POLICY, KEY)
 

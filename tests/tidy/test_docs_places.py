@@ -26,7 +26,15 @@ NATION = "schemas/civicbus_schemas/vietnam"
 MADE = (
     *("secrets/*", "keys/*", "agencies/*", "processes/*", "ledger/*", "logs/*", "run/*"),
     *("kafka/", "postgres/", "registry/", "zipkin/", "quarantine/*", "sealed/*", "tile/*"),
-    *("stack.json", "state.json", "manifest.json", ".civicbus", ".venv/*", "bench-results/*"),
+    *(
+        "stack.json",
+        "state.json",
+        "manifest.json",
+        "completeness.json",
+        ".civicbus",
+        ".venv/*",
+        "bench-results/*",
+    ),
     "flags/reference.json",
 )
 _FILE = re.compile(r"[\w.*@-]+(?:/[\w.*@-]+)*\.(?:py|md|yaml|avsc|lock|toml|cfg|json|hex)")

@@ -23,6 +23,7 @@ from civicbus_audit.standalone import verify as alone
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused
 from civicbus_schemas.record import Record
+from civicbus_schemas.shapes import to_micros
 
 from tests.fakes.pages import AT, decision
 from tests.unit.completeness_samples import (
@@ -54,7 +55,11 @@ def complete(sample: SampleLog, **asked: Any) -> Complete:
     data = prove(sample, **asked)
     found, apart = verify_complete(data, LOG.verifier), alone.verify_complete(data, POLICY)
     names = [(name.by, name.text) for name in found.asked.names]
+    assert apart.pop("leaves") == dict((*found.proved, *found.rescanned))
+    period = [time and to_micros(time) for time in (found.asked.since, found.asked.until)]
     assert apart == {
+        "asked": (found.asked.by, [*found.asked.texts], *period),
+        "checkpoint": sample.note.decode(),
         "origin": ORIGIN,
         "size": found.checkpoint.size,
         "covered": found.covered,

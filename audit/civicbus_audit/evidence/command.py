@@ -13,7 +13,8 @@ from civicbus_schemas.vocabulary import Outcome
 
 from civicbus_audit import options
 from civicbus_audit.asking import officer_of, parse_hex, parse_time, person_of
-from civicbus_audit.evidence.export import Source, export
+from civicbus_audit.evidence.completeness import document
+from civicbus_audit.evidence.export import Source, export, passes
 from civicbus_audit.evidence.request import Request
 from civicbus_audit.note import Signer
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
@@ -92,7 +93,7 @@ def _export(
         told = {"officer": f"{request.agency}/{request.officer}", "purpose": request.purpose}
         err.print(say("export-begins", lang, **told), markup=False, highlight=False)
 
-    with pace(say("exporting", lang), 2 * origin.size) as advance:
+    with pace(say("exporting", lang), passes(request.query) * origin.size) as advance:
         exported = export(
             request,
             source,
@@ -108,4 +109,9 @@ def _export(
         "size": exported.checkpoint.size,
         "unreadable": exported.unreadable,
     }
-    out.out(as_json(told) if json else say("exported", lang, **told), highlight=False)
+    complete = document(exported.completeness)
+    if json:
+        out.out(as_json(told | {"completeness": complete}), highlight=False)
+        return
+    out.out(say("exported", lang, **told), highlight=False)
+    out.out(complete[lang], highlight=False)

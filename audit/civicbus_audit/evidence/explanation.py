@@ -19,8 +19,11 @@ vận hành sổ cái, cơ quan giám sát) và so sánh với các bản sao �
 cho thấy gói này tự khớp với chính nó. Mã thoát: 0 hợp lệ, 1 đã bị sửa đổi, 2 dùng sai.
 
 Được chứng minh: mỗi bản ghi nằm trong sổ cái có gốc đã ký; các tệp nói đúng điều các lá nói.
-Không được chứng minh tại đây: không còn bản ghi nào khác khớp với câu hỏi. Đó là lời khai đã ký của
-người xuất dữ liệu, sau khi đọc mọi lá; ai có sổ cái đều có thể đếm lại.
+Không còn bản ghi nào khác khớp với câu hỏi: `completeness` trong manifest.json cho biết điều đó dựa
+vào đâu. `index-commits`: completeness.json chứng minh mọi quyết định về người đó hoặc cho cơ quan
+đó, hoặc mọi bản ghi nêu cán bộ đó, đến lá `covered`; phần còn lại, cũng như bản ghi thuộc loại
+khác, là lời khai đã ký của người xuất dữ liệu, sau khi đọc mọi lá. `re-scan`: tất cả chỉ là lời
+khai ấy, vì lý do được nêu. Ai có sổ cái đều có thể đếm lại.
 Bản ghi nói điều đã được quyết định và ghi lại trước khi dữ liệu rời đi; các trang sau của sổ cái
 cho biết dữ liệu có thực sự được chuyển giao hay không.
 
@@ -38,8 +41,11 @@ ledger's operator, an oversight body) and compare them with the copies in here. 
 shows only that the bundle agrees with itself. Exit codes: 0 it holds, 1 it was changed, 2 usage.
 
 Proved: each record is in the ledger whose root was signed; the files say what the leaves say.
-Not proved here: that no other record matches. That is the exporter's signed statement, after
-reading every leaf; whoever has the ledger can count again.
+That no other record matches: `completeness` in manifest.json says on what it rests. With
+`index-commits`, completeness.json proves it of all decisions about the person or for the agency, or
+of all records that name the officer, up to leaf `covered`; what is behind, and records of other
+kinds, rest on the exporter's signed statement, after reading every leaf. With `re-scan` all of it
+is that statement, for the reason given. Whoever has the ledger can count again.
 A record says what was decided and recorded before anything moved; later pages of the ledger say
 whether the data was then released.
 
@@ -50,5 +56,6 @@ whether the data was then released.
 | leaves.bin | the leaves: number (8 bytes), length (2), bytes; big-endian |
 | proof.hashes | one proof for all leaves (RFC 6962; the roots of the subtrees without any) |
 | checkpoint, trust.policy, exporter.vkey | what was signed, whose signatures count |
+| completeness.json | where there is one: the proof that nothing else matches |
 | verify.py | the verifier |
 """

@@ -2,7 +2,8 @@
 
 What matches is decided leaf by leaf from the bundles (`query`), not by the index, and the leaves
 that are read must lead to the signed root. So nothing that matches can be missing, unless whoever
-runs this program wants it so; the manifest is his signed word for it.
+runs this program wants it so; the manifest is his signed word for it, and where index commits can
+answer the query, the bundle proves it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from civicbus_schemas.record import RECORD
 
 from civicbus_audit.checkpoint import Checkpoint
 from civicbus_audit.completeness.commit import INDEX_COMMIT
+from civicbus_audit.evidence.completeness import Completeness, asked_by, document, write_proof
 from civicbus_audit.evidence.container import write_zip
 from civicbus_audit.evidence.explanation import README
 from civicbus_audit.evidence.records import COLUMNS, as_line, as_row, csv_row, plain
@@ -65,6 +67,7 @@ class Exported:
     records: int
     unreadable: int
     checkpoint: Checkpoint
+    completeness: Completeness
 
 
 def export(
@@ -81,10 +84,11 @@ def export(
 
     1. `before_reading` is told the request; what it raises ends the export before a leaf is read.
     2. The ledger leads to the root that the log signed. 3. Every leaf is read; those that match are
-    written. 4. One proof for all of them. 5. The files around them, and the signed manifest.
-    6. The stand-alone verifier finds that the bundle holds. 7. It gets its name.
+    written. 4. One proof for all of them. 5. The proof that there are no others, where the query
+    has one. 6. The files around them, and the signed manifest. 7. The stand-alone verifier finds
+    that the bundle holds. 8. It gets its name.
 
-    `on_progress` is told the leaves read, twice over: once for 2, once for 3.
+    `on_progress` is told the leaves read, counted on through 2, 3 and 5 (`passes`).
     """
     if target.exists():
         raise Refused(f"{target} is there already", next_step="name another file or folder")
@@ -97,12 +101,31 @@ def export(
         indices, unreadable = _write_records(folder, log, request.query, tell=on_progress)  # 3
         with (folder / "proof.hashes").open("wb") as proof:  # 4
             proof.writelines(multiproof(indices, checkpoint.size, log.node))
-        exported = Exported(records=len(indices), unreadable=unreadable, checkpoint=checkpoint)
-        _write_around(folder, note, source.trust, exporter=signer.verifier)  # 5
+        completeness = write_proof(  # 5
+            folder,
+            asked_by(request.query),
+            log=log,
+            note=note,
+            trust=source.trust,
+            records=indices,
+            tell=on_progress and (lambda read: on_progress(2 * log.size + read)),
+        )
+        exported = Exported(
+            records=len(indices),
+            unreadable=unreadable,
+            checkpoint=checkpoint,
+            completeness=completeness,
+        )
+        _write_around(folder, note, source.trust, exporter=signer.verifier)  # 6
         _write_manifest(folder, _manifest(request, exported, at=at), signer)
-        _verify(folder, source.trust, signer.verifier)  # 6
-        _put_in_place(folder, target)  # 7
+        _verify(folder, source.trust, signer.verifier)  # 7
+        _put_in_place(folder, target)  # 8
     return exported
+
+
+def passes(query: Query) -> int:
+    """How often an export reads the ledger, at most."""
+    return 2 if asked_by(query) is None else 3
 
 
 def _write_records(
@@ -174,6 +197,7 @@ def _manifest(request: Request, exported: Exported, *, at: datetime) -> dict[str
             "first_leaf": 0,
             "leaves_read": checkpoint.size,
             "unreadable": exported.unreadable,
+            **document(exported.completeness),
         },
     }
 

@@ -668,11 +668,13 @@ def _verify_complete(told: dict[str, Any], policy: Policy) -> dict[str, Any]:
             at = filed_at(leaves[index], deferred)
         if at is None or not _within(at, since, until):
             broken(f"leaf {index} does not belong into the proof")
-    times = [filed_at(leaves[index], [name]) for index, name in found.items()]
-    proved = sum(at is not None and _within(at, since, until) for at in times)
+    times = {index: filed_at(leaves[index], [name]) for index, name in found.items()}
+    proved = [i for i, at in times.items() if at is not None and _within(at, since, until)]
     return {"origin": checkpoint.origin, "size": checkpoint.size, "covered": covered,
-            "commits": len(commits), "proved": proved, "rescanned": len(rest),
-            "unreadable": unreadable, "hidden": told["hidden"], "names": names}  # fmt: skip
+            "commits": len(commits), "proved": len(proved), "rescanned": len(rest),
+            "unreadable": unreadable, "hidden": told["hidden"], "names": names,
+            "checkpoint": told["checkpoint"], "asked": (told["by"], told["names"], since, until),
+            "leaves": {index: leaves[index] for index in [*proved, *rest]}}  # fmt: skip
 
 
 def _answered(
@@ -725,9 +727,9 @@ class Part:
         self._sha256.update(data)
         return data
 
-    def rest(self) -> bytes:
+    def rest(self, limit: int = 1_000_000) -> bytes:
         """All that is left, of a file that must be small."""
-        if self._left > 1_000_000:
+        if self._left > limit:
             broken(f"{self.name} is too long")
         return self.read(self._left)
 
@@ -781,9 +783,14 @@ def _parts_of_zip(path: Path) -> dict[str, Part]:
 
 @dataclass(kw_only=True)
 class Leaves:
-    """Reads leaves.bin once, and proves and compares each leaf on the way."""
+    """Reads leaves.bin once, and proves and compares each leaf on the way.
+
+    `filed`: those that a proof of completeness about `names` must name.
+    """
 
     parts: dict[str, Part]
+    names: Sequence[_Name] = ()
+    filed: list[int] = field(default_factory=list)
     count: int = 0
     index: int = -1
     leaf: bytes = b""
@@ -799,6 +806,8 @@ class Leaves:
         if len(head) < 10 or len(self.leaf) < length or index <= self.index:
             broken(f"leaves.bin cannot be read behind leaf {self.index}")
         self.index, self.count = index, self.count + 1
+        if self.names and filed_at(self.leaf, self.names) is not None:
+            self.filed.append(index)
         record = decode(self.leaf, index)
         self._compare("records.ndjson", as_line(index, self.leaf, record))
         self._compare("records.csv", as_row(index, record))
@@ -825,6 +834,14 @@ class Leaves:
 
 CONTENT = ("leaves.bin", "proof.hashes", "records.ndjson", "records.csv")
 SIGNED = ("checkpoint", "README.md", "exporter.vkey", "trust.policy", "verify.py", *CONTENT)
+PROOF = "completeness.json"
+MAX_PROVED, MAX_PROOF_BYTES = 20_000, 1 << 30
+FIGURES = ("covered", "commits", "proved", "rescanned", "unread", "other_kinds", "nameless")
+UNPROVED = {
+    "query": "index commits do not answer its query as it was asked",
+    "too-many": f"a bundle of more than {MAX_PROVED} records has no proof",
+    "no-commits": "the ledger has no index commit yet",
+}
 
 
 def verify_bundle(path: Path, policy: Policy, exporter: Key) -> dict[str, Any]:
@@ -832,7 +849,10 @@ def verify_bundle(path: Path, policy: Policy, exporter: Key) -> dict[str, Any]:
 
     1. The exporter signed the manifest. 2. The files are exactly those that it names. 3. A log and
     its witnesses vouch for the checkpoint. 4. Every leaf is in that log, and says what the records
-    say. 5. Every file is the one that was signed, to the last byte.
+    say. 5. Of the leaves that completeness.json proves to be filed under the name and in the period
+    of the query, all that can be read are in the bundle, and no other of that name is; or there is
+    no such proof, for a reason that the query may have. 6. Every file is the one that was signed,
+    to the last byte.
     """
     parts = parts_of(path)
     try:
@@ -847,14 +867,19 @@ def _verify_parts(parts: dict[str, Part], policy: Policy, exporter: Key) -> dict
     if parts.keys() != manifest["files"].keys() | {"manifest.json", "manifest.sig"}:  # 2
         odd = sorted(parts.keys() ^ {*manifest["files"], "manifest.json", "manifest.sig"})
         broken(f"a file is missing or too many: {odd[0]!a}")
-    checkpoint = open_checkpoint(parts["checkpoint"].rest(), policy, "checkpoint")  # 3
+    note = parts["checkpoint"].rest()
+    checkpoint = open_checkpoint(note, policy, "checkpoint")  # 3
     told = (manifest["origin"], manifest["size"], manifest["root"])
     if told != (checkpoint.origin, checkpoint.size, checkpoint.root.hex()):
         broken("manifest.json names another checkpoint than the bundle has")
     if manifest["completeness"]["leaves_read"] != checkpoint.size:
         broken("manifest.json does not say that every leaf of the checkpoint was read")
-    _verify_leaves(parts, checkpoint, expected=manifest["records"])  # 4
-    for name, part in parts.items():  # 5
+    proof = _open_proof(parts, manifest, policy, note=note)
+    names = proof["names"] if proof else ()
+    leaves = _verify_leaves(parts, checkpoint, expected=manifest["records"], names=names)  # 4
+    if proof:  # 5
+        _compare_with_proof(leaves, proof, manifest["completeness"])
+    for name, part in parts.items():  # 6
         found = {"bytes": part.length, "sha256": part.finish()}
         if name in manifest["files"] and found != manifest["files"][name]:
             broken(f"{name} is not the file that was signed")
@@ -878,18 +903,81 @@ def _open_manifest(parts: dict[str, Part], exporter: Key) -> dict[str, Any]:
         files, read = manifest["files"], manifest["completeness"]["leaves_read"]
         described = {(type(file["bytes"]), type(file["sha256"])) for file in files.values()}
         told = [manifest["origin"], manifest["root"], manifest["size"], manifest["records"], read]
+        kind = manifest["completeness"]["kind"]
     except (ValueError, KeyError, TypeError, AttributeError):
         broken("manifest.json is not what a manifest is")
     typed = [*map(type, told)] == [str, str, int, int, int] and described == {(int, str)}
-    if files.keys() != {*SIGNED} or not typed:
+    more = {PROOF} if kind == "index-commits" else set[str]()
+    if kind not in ("index-commits", "re-scan") or files.keys() != {*SIGNED} | more or not typed:
         broken("manifest.json tells of other things than a bundle has")
     return manifest
 
 
-def _verify_leaves(parts: dict[str, Part], checkpoint: Checkpoint, *, expected: int) -> None:
+def _open_proof(
+    parts: dict[str, Part], manifest: dict[str, Any], policy: Policy, *, note: bytes
+) -> dict[str, Any] | None:
+    """What the bundle's proof of completeness proves; None if it has none and may have none."""
+    told = manifest["completeness"]
+    try:
+        asked = _asked_by(manifest["query"])
+        reason = UNPROVED[told["reason"]] if told["kind"] == "re-scan" else None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        broken("manifest.json does not say what was asked for, or why that is not proved")
+    if reason:
+        is_long = manifest["records"] > MAX_PROVED
+        if (told["reason"] == "query") != (asked is None) or (
+            told["reason"] == "too-many" and not is_long
+        ):
+            broken(f"manifest.json gives a reason that it has not: {reason}")
+        return None
+    try:
+        proof = verify_complete(parts[PROOF].rest(MAX_PROOF_BYTES), policy)
+    except Broken as error:
+        broken(f"{PROOF}: {error}")
+    if proof["hidden"] is not None or proof["asked"] != asked:
+        broken(f"{PROOF} proves another thing than the query of manifest.json asks for")
+    if proof["checkpoint"].encode() != note:
+        broken(f"{PROOF} has another checkpoint than the bundle")
+    return proof
+
+
+def _asked_by(query: dict[str, Any]) -> tuple[str, list[str], int | None, int | None] | None:
+    """What a proof for this query is about; None if it asks for more than a name and a period."""
+    named = [by for by in ("subject", "officer", "recipient") if by in query]
+    if len(named) != 1 or query.keys() != {*named, "since", "until"}:
+        return None
+    times = [datetime.fromisoformat(query[name]) for name in ("since", "until")]
+    if any(time.utcoffset() is None for time in times):
+        raise ValueError
+    since, until = (_micros(time.astimezone(UTC).isoformat()) for time in times)
+    return named[0], [query[named[0]]], since, until
+
+
+def _compare_with_proof(leaves: Leaves, proof: dict[str, Any], told: dict[str, Any]) -> None:
+    found, expected = proof["leaves"], list[int]()
+    for index in sorted(found):
+        try:
+            decode(found[index], index)
+        except Broken:
+            continue  # in the proof alone, and counted
+        expected.append(index)
+    if odd := sorted({*expected} ^ {*leaves.filed}):
+        broken(f"leaf {odd[0]} is in {PROOF} or among the records, and not in both")
+    unread, others = len(found) - len(expected), leaves.count - len(expected)
+    more = {"unread": unread, "other_kinds": others, "nameless": proof["unreadable"]}
+    figures = proof | more
+    if json.dumps([told.get(name) for name in FIGURES]) != json.dumps(
+        [figures[name] for name in FIGURES]
+    ):
+        broken(f"manifest.json tells of another completeness than {PROOF} proves")
+
+
+def _verify_leaves(
+    parts: dict[str, Part], checkpoint: Checkpoint, *, expected: int, names: Sequence[_Name]
+) -> Leaves:
     if parts["records.csv"].read(len(csv_row(COLUMNS))) != csv_row(COLUMNS):
         broken("records.csv has another first line")
-    leaves = Leaves(parts=parts)
+    leaves = Leaves(parts=parts, names=names)
     leaves.advance()
     size = checkpoint.size
     root = leaves.root(0, size) if size else hashlib.sha256().digest()
@@ -900,6 +988,7 @@ def _verify_leaves(parts: dict[str, Part], checkpoint: Checkpoint, *, expected: 
     for name in CONTENT:
         if parts[name].read(1):
             broken(f"{name} has bytes behind its last record")
+    return leaves
 
 
 # --- the command
@@ -931,8 +1020,7 @@ def _tell(arguments: argparse.Namespace) -> Iterator[str]:
             told = verify_bundle(file, policy, _exporter(arguments.exporter))
             yield f"The bundle holds: {told['records']} records of {told['origin']}, each in the "
             yield f"tree of {told['size']} leaves; every byte is the one that was signed.\n"
-            yield "That no other record matches is the exporter's signed statement; whoever has "
-            yield "the ledger can recount it.\n"
+            yield from _tell_completeness(told["completeness"])
         case "proof":
             leaf = _read(arguments.leaf) if arguments.leaf else None
             index, checkpoint = verify_proof(_read(file), policy, leaf)
@@ -953,6 +1041,24 @@ def _tell(arguments: argparse.Namespace) -> Iterator[str]:
             checkpoint = open_checkpoint(_read(file), policy, "the checkpoint")
             yield f"The checkpoint holds: {checkpoint.size} leaves of {checkpoint.origin}, root "
             yield f"{checkpoint.root.hex()}.\n"
+
+
+def _tell_completeness(told: dict[str, Any]) -> Iterator[str]:
+    if told["kind"] == "re-scan":
+        yield "That no other record matches is the exporter's signed statement alone, as "
+        yield f"{UNPROVED[told['reason']]}; whoever has the ledger can recount it.\n"
+        return
+    yield f"Up to leaf {told['covered']} nothing else matches: {told['commits']} index commits "
+    yield f"prove it of {told['proved']} leaves. {told['rescanned']} behind it were found by "
+    yield "reading on, which is the exporter's signed statement.\n"
+    if told["other_kinds"]:
+        yield f"{told['other_kinds']} records are of kinds that commits do not file under this "
+        yield "name; that there are no other such is his statement too.\n"
+    if told["unread"]:
+        yield f"{told['unread']} leaves under this name nobody can read to their end; they are in "
+        yield f"{PROOF} alone.\n"
+    if told["nameless"]:
+        yield f"{told['nameless']} leaves nobody can read stand under no name.\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
