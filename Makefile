@@ -45,7 +45,7 @@ imports: setup ## The directions of the house
 
 test: test-fast test-broker ## The whole suite: fast tier, then the tier on the real servers
 
-test-fast: setup ## The tier without a broker (under a minute)
+test-fast: setup ## The tier without a broker (some minutes)
 	.venv/bin/pytest -n auto --durations 10 -m "not broker and not docker"
 
 test-broker: setup ## The tier on the real servers, which it starts itself; one set for each of two workers
