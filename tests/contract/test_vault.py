@@ -109,6 +109,19 @@ def test_a_destroyed_secret_never_comes_back_when_the_subject_is_met_again(
     assert after.sealing_key != before[LAN].sealing_key
 
 
+def test_only_a_persons_secret_is_destroyed_when_officers_and_cases_are_named_as_well(
+    vault: AnyVault,
+) -> None:
+    """Else who did what, and in which case, could be taken out of the evidence."""
+    before = vault.get_or_create(EVERYBODY)
+    for subject, secret in before.items():
+        is_person = subject.kind is subjects.SubjectKind.PERSON
+        assert vault.has_person(secret.pseudonym) == is_person
+        assert vault.destroy(secret.pseudonym) == is_person
+        assert not vault.has_person(secret.pseudonym)
+    assert vault.find(EVERYBODY) == {subject: before[subject] for subject in EVERYBODY[2:]}
+
+
 def test_a_vault_that_is_not_there_is_unavailable() -> None:
     vault = PostgresVault("postgresql://nobody:nothing@127.0.0.1:1/none", KEY)
     with pytest.raises(Unavailable, match="vault") as caught:

@@ -14,11 +14,12 @@ from civicbus_consumers.recording.seal import open_part, sealed_under
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import Record
-from civicbus_schemas.subject import Secret, Secrets, Subject, VaultKey
+from civicbus_schemas.subject import Secret, Secrets, Subject, SubjectKind, VaultKey
 from sqlalchemy import text
 
 KEY_BYTES = b"v" * 32
 KEY = VaultKey(KEY_BYTES)
+_INSERT = text("insert into vault.secret values (:row, :random, :name, :since, :kind)")
 SINCE = datetime(2026, 11, 22, tzinfo=UTC)
 
 
@@ -39,9 +40,7 @@ def fill_vault(dsn_file: Path, subjects: Collection[Subject]) -> None:
         for subject in subjects:
             row, name = KEY.row_of(subject), bytes.fromhex(secret_of(subject).pseudonym)
             values = {"row": row, "random": _random(subject), "name": name, "since": SINCE}
-            connection.execute(
-                text("insert into vault.secret values (:row, :random, :name, :since)"), values
-            )
+            connection.execute(_INSERT, values | {"kind": subject.kind.value})
     engine.dispose()
 
 
@@ -63,6 +62,7 @@ class FakeVault:
     asked: list[tuple[Subject, ...]] = field(default_factory=list)
     rows: dict[bytes, Secret] = field(default_factory=dict)
     lives: dict[bytes, int] = field(default_factory=dict)
+    persons: set[LedgerPseudonym] = field(default_factory=set)
 
     def get_or_create(self, subjects: Collection[Subject]) -> Secrets:
         """As `Vault` says."""
@@ -72,6 +72,8 @@ class FakeVault:
             life = self.lives.get(row, 0)
             made = self.rows.setdefault(row, secret_of(subject, life=life))
             MET[made.pseudonym] = made
+            if subject.kind is SubjectKind.PERSON:
+                self.persons.add(made.pseudonym)
         if self.lies:
             raise Unavailable("the answer was lost")
         return {subject: self.rows[KEY.row_of(subject)] for subject in subjects}
@@ -87,10 +89,13 @@ class FakeVault:
         self._ask(())
         return {s.pseudonym: s for s in self.rows.values() if s.pseudonym in pseudonyms}
 
+    def has_person(self, pseudonym: LedgerPseudonym) -> bool:
+        """As `Erasing` says."""
+        return bool(self._rows_of_person(pseudonym))
+
     def destroy(self, pseudonym: LedgerPseudonym) -> bool:
         """As `Erasing` says."""
-        self._ask(())
-        found = [row for row, secret in self.rows.items() if secret.pseudonym == pseudonym]
+        found = self._rows_of_person(pseudonym)
         for row in found:
             self.lives[row] = self.lives.get(row, 0) + 1
             del self.rows[row]
@@ -98,6 +103,11 @@ class FakeVault:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _rows_of_person(self, pseudonym: LedgerPseudonym) -> list[bytes]:
+        self._ask(())
+        named = [row for row, secret in self.rows.items() if secret.pseudonym == pseudonym]
+        return named if pseudonym in self.persons else []
 
     def _ask(self, subjects: Collection[Subject]) -> None:
         self.asked.append(tuple(subjects))

@@ -127,7 +127,7 @@ def test_room_reaches_its_own_tables_only(
 
 _FIND = "select from vault.secret"
 _MAKE = """insert into vault.secret values
-    (sha256('a'), sha256('b'), substring(sha256('c') for 16), now())"""
+    (sha256('a'), sha256('b'), substring(sha256('c') for 16), now(), 'case')"""
 _DESTROY, _RENAME = "delete from vault.secret", "update vault.secret set pseudonym = pseudonym"
 
 

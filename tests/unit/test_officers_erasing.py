@@ -13,8 +13,9 @@ from civicbus_consumers.recording.seal import sealed_under
 from civicbus_deploy.oversight.erasing import hindrance
 from civicbus_schemas.errors import BusError, Refused, Unavailable
 from civicbus_schemas.page import HeaderLeaf
+from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import Record, commitment
-from civicbus_schemas.subject import officer, person
+from civicbus_schemas.subject import Subject, case, officer, person
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from tests.fakes.lookup import FakePages
@@ -97,6 +98,18 @@ def test_nothing_is_done_when_something_stands_against_it_or_nobody_is_there() -
         with pytest.raises(Refused):
             carry_out(vault, pages, order=order, why=why)
         assert (pages.pages, vault.rows) == ([], before)
+
+
+@pytest.mark.parametrize("subject", [officer(MPS, "tt-7"), case(MPS, "TT-2026/0007")])
+def test_nothing_is_done_when_an_officer_or_a_case_is_to_be_erased(subject: Subject) -> None:
+    """Both officials together cannot take away who did something, or in which case."""
+    vault, pages = met(), FakePages()
+    name = vault.get_or_create([subject])[subject].pseudonym
+    order = replace(given(), order=Order(act=Act.ERASE, about=name, reason="Điều 16"))
+    with pytest.raises(Refused, match="no person of this name"):
+        carry_out(vault, pages, order=order)
+    assert pages.pages == []
+    assert name in vault.named([LedgerPseudonym(name)])
 
 
 @pytest.mark.parametrize("fault", ["fails", "lies"])

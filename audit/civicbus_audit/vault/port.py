@@ -36,6 +36,13 @@ class Vault(Finding, Protocol):
 class Erasing(Finding, Protocol):
     """What the eraser may besides finding."""
 
+    def has_person(self, pseudonym: LedgerPseudonym) -> bool:
+        """Whether this is a person's name in records, and his secret is there."""
+        ...
+
     def destroy(self, pseudonym: LedgerPseudonym) -> bool:
-        """Destroy the secret behind a name in records for good; False where there is none."""
+        """Destroy the secret of the person behind a name for good; False where there is none.
+
+        An officer's or a case's stays: what they did is no person's to take out of the evidence.
+        """
         ...

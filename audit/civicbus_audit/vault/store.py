@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import psycopg
 from civicbus_schemas.errors import BusError, Unavailable
 from civicbus_schemas.pseudonym import LedgerPseudonym
-from civicbus_schemas.subject import RANDOM_BYTES, Secret, Secrets, Subject, VaultKey
+from civicbus_schemas.subject import (
+    RANDOM_BYTES,
+    Secret,
+    Secrets,
+    Subject,
+    SubjectKind,
+    VaultKey,
+)
 
 from civicbus_audit.index.database import errors_translated
 
@@ -20,15 +27,17 @@ ATTEMPTS = 3
 # Ordered, so that two who make the same secrets cannot wait for each other. A row that somebody
 # else has made meanwhile is not returned: whoever asked asks again.
 _MAKE = """
-insert into vault.secret (subject, random, pseudonym, since)
-select * from unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::timestamptz[]) as w (subject)
+insert into vault.secret (subject, kind, random, pseudonym, since)
+select * from unnest(%s::bytea[], %s::text[], %s::bytea[], %s::bytea[], %s::timestamptz[])
+  as w (subject)
 order by w.subject
 on conflict do nothing
 returning subject, random, since
 """
 _FIND = "select subject, random, since from vault.secret where subject = any(%s)"
 _NAMED = "select subject, random, since from vault.secret where pseudonym = any(%s)"
-_DESTROY = "delete from vault.secret where pseudonym = %s"
+_IS_OF = "select from vault.secret where pseudonym = %s and kind = %s"
+_DESTROY = "delete from vault.secret where pseudonym = %s and kind = %s"
 
 
 class PostgresVault:
@@ -64,9 +73,13 @@ class PostgresVault:
         names = [bytes.fromhex(name) for name in pseudonyms]
         return {secret.pseudonym: secret for _, secret in self._rows(_NAMED, names)}
 
+    def has_person(self, pseudonym: LedgerPseudonym) -> bool:
+        """As `Erasing` says."""
+        return self._of_person(_IS_OF, pseudonym)
+
     def destroy(self, pseudonym: LedgerPseudonym) -> bool:
         """As `Erasing` says."""
-        return bool(self._execute(_DESTROY, bytes.fromhex(pseudonym)).rowcount)
+        return self._of_person(_DESTROY, pseudonym)
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one."""
@@ -74,14 +87,19 @@ class PostgresVault:
             self._connection.close()
             self._connection = None
 
-    def _offered(self, rows: Iterable[bytes]) -> tuple[list[Any], ...]:
+    def _of_person(self, statement: LiteralString, pseudonym: LedgerPseudonym) -> bool:
+        name = bytes.fromhex(pseudonym)
+        return bool(self._execute(statement, name, SubjectKind.PERSON.value).rowcount)
+
+    def _offered(self, missing: Mapping[bytes, Subject]) -> tuple[list[Any], ...]:
         """A fresh secret for each row, to be kept where there is none."""
-        rows, at = list(rows), datetime.now(UTC)
-        randoms = [os.urandom(RANDOM_BYTES) for _ in rows]
+        at = datetime.now(UTC)
+        kinds = [subject.kind.value for subject in missing.values()]
+        randoms = [os.urandom(RANDOM_BYTES) for _ in missing]
         names = [
             bytes.fromhex(self._key.secret_of(random, since=at).pseudonym) for random in randoms
         ]
-        return rows, randoms, names, [at] * len(rows)
+        return list(missing), kinds, randoms, names, [at] * len(missing)
 
     def _rows(self, query: LiteralString, *columns: list[Any]) -> list[tuple[bytes, Secret]]:
         if not columns[0]:

@@ -7,4 +7,4 @@ from typing import Final
 SCHEMA: Final = "vault"
 RECORDER_ROLE: Final = "vault_recorder"  # may find secrets and make missing ones
 READER_ROLE: Final = "vault_reader"  # may find secrets
-ERASER_ROLE: Final = "vault_eraser"  # may find secrets and destroy them
+ERASER_ROLE: Final = "vault_eraser"  # may find secrets and destroy persons'

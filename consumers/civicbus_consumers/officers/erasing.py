@@ -38,16 +38,16 @@ def erase(
 ) -> RecordId:
     """Carry out an order to erase; the id of its record. Raises `Refused` with nothing done.
 
-    1. The order is one, its subject is there, and nothing stands against it. 2. The leaf is
-    durable. 3. The secret is destroyed. 4. The next page says that it was done. Death after 2
-    leaves a leaf that nobody calls released, and the secret: the order is carried out again.
-    Recorders that know the secret use it for `vault.cached.MAX_AGE_S` at most.
+    1. The order is one, its subject is a person whose secret is there, and nothing stands against
+    it. 2. The leaf is durable. 3. The secret is destroyed. 4. The next page says that it was done.
+    Death after 2 leaves a leaf that nobody calls released, and the secret: the order is carried out
+    again. Recorders that know the secret use it for `vault.cached.MAX_AGE_S` at most.
     """
     name = LedgerPseudonym(given.order.about)
     if given.order.act is not Act.ERASE:  # 1
         raise Refused("this order is no erasure", got=given.order.act)
-    if not eraser.named([name]):
-        raise Refused("the vault knows nobody of this name", expected="one that is not erased yet")
+    if not eraser.has_person(name):
+        raise Refused("the vault knows no person of this name", expected="one who is not erased")
     if (why := hindrance(name)) is not None:
         raise Refused("this subject may not be erased now", got=why)
     approver = officer(given.approved_by.agency, given.approved_by.name)
