@@ -14,6 +14,7 @@ from civicbus_audit.ledger import Ledger
 from civicbus_audit.places import Places
 from civicbus_consumers.officers.reading import IndexShelf
 from civicbus_consumers.officers.rules import Role
+from civicbus_schemas.vocabulary import RecordKind
 from sqlalchemy import create_engine
 
 from tests.unit.completeness_samples import (
@@ -26,7 +27,7 @@ from tests.unit.completeness_samples import (
     sample_log,
 )
 from tests.unit.lookup_samples import LAN
-from tests.unit.officers_office import COMPLAINT, Office, bearer, history, subject
+from tests.unit.officers_office import CASE, COMPLAINT, Office, bearer, case, history, subject
 
 ABOUT_LAN = COMPLAINT | {"find": {"pin": LAN.number}}
 
@@ -62,9 +63,36 @@ def test_an_answer_about_one_person_is_proved_complete_when_its_asker_was_given_
         (question | {"cursor": ticket}, {"sub": "tt-0099"}),
     ]:
         assert code(complete(office, document, **sub)) == "not-shown"
-    assert (len(office.shelf.proved), len(office.records)) == (1, asked_before)
+    # the proof that was given is on record, and nothing that was not given
+    assert (len(office.shelf.proved), len(office.records)) == (1, asked_before + 1)
     office.shelf.broken = True
     assert code(complete(office, question | {"cursor": ticket})) == "evidence-broken"
+
+
+def test_every_proof_is_on_record_and_ends_with_its_answer_when_one_ticket_serves_twice() -> None:
+    office = Office(history())
+    answer = office.ask(ABOUT_LAN).json()
+    for _ in range(2):
+        complete(office, ABOUT_LAN | {"cursor": answer["complete"]})
+    first, *proofs = office.records
+    assert len(proofs) == 2
+    for record in proofs:
+        assert (record.kind, record.subject, record.req and record.req.case) == (
+            RecordKind.OFFICER_QUERY,
+            subject(),
+            case(CASE),
+        )
+    answered_at = datetime.fromisoformat(answer["receipt"]["recorded_at"])
+    assert answered_at == first.at
+    assert {asked.until for asked in office.shelf.proved} == {answered_at}
+
+
+def test_no_proof_is_made_when_it_cannot_be_recorded() -> None:
+    office = Office(history())
+    ticket = office.ask(ABOUT_LAN).json()["complete"]
+    office.vault.fails = True
+    assert code(complete(office, ABOUT_LAN | {"cursor": ticket})) == "cannot-record"
+    assert office.shelf.proved == []
 
 
 def test_a_citizen_s_proof_tells_nothing_of_investigations_when_it_is_given() -> None:

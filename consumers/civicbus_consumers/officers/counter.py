@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -36,6 +36,7 @@ from civicbus_consumers.runtime.tracing import sampled_context, tracer
 
 MAX_WAITING = 32
 PROOF_PATH = "/v1/audit/records/{id}/proof"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 
@@ -111,15 +112,20 @@ class Counter:
     async def prove_complete(self, holder: Pass, asked: Asked) -> bytes:
         """The proof that an answer which this asker was given left nothing out, one at a time.
 
-        `asked` is the question of that answer, with its ticket as cursor. Raises `OfficersProblem`.
+        `asked` is the question of that answer, with its ticket as cursor: it tells when that was.
+        Raises `OfficersProblem`.
         """
         ticket = "" if asked.cursor is None else asked.cursor
-        if self.signet.open(ticket, *self._complete_of(holder, asked.question)) is None:
+        micros = self.signet.open(ticket, *self._complete_of(holder, asked.question))
+        if micros is None:
             raise OfficersProblem(OfficersCode.NOT_SHOWN)
+        asked_at = _EPOCH + timedelta(microseconds=micros)
         if not self._reading.acquire(blocking=False):
             raise OfficersProblem(Code.BUSY)
         try:
-            return await asyncio.to_thread(self.desk.prove_complete, holder, asked.question)
+            return await asyncio.to_thread(
+                self.desk.prove_complete, holder, asked.question, asked_at=asked_at
+            )
         finally:
             self._reading.release()
 
@@ -139,7 +145,8 @@ class Counter:
         """What gets the proof that an answer leaves nothing out; None where there is none."""
         if not answer.provable:
             return None
-        return self.signet.seal(0, *self._complete_of(holder, question))
+        micros = (answer.receipt.recorded_at - _EPOCH) // timedelta(microseconds=1)
+        return self.signet.seal(micros, *self._complete_of(holder, question))
 
     def ticket(self, holder: Pass, entry: Entry) -> str:
         """What gets the proof of a row, for this asker."""

@@ -35,7 +35,15 @@ from civicbus_consumers.officers.records import (
     secret_of,
     subjects_of,
 )
-from civicbus_consumers.officers.rules import Denied, Find, Granted, Question, View, judge
+from civicbus_consumers.officers.rules import (
+    Denied,
+    Find,
+    Granted,
+    Question,
+    Verdict,
+    View,
+    judge,
+)
 from civicbus_consumers.officers.token import Pass
 from civicbus_consumers.recording.pages import Stamp
 from civicbus_consumers.recording.recorder import Recorder
@@ -114,13 +122,7 @@ class Desk:
         with self.held():
             now = datetime.now(UTC)
             verdict = judge(holder.asker, question, now=now)  # 1
-            secrets = self.names(set(subjects_of(holder.asker, question)))
-            receipt, page = self.write(
-                lambda stamp: record_query(holder, question, verdict, secrets=secrets, stamp=stamp),
-                secret=secret_of(holder.asker, question),
-                secrets=secrets,
-                at=now,
-            )  # 2
+            secrets, receipt, page = self._record(holder, question, verdict, at=now)  # 2
             self._on_step("recorded")
             if isinstance(verdict, Denied):
                 self.release(page)
@@ -144,23 +146,28 @@ class Desk:
         except BusError as error:
             raise _unread(error, None) from error
 
-    def prove_complete(self, holder: Pass, question: Question) -> bytes:
-        """The proof that an answer left nothing out, for whoever was given the answer.
+    def prove_complete(self, holder: Pass, question: Question, *, asked_at: datetime) -> bytes:
+        """The proof that the answer left nothing out which this question got at that time.
 
-        The question is on record since, and is judged again. Others need not wait meanwhile: the
-        ledger is read without the desk's lock. Raises `OfficersProblem`.
+        It reads what the ledger holds by now: so it is on record too, each one, before it is made,
+        and its period ends where the answer's did. Raises `OfficersProblem`.
         """
-        verdict = judge(holder.asker, question, now=datetime.now(UTC))
+        verdict = judge(holder.asker, question, now=asked_at)
+        with self.held():
+            now = datetime.now(UTC)
+            secrets, receipt, page = self._record(holder, question, verdict, at=now)
+            # others need not wait while the ledger is read; what may have been read counts as read
+            self.release(page)
+        self._on_step("recorded")
         if isinstance(verdict, Denied):
-            raise OfficersProblem(verdict.reason)
-        secrets = self.names(set(subjects_of(holder.asker, question)))
+            raise OfficersProblem(verdict.reason, receipt=receipt_document(receipt))
         query = query_of(verdict, holder.asker, secrets=secrets)
         if (asked := provable_of(verdict, query)) is None:
             raise OfficersProblem(OfficersCode.NOT_SHOWN)
         try:
             return self.shelf.prove_complete(asked)
         except BusError as error:
-            raise _unread(error, None) from error
+            raise _unread(error, receipt) from error
 
     def check(self, index: int) -> Proved:
         """The proof of a leaf that was shown, verified; raises `OfficersProblem`."""
@@ -237,6 +244,19 @@ class Desk:
         if self._recorder is not None:
             self._released = self._recorder.mark_released(page)
         self._answered_at = time.monotonic()
+
+    def _record(
+        self, holder: Pass, question: Question, verdict: Verdict, *, at: datetime
+    ) -> tuple[Secrets, Receipt, Page]:
+        """The question, durable, and what it names somebody by; raises `OfficersProblem`."""
+        secrets = self.names(set(subjects_of(holder.asker, question)))
+        receipt, page = self.write(
+            lambda stamp: record_query(holder, question, verdict, secrets=secrets, stamp=stamp),
+            secret=secret_of(holder.asker, question),
+            secrets=secrets,
+            at=at,
+        )
+        return secrets, receipt, page
 
     def _read(self, granted: Granted, query: Query, wanted: Slice, *, receipt: Receipt) -> Answer:
         hidden = None
