@@ -24,7 +24,6 @@ from civicbus_schemas.consent import NO_CONSENTS
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 from typer.testing import CliRunner, Result
 
-from tests.fakes.vault import FakeVault
 from tests.unit import lookup_samples
 from tests.unit.replay_archive import VAULT, make_archive
 
@@ -157,7 +156,7 @@ def test_a_destroyed_secret_is_a_difference_unless_an_erasure_is_on_record(
 ) -> None:
     log, name = open_ledger(StateFolder(home)), pasts[-1].record.subject
     assert name is not None
-    vault = FakeVault(rows=dict(VAULT.rows))
+    vault = replace(VAULT, rows=dict(VAULT.rows))
     vault.destroy(name)
     about = sum(past.record.subject == name for past in pasts)
     unordered = findings(home, list(past_decisions(log, vault)))
