@@ -96,6 +96,9 @@ class RecordKind(StrEnum):
 DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
 """The kinds of leaves that record a decision about somebody's data."""
 
+ORDER_KINDS = (RecordKind.SUBJECT_ERASURE, RecordKind.PART_UNSEALING)
+"""The kinds of leaves that record what two officials ordered."""
+
 QUERY_KINDS = (RecordKind.OFFICER_QUERY, RecordKind.CITIZEN_QUERY, RecordKind.OFFICER_CASE)
 """The kinds of leaves that record what somebody asked of the ledger itself, or did about it."""
 

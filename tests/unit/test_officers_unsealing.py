@@ -6,14 +6,17 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from civicbus_consumers.lookup.door import compose
 from civicbus_consumers.officers import orders
+from civicbus_consumers.officers.erasing import erase
 from civicbus_consumers.officers.order_service import PATH, OrderService
-from civicbus_consumers.officers.orders import Act, Order
+from civicbus_consumers.officers.orders import Act, Given, Order
+from civicbus_consumers.officers.rules import Official, Role
 from civicbus_consumers.officers.unsealing import Sealed, Unsealer
 from civicbus_consumers.recording.seal import SALT_BYTES
 from civicbus_schemas.errors import Unavailable
@@ -71,6 +74,11 @@ class Place:
         document = {"act": order.act, "about": order.about, "reason": order.reason}
         return self.send(document | {"request": asked, "approval": approved})
 
+    def show_first_page(self) -> None:
+        """From now on the place holds what was recorded first in it."""
+        page, *_ = self.pages.pages
+        self.parts = FakeParts(Sealed(record=Record.decode(page.records[0]), part=page.sealed[0]))
+
     def send(self, document: object) -> Any:
         """That body."""
         unsealer = Unsealer(
@@ -109,6 +117,35 @@ def test_officer_and_case_are_told_and_the_leaf_was_first_when_two_order_it() ->
     assert HeaderLeaf.decode(second.header).header.released is not None
     assert json.loads(opened(part, record)[1])["asked_by"]["officer"] == "tt-1"
     assert b"gs-1" not in leaf
+
+
+def test_who_ordered_an_erasure_is_told_when_the_erased_is_gone() -> None:
+    place = Place()
+    asker, by = (Official(agency=MPS, name=name, role=Role.OFFICER) for name in ("tt-2", "gs-2"))
+    order = Order(act=Act.ERASE, about=WHO, reason="Điều 16")
+    erase(
+        Given(order=order, asked_by=asker, approved_by=by),
+        vault=place.vault,
+        eraser=place.vault,
+        recorder=samples.recorder(place.pages),
+        hindrance=lambda _: None,
+        now=datetime(2026, 11, 22, tzinfo=UTC),
+    )
+    place.show_first_page()
+    contents = place.post().json()["contents"]
+    assert (contents["asked_by"]["officer"], contents["reason"]) == ("tt-2", "Điều 16")
+
+
+def test_who_ordered_an_unsealing_is_told_when_the_person_was_erased_afterwards() -> None:
+    """Else whoever erases a person takes away who looked at him."""
+    place = Place()
+    assert place.post().status_code == 200
+    assert place.vault.destroy(WHO)
+    place.show_first_page()
+    answer = place.post(by="gs-2")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["contents"]["asked_by"]["officer"] == "tt-1"
+    assert answer.json()["contents"]["approved_by"]["officer"] == "gs-1"
 
 
 @pytest.mark.parametrize("fault", ["fails", "lies"])

@@ -130,8 +130,7 @@ class Unsealer:
         page = recorder.open_page(now)
         stamp, why = page.stamp(), secret_of(given)
         record = record_unsealing(given, sealed.record, approver=approver, secret=why, stamp=stamp)
-        under = approver if sealed.record.subject is None else secret
-        leaf = page.add(record, stamp=stamp, secret=why, under=under)
+        leaf = page.add(record, stamp=stamp, secret=why, under=approver)
         written = recorder.write(page, policy=None, positions=())  # 2
         contents = _contents(sealed, secret)  # 3
         recorder.mark_released(written)
@@ -143,7 +142,7 @@ class Unsealer:
 def record_unsealing(
     given: Given, opened: Record, *, approver: Secret, secret: bytes, stamp: Stamp
 ) -> Record:
-    """The leaf of an unsealing; about the same person, so that it is found with the rest."""
+    """The leaf of an unsealing; about the same person; `approver` seals it."""
     by = given.approved_by
     return Record(
         id=stamp.id,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from civicbus_schemas.errors import EvidenceBroken
 from civicbus_schemas.ids import RecordId
 from civicbus_schemas.record import Record
-from civicbus_schemas.vocabulary import RecordKind
+from civicbus_schemas.vocabulary import ORDER_KINDS
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -22,10 +22,11 @@ _NONCE_BYTES = 12
 def sealed_under(record: Record) -> str | None:
     """In whose name a record's part is sealed: its person, else its case, else its officer.
 
-    That of an erasure outlives the person's secret. None where a record names nobody: then nothing
-    is secret, and the part is the bare salt.
+    Who ordered an erasure or an unsealing, and why, is sealed under the approver: it outlives the
+    person's secret. None where a record names nobody: then nothing is secret, and the part is the
+    bare salt.
     """
-    if record.kind is RecordKind.SUBJECT_ERASURE:
+    if record.kind in ORDER_KINDS:
         return record.actor.officer
     case = None if record.req is None else record.req.case
     return record.subject or case or record.actor.officer
