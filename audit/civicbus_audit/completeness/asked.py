@@ -17,6 +17,7 @@ class Asked:
     `texts` are all names of the one asked for, in order: several pseudonyms where he had several.
     `since` and `until` are about the times that records name. `as_citizen`: investigations that go
     on are counted, not shown; and no commit answers for any, as its hour would tell when they read.
+    A neighbour or sibling of his own entry may tell it all the same (`tree`).
     """
 
     by: By

@@ -1,9 +1,9 @@
 """The sorted tree of one index commit: what is in it, and that something is not. Pure.
 
 An entry is a key and a hash of the leaves' numbers filed under it; entries are sorted by key and
-are the leaves of an RFC 6962 tree. A key is hashed with its sort and the commit's place: so the
-neighbours that a proof of absence shows tell nothing of anybody, not even of which sort they are,
-and cannot be followed from hour to hour.
+are the leaves of an RFC 6962 tree. A key is hashed with its sort and the commit's place: so keys
+cannot be followed from hour to hour. There is no secret in it: whoever knows a name computes its
+key of every sort, and finds it among the neighbours and siblings that a proof happens to show.
 
     key   = SHA-256("civicbus.index.key" ‖ 0x00 ‖ by ‖ 0x00 ‖ first as uint64 ‖ name)
     entry = key ‖ SHA-256("civicbus.index.places" ‖ 0x00 ‖ the leaves' numbers as uint64)
