@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from civicbus_audit.cli import app
 from civicbus_audit.completeness.verifying import verify_complete
-from civicbus_audit.evidence import completeness
+from civicbus_audit.evidence import command, completeness
 from civicbus_audit.evidence.completeness import asked_by
 from civicbus_audit.query import Query
 from civicbus_audit.standalone import verify as alone
@@ -125,19 +125,28 @@ def test_both_programs_set_the_same_limit_when_they_are_compared() -> None:
     assert alone.PROOF == completeness.FILE
 
 
-@pytest.mark.parametrize("kept", [lambda at: at != 4, lambda at: at != 12])
-def test_the_exporter_is_found_out_when_he_leaves_out_a_record_that_is_proved(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: Callable[[int], bool]
+Lie = Callable[[int, bool], bool]
+LIES: dict[str, tuple[Lie, str]] = {
+    "one-proved-is-left-out": (lambda at, fits: fits and at != 4, "leaf 4 is in completeness.json"),
+    "one-rescanned-is-left-out": (lambda at, fits: fits and at != 12, "leaf 12 is in complete"),
+    "another-person-is-put-in": (lambda at, fits: fits or at == 8, "leaf 8 does not name whom"),
+}
+
+
+@pytest.mark.parametrize(("lie", "named"), LIES.values(), ids=LIES.keys())
+def test_the_exporter_is_found_out_when_his_records_are_not_those_that_are_proved(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, lie: Lie, named: str
 ) -> None:
     """His bundle is whole in itself: one proof for the rest, counted and signed as it is."""
     matches = Query.predicate
 
     def lying(query: Query) -> Callable[..., bool]:
         honest = matches(query)
-        return lambda row: kept(row["index"]) and honest(row)
+        return lambda row: lie(row["index"], honest(row))
 
     monkeypatch.setattr(Query, "predicate", lying)
-    with pytest.raises(EvidenceBroken, match=r"leaf (4|12) is in completeness.json or among"):
+    monkeypatch.setattr(Query, "needles", lambda _: ())
+    with pytest.raises(EvidenceBroken, match=named):
         make(home, tmp_path / "x", request(subject=person(1)))
     assert list(tmp_path.iterdir()) == []
 
@@ -153,16 +162,20 @@ def test_a_proof_is_about_one_name_and_a_period_when_a_query_asks_for_just_that(
 
 
 def test_the_command_says_on_what_completeness_rests_when_it_has_written(
-    home: Path, tmp_path: Path
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(command, "officer_of", lambda officer, *_: officer and OFFICER)
+
     def run(name: str, *more: str) -> str:
-        command = ["export", str(tmp_path / name), "--by", "inspectorate/o-17", "--why", "c 12"]
+        asked = ["export", str(tmp_path / name), "--by", "inspectorate/o-17", "--why", "c 12"]
         period = ["--since", f"{AT:%Y-%m}-01", "--until", "2026-12-30", "--home", str(home)]
-        done = CliRunner().invoke(app, [*command, *period, *more])
+        done = CliRunner().invoke(app, [*asked, *period, *more])
         assert done.exit_code == 0, done.output
         return " ".join(done.stdout.split())
 
     subject = ("--subject", person(1))
     assert json.loads(run("a", *subject, "--json"))["completeness"]["covered"] == 11
     assert "prove it up to leaf 11" in run("b", *subject)
+    officer = json.loads(run("d", "--officer", "o-1", "--agency", "vss", "--json"))
+    assert (officer["records"], officer["completeness"]["kind"]) == (1, "index-commits")
     assert "Chỉ quét lại" in run("c", *subject, "--purpose", "x", "--lang", "vi")

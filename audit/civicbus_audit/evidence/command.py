@@ -39,7 +39,7 @@ def export_records(
     case: Annotated[str | None, typer.Option(help="The exporter's own case number.")] = None,
     pin: Annotated[str | None, typer.Option(help="The person's PIN; - is stdin.")] = None,
     subject: Annotated[str | None, typer.Option(help="The person's ledger pseudonym.")] = None,
-    agency: Annotated[str | None, typer.Option(help="Who received, or was refused.")] = None,
+    agency: Annotated[str | None, typer.Option(help="Who received, or whose officer.")] = None,
     officer: Annotated[str | None, typer.Option(help="An officer's id, with --agency.")] = None,
     purpose: Words = None,
     basis: Words = None,
@@ -71,7 +71,7 @@ def export_records(
         query = replace(
             query,
             subject=person_of(pin, places).pseudonym if pin else parse_hex(subject, "pseudonym"),
-            recipient=agency_id(agency) if agency else None,
+            recipient=agency_id(agency) if agency and not officer else None,
             officer=officer_of(officer, agency, places),
             case_id=parse_hex(case_id, "case id"),
         )

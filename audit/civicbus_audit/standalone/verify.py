@@ -785,7 +785,8 @@ def _parts_of_zip(path: Path) -> dict[str, Part]:
 class Leaves:
     """Reads leaves.bin once, and proves and compares each leaf on the way.
 
-    `filed`: those that a proof of completeness about `names` must name.
+    Each must name whom `names` end with, where a proof of completeness is about these; `filed` are
+    those that it must hold.
     """
 
     parts: dict[str, Part]
@@ -806,9 +807,13 @@ class Leaves:
         if len(head) < 10 or len(self.leaf) < length or index <= self.index:
             broken(f"leaves.bin cannot be read behind leaf {self.index}")
         self.index, self.count = index, self.count + 1
-        if self.names and filed_at(self.leaf, self.names) is not None:
-            self.filed.append(index)
         record = decode(self.leaf, index)
+        if self.names:
+            by, name = self.names[-1]
+            if (record["actor"] if by == "officer" else record)[by] != name:
+                broken(f"leaf {index} does not name whom the query asks for")
+            if filed_at(self.leaf, self.names) is not None:
+                self.filed.append(index)
         self._compare("records.ndjson", as_line(index, self.leaf, record))
         self._compare("records.csv", as_row(index, record))
 
