@@ -1,7 +1,8 @@
 """Single random mutations of what an insider can write: topic, ledger, witness's store, index.
 
 Each is drawn from a seeded source, done, and undone. What is not evidence is left out: the lock,
-`state.json` (sealing's own, with tests of its own), and in a message the registry's id.
+the content of `state.json` (sealing's own, with tests of its own), and in a message the registry's
+id.
 """
 
 from __future__ import annotations
@@ -76,6 +77,22 @@ def file_mutated(folder: Path, draw: Random) -> Iterator[str]:
     try:
         yield f"{path}: {what}"
     finally:
+        file.write_bytes(whole)
+
+
+@contextmanager
+def state_lost(folder: Path, draw: Random) -> Iterator[str]:
+    """`state.json` is gone, or a directory is in its place."""
+    file = folder / "state.json"
+    whole, as_directory = file.read_bytes(), draw.random() < 0.5
+    file.unlink()
+    if as_directory:
+        file.mkdir()
+    try:
+        yield "state.json: a directory" if as_directory else "state.json: removed"
+    finally:
+        if as_directory:
+            file.rmdir()
         file.write_bytes(whole)
 
 

@@ -34,7 +34,7 @@ from civicbus_schemas.ids import RecorderId
 from tests.fakes.page_topic import FakePages
 from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
 from tests.fakes.witnesses import LOG, ORIGIN, SIGNERS, policy_of
-from tests.mutations import file_mutated, store_mutated, topic_mutated
+from tests.mutations import file_mutated, state_lost, store_mutated, topic_mutated
 
 MUTATIONS, CLEAN = 60, 20  # in one round; `make campaign` has a thousand of each
 POLICY = policy_of(SIGNERS[:2])
@@ -132,6 +132,7 @@ def test_every_mutation_of_evidence_is_found(site: Site, rounds: int, seed: int)
         lambda draw: file_mutated(site.sides.ledger_dir, draw),
         lambda draw: file_mutated(site.sides.ledger_dir, draw),
         lambda draw: store_mutated(draw.choice(site.witnesses).file, draw),
+        lambda draw: state_lost(site.sides.ledger_dir, draw),
     ]
     for number in range(max(MUTATIONS, 10 * rounds)):
         with draw.choice(kinds)(draw) as what:

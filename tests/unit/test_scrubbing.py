@@ -171,6 +171,37 @@ def test_a_checkpoint_that_is_gone_is_missed_and_a_ledger_that_never_was_is_not(
         scrub(replace(place.sides, ledger_dir=tmp_path / "none"))
 
 
+@pytest.mark.parametrize("path", ["state.json", "checkpoint", "tile/entries/000.p/15"])
+@pytest.mark.parametrize("as_directory", [False, True])
+def test_a_file_that_cannot_be_read_is_found_when_it_is_gone_or_a_directory(
+    place: Place, path: str, as_directory: bool
+) -> None:
+    file = place.folder / "ledger" / path
+    file.unlink()
+    if as_directory:
+        file.mkdir()
+    assert "broken" in {fault.kind for fault in scrub(place.sides).faults}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_alarm_is_raised_when_the_thread_ends_by_an_error_that_nobody_foresaw() -> None:
+    def connect() -> Sides:
+        raise ZeroDivisionError
+
+    scrubber = Scrubber(connect, rhythm=Rhythm(hot_s=0.0))
+    assert scrubber.alarm is None, "not begun"
+    scrubber.start()
+    scrubber._thread.join(10)
+    assert "has ended" in (scrubber.alarm or "")
+
+
+def test_no_alarm_is_raised_when_the_thread_was_told_to_end(place: Place) -> None:
+    scrubber = Scrubber(lambda: place.sides, rhythm=Rhythm())
+    scrubber.start()
+    scrubber.close()
+    assert scrubber.alarm is None
+
+
 @pytest.mark.parametrize("path", ["tile/0/000.p/15", "tile/entries/000.p/15"])
 @pytest.mark.parametrize("hot", [None, timedelta(minutes=50)])
 def test_a_tile_is_found_broken_in_whole_and_newest_part(

@@ -90,7 +90,7 @@ def scrub(sides: Sides, *, since: datetime | None = None, pace: Pace = lambda: N
     contradicts is told; what does not answer is trouble, and no contradiction. Raises `Retryable`
     where there is no ledger yet.
     """
-    if not (sides.ledger_dir / CHECKPOINT).exists():
+    if not (sides.ledger_dir / CHECKPOINT).is_file():
         return Passed(faults=(_lost_checkpoint(sides),))
     directory = LedgerDirectory(sides.ledger_dir)
     found, troubles = list[Fault](), dict[Comparison, str]()
@@ -102,6 +102,9 @@ def scrub(sides: Sides, *, since: datetime | None = None, pace: Pace = lambda: N
             found.append(Fault(comparison=comparison, kind="broken", why=str(error)))
         except BusError as error:
             troubles[comparison] = str(error)
+        except OSError as error:  # only the ledger is read by files, and those are to be there
+            why = f"{error.filename or error} cannot be read ({type(error).__name__})"
+            found.append(Fault(comparison=comparison, kind="broken", why=why))
 
     part: _Part | None = None
 

@@ -57,11 +57,18 @@ class Scrubber:
     @property
     def alarm(self) -> str | None:
         """What is wrong, in one sentence for operators; None while nothing is."""
+        if self._has_died:
+            return "the scrubber has ended by an error, and finds nothing any more; restart sealing"
         if not self.faults:
             return None
         counted = Counter(fault.comparison.value for fault in self.faults)
         told = ", ".join(f"{name} {count}" for name, count in sorted(counted.items()))
         return f"the scrubber found contradictions ({told}); run civicbus scrub"
+
+    @property
+    def _has_died(self) -> bool:
+        begun = self._thread.ident is not None
+        return begun and not self._thread.is_alive() and not self._stop.is_set()
 
     def start(self) -> None:
         """Begin, with a whole pass after the first interval."""
