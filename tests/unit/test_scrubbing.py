@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.sequencing import PageMessage
+from civicbus_consumers.scrubbing import passing
 from civicbus_consumers.scrubbing.passing import Passed, Sides, scrub
 from civicbus_consumers.scrubbing.rhythm import Rhythm, Stopping, Throttle
 from civicbus_consumers.scrubbing.rules import Comparison, Fault, Kind
@@ -231,25 +232,57 @@ def test_it_sleeps_so_long_that_it_keeps_its_share_of_a_core() -> None:
         Throttle(0.1, stop, used_s=lambda: 0.0)()
 
 
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether the index answers, as a list of one; it has no faults."""
+    answers = [True]
+
+    def examine(*_: object, **__: object) -> Iterator[Fault]:
+        if not answers[0]:
+            raise Unavailable("PostgreSQL does not answer")
+        return iter(())
+
+    monkeypatch.setattr(passing, "examine_index", examine)
+    return answers
+
+
+class Scrubbed:
+    """A scrubber whose passes are a minute apart."""
+
+    def __init__(self, place: Place) -> None:
+        self.now = 0.0
+        self.scrubber = Scrubber(lambda: place.sides, rhythm=Rhythm(), clock=lambda: self.now)
+
+    def after(self, seconds: float = 60) -> tuple[Fault, ...]:
+        self.now += seconds
+        self.scrubber.pass_once(lambda: None)
+        return self.scrubber.faults
+
+
+@pytest.mark.usefixtures("database")
 def test_an_alarm_stays_until_a_whole_pass_finds_nothing(place: Place) -> None:
-    now = [0.0]
-    scrubber = Scrubber(lambda: place.sides, rhythm=Rhythm(), clock=lambda: now[0])
-    whole = place.pages.messages[2]
-
-    def passed() -> tuple[Fault, ...]:
-        now[0] += 60
-        scrubber.pass_once(lambda: None)
-        return scrubber.faults
-
-    assert passed() == ()
+    scrubbed, whole = Scrubbed(place), place.pages.messages[2]
+    assert scrubbed.after() == ()
     place.edit(2, b"edited")
-    assert passed() == (), "older than the newest hour"
-    now[0] += Rhythm().whole_s
-    (fault,) = passed()
+    assert scrubbed.after() == (), "older than the newest hour"
+    (fault,) = scrubbed.after(Rhythm().whole_s)
     assert fault.offset == 2
-    assert scrubber.alarm == "the scrubber found contradictions (topic 1); run civicbus scrub"
+    alarm = "the scrubber found contradictions (topic 1); run civicbus scrub"
+    assert scrubbed.scrubber.alarm == alarm
     place.pages.messages[2] = whole
-    assert passed() == (fault,), "not compared again before its time"
-    now[0] += Rhythm().again_s
-    assert passed() == ()
-    assert scrubber.alarm is None
+    assert scrubbed.after() == (fault,), "not compared again before its time"
+    assert scrubbed.after(Rhythm().again_s) == ()
+    assert scrubbed.scrubber.alarm is None
+
+
+def test_everything_is_compared_again_soon_when_a_whole_pass_missed_the_index(
+    place: Place, database: list[bool]
+) -> None:
+    scrubbed = Scrubbed(place)
+    database[0] = False
+    assert scrubbed.after() == ()
+    database[0] = True
+    place.edit(2, b"edited")
+    assert scrubbed.after() == (), "older than the newest hour"
+    (fault,) = scrubbed.after(Rhythm().again_s)
+    assert fault.offset == 2

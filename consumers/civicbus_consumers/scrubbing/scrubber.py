@@ -1,7 +1,8 @@
 """Scrubs without pause, in a thread that sealing never waits for and that takes little of a core.
 
-The newest hour is compared each minute, everything once a day, and again every ten minutes while
-something was found. What was found stays an alarm until a whole pass finds it no more.
+The newest hour is compared each minute, everything once a day, and again ten minutes later while
+something was found or could not be compared. What was found stays an alarm until a whole pass finds
+it no more.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Scrubber:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scrubber", daemon=True)
         self._whole_at: float | None = None
+        self._missed = False
         self.faults: tuple[Fault, ...] = ()
         begun = self._clock()
         self._done = {"hot": begun, "whole": begun}
@@ -93,14 +95,13 @@ class Scrubber:
 
     def pass_once(self, pace: Pace) -> Passed:
         """The pass that is due now: whole, or of the newest hour."""
-        begun = self._clock()
-        whole = self._whole_at is None or begun - self._whole_at >= self._pause_s
+        whole = self._whole_at is None or self._clock() - self._whole_at >= self._pause_s
         self._sides = self._sides or self._connect()
         since = None if whole else datetime.now(UTC) - HOT
         passed = scrub(self._sides, since=since, pace=pace)
         self._take(passed, whole=whole)
-        if whole:
-            self._whole_at = begun
+        if whole:  # counted from its end, so that newest hours are compared between long passes
+            self._whole_at, self._missed = self._clock(), bool(passed.troubles)
         if not passed.troubles:
             self._done["hot"] = self._clock()
             self._done |= {"whole": self._clock()} if whole else {}
@@ -108,7 +109,9 @@ class Scrubber:
 
     @property
     def _pause_s(self) -> float:
-        return self._rhythm.again_s if self.faults else self._rhythm.whole_s
+        """From one whole pass to the next; one that missed a comparison is made up for soon."""
+        soon = self.faults or self._missed
+        return self._rhythm.again_s if soon else self._rhythm.whole_s
 
     def _take(self, passed: Passed, *, whole: bool) -> None:
         """A whole pass replaces what was known of what it could compare; a hot one adds to it."""
