@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from civicbus_consumers.flags.database import make_engine
+from civicbus_consumers.flags.findings import Finding
 from civicbus_consumers.flags.reading import Shown, get_flag, list_flags
 from civicbus_consumers.flags.records import record_label
 from civicbus_consumers.flags.words import Flag, Label
@@ -115,9 +116,14 @@ def label(
     typer.echo(f"{flag} is labelled {as_label}, in record {id_}")
 
 
+def _seen(found: Finding) -> str:
+    """How much of it was seen, and how much is usual, as far as it is a matter of numbers."""
+    count = "" if found.count is None else str(found.count)
+    return count if found.usual is None else f"{count}, usually {found.usual:g}"
+
+
 def _document(shown: Shown) -> dict[str, Any]:
     found = shown.finding
-    seen = "" if found.count is None else f"{found.count}, usually {found.usual:g}"
     return {
         "id": found.id,
         "flag": found.flag,
@@ -127,7 +133,7 @@ def _document(shown: Shown) -> dict[str, Any]:
         "agency": found.agency,
         "officer": found.officer,
         "score": found.score,
-        "seen": seen if found.usual is not None else str(found.count or ""),
+        "seen": _seen(found),
         "for": ", ".join(found.explanations),
         "reference": found.reference,
         "state": shown.closing or "open",
