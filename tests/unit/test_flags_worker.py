@@ -36,7 +36,7 @@ TOPIC = "audit.page.v1"
 
 @dataclass
 class MemoryStore:
-    """Flags in memory; `fails` refuses the next batch, which is then not written."""
+    """Flags in memory; while it `fails`, neither a batch nor a mark is written."""
 
     memory: Memory = field(default_factory=Memory)
     positions: Mapping[Partition, int] = field(default_factory=dict)
@@ -63,6 +63,8 @@ class MemoryStore:
         return [Untold(finding=f, kind=kind) for f in self.raised if (f.id, kind) not in self.told]
 
     def mark_told(self, told: Iterable[tuple[str, RecordKind]]) -> None:
+        if self.fails:
+            raise Unavailable("the database is away")
         self.told |= set(told)
 
 
@@ -190,6 +192,23 @@ def test_flag_is_not_told_again_until_the_topic_was_read_when_a_write_fails() ->
     recorder.fails = False
     assert teller.tell() == 0  # what failed may lie at offset 10
     assert store.told == set()
+
+
+def test_flag_is_not_told_again_until_the_topic_was_read_when_its_mark_fails() -> None:
+    store, recorder = MemoryStore(), FakeRecorderOfFlags()
+    handler_of(store).handle(messages(*fishing()))
+    teller = Teller(
+        store,  # type: ignore[arg-type]
+        begin_recorder=lambda _: recorder,  # type: ignore[arg-type, return-value]
+        end=lambda: 10 + len(recorder.pages),
+        position=lambda: 10,
+    )
+    store.fails = True
+    assert teller.tell() == 0
+    assert len(recorder.pages) == 1, "the page is durable"
+    store.fails = False
+    assert teller.tell() == 0
+    assert len(recorder.pages) == 1, "it tells the flag, and was not read yet"
 
 
 def finding() -> Finding:

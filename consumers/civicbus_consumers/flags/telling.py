@@ -2,7 +2,8 @@
 
 The topic itself says what was told: the worker marks a flag as told when it reads the leaf. So
 nothing is told before the topic was read to where it ended when this process began, or failed to
-write. Only a page that arrives later than that can tell a flag twice; both leaves say the same.
+write or to mark. Only a page that arrives later than that can tell a flag twice; both leaves say
+the same.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ class Teller:
             return len(untold)
         except Retryable as error:
             log.warning("flags not recorded", error=type(error).__name__)
-            if self._recorder is None or not self._recorder.usable:
-                self._recorder, self._from = None, None
+            self._from = None  # whatever failed, its page may be on the topic and not marked
+            if self._recorder is not None and not self._recorder.usable:
+                self._recorder = None
             return 0
 
     def _write(self, untold: Sequence[Untold]) -> None:
