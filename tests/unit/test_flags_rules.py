@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from civicbus_consumers.flags.memory import KINDS, PENDING, lives_until
 from civicbus_consumers.flags.words import Closing, Explanation, Flag
 from civicbus_schemas.agreement import NATION_ZONE
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
@@ -297,3 +298,13 @@ def test_flag_is_lower_on_the_list_when_the_person_lives_in_the_officers_distric
     [near] = topic.fold(known(watched=watched, districts=districts)).raised
     [far] = topic.fold(known(watched=watched)).raised
     assert (near.score, near.explanations) == (far.score - 5, (Explanation.RESIDENCE,))
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"pending"}))
+def test_all_is_forgotten_in_its_time_when_nothing_touches_it_but_what_is_pending(
+    kind: str,
+) -> None:
+    until = lives_until(f"{kind}/1", MONDAY)
+    assert until is not None
+    assert MONDAY + 30 * DAY <= until <= MONDAY + 400 * DAY
+    assert lives_until(PENDING, MONDAY) is None

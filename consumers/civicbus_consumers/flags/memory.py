@@ -217,12 +217,18 @@ KINDS: Mapping[str, type[Document]] = {
 }
 LIVES = {
     "officer": timedelta(days=400),
+    "agency": timedelta(days=400),
     "contact": timedelta(days=30),
     "recorder": timedelta(days=30),
     "case": timedelta(days=400),
+    "consent": timedelta(days=400),
     "flag": timedelta(days=400),
 }
-"""How long what lies under a kind of key is remembered after it was touched; else always."""
+"""How long what lies under a kind of key is remembered after it was touched.
+
+Only what is pending, one document, has no end. A consent counts from its last refusal: whoever
+reads under one that nobody has asked for since then is held up by access alone, and not flagged.
+"""
 
 PENDING = "pending/"
 _D = TypeVar("_D", bound=Document)
