@@ -99,8 +99,11 @@ DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
 ORDER_KINDS = (RecordKind.SUBJECT_ERASURE, RecordKind.PART_UNSEALING)
 """The kinds of leaves that record what two officials ordered."""
 
-QUERY_KINDS = (RecordKind.OFFICER_QUERY, RecordKind.CITIZEN_QUERY, RecordKind.OFFICER_CASE)
-"""The kinds of leaves that record what somebody asked of the ledger itself, or did about it."""
+TRAIL_KINDS = (RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE, *ORDER_KINDS)
+"""The kinds of leaves that record what officials asked of the ledger itself, or did about it."""
+
+QUERY_KINDS = (*TRAIL_KINDS, RecordKind.CITIZEN_QUERY)
+"""The same of officials and citizens."""
 
 FLAG_KINDS = (RecordKind.FLAG_RAISED, RecordKind.FLAG_LABELLED, RecordKind.FLAG_CLOSED)
 """The kinds of leaves that tell the life of a flag; each names the reading that raised it."""

@@ -13,7 +13,7 @@ from civicbus_consumers.officers.rules import Find, Granted, Official, Role, Vie
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.record import commitment
 from civicbus_schemas.subject import case, officer
-from civicbus_schemas.vocabulary import Outcome, RecordKind
+from civicbus_schemas.vocabulary import ORDER_KINDS, Outcome, RecordKind
 
 from tests.fakes.lookup import FakePages
 from tests.fakes.vault import opened, secret_of
@@ -179,4 +179,4 @@ def test_supervisors_see_in_the_trail_what_officers_did_to_cases() -> None:
     secrets = {name: secret_of(name)}
     query = query_of(Granted(find=Find(), view=View.TRAIL), asker, secrets=secrets)
     seen = {kind for kind in RecordKind if kind not in query.except_kinds}
-    assert seen == {RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE}
+    assert seen == {RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE, *ORDER_KINDS}

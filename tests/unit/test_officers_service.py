@@ -11,10 +11,10 @@ from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.recording.fuse import SealingBehind
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.record import commitment
-from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
+from civicbus_schemas.vocabulary import ORDER_KINDS, Outcome, Reason, RecordKind
 
 from tests.fakes.lookup import FakePages
-from tests.fakes.officers import GrowingShelf
+from tests.fakes.officers import GrowingShelf, entry
 from tests.fakes.vault import opened
 from tests.unit.lookup_samples import LAN
 from tests.unit.officers_office import (
@@ -206,6 +206,17 @@ def test_supervisor_sees_the_trail_without_his_own_when_he_asks() -> None:
     office = Office(history())
     assert leaves(office.ask(SUPERVISION, role=Role.SUPERVISOR)) == [8]
     assert leaves(office.ask(SUPERVISION, role=Role.SUPERVISOR, sub="gs-1")) == [8, 7]
+
+
+def test_orders_are_the_supervisors_to_see_and_nobody_elses_when_they_ask() -> None:
+    office = Office(history())
+    by = {"recipient": "mps", "subject": subject(), "officer": official("gs-1")}
+    for index, kind in enumerate(ORDER_KINDS, start=10):
+        office.shelf.entries.append(entry(index, kind=kind, **by))
+    assert leaves(office.ask()) == [6, 5, 4, 3, 2, 1]
+    assert leaves(office.ask(SUPERVISION, role=Role.SUPERVISOR)) == [11, 10, 8]
+    assert leaves(office.ask(SUPERVISION, role=Role.SUPERVISOR, sub="gs-1")) == [8, 7]
+    assert leaves(office.ask(OWN_DATA, role=Role.CITIZEN)) == [4, 1]
 
 
 def test_citizen_sees_his_readings_and_a_count_of_the_hidden_when_he_asks() -> None:

@@ -31,7 +31,7 @@ from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_proof
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.subject import Secrets, case, officer, person
-from civicbus_schemas.vocabulary import QUERY_KINDS, Outcome, RecordKind
+from civicbus_schemas.vocabulary import QUERY_KINDS, TRAIL_KINDS, Outcome, RecordKind
 from sqlalchemy import Engine
 
 from civicbus_consumers.officers.records import officer_of
@@ -136,9 +136,7 @@ class IndexShelf:
         return StoredLog(directory.read, checkpoint.size), note
 
 
-_NOT_OF_OFFICERS = tuple(
-    kind for kind in RecordKind if kind not in (RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE)
-)
+_NOT_OF_OFFICERS = tuple(kind for kind in RecordKind if kind not in TRAIL_KINDS)
 """What is no act of an official upon the ledger."""
 
 
