@@ -9,6 +9,7 @@ from civicbus_consumers.officers import orders
 from civicbus_consumers.officers.orders import LIFE_S, Act, Given, Order, OrderRefused
 from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.runtime import jwt
+from civicbus_schemas.codec import canonical_json
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.unit.lookup_samples import SIGNER
@@ -93,6 +94,32 @@ def test_a_token_is_refused_when_it_was_made_for_something_else(change: dict[str
     claims = jwt.read_bearer(f"Bearer {APPROVED}").claims | change
     with pytest.raises(OrderRefused):
         verify(by=jwt.sign(claims, SIGNER))
+
+
+FILE = canonical_json(
+    {"act": ORDER.act, "about": ORDER.about, "reason": ORDER.reason, "request": ASKED}
+)
+
+
+def test_an_order_is_read_when_it_is_written_as_it_must_be() -> None:
+    assert orders.parse_order(FILE) == (ORDER, {"request": ASKED})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 8000,
+        b'{"a":' * 8000,
+        FILE.replace(b"{", b'{"reason":"another",', 1),
+        b"\xff",
+        b"[]",
+        b"",
+    ],
+    ids=["deep list", "deep object", "a key twice", "no UTF-8", "a list", "nothing"],
+)
+def test_an_order_is_refused_when_its_bytes_are_not_one_plain_object(body: bytes) -> None:
+    with pytest.raises(OrderRefused, match="not an order"):
+        orders.parse_order(body)
 
 
 @pytest.mark.parametrize(

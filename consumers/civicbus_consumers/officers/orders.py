@@ -7,7 +7,6 @@ names the request. An order says what is done, to whom or what, and why; it hold
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 import unicodedata
@@ -21,6 +20,8 @@ from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import AgencyId
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from civicbus_consumers.lookup.problems import Problem
+from civicbus_consumers.lookup.request import json_object
 from civicbus_consumers.officers.rules import Official, Role
 from civicbus_consumers.officers.token import Issuer
 from civicbus_consumers.runtime.jwt import MalformedToken, read_bearer, sign
@@ -123,9 +124,9 @@ def verify(
 def parse_order(body: bytes) -> tuple[Order, dict[str, str]]:
     """An order and its tokens (`request`, `approval`) in a JSON object; raises `OrderRefused`."""
     try:
-        document: Any = json.loads(body)
-    except ValueError:
-        document = None
+        document = json_object(body)
+    except Problem:
+        document = {}
     match document:
         case {"act": str(act), "about": str(about), "reason": str(reason), **tokens}:
             known = act in list(Act) and tokens.keys() <= {"request", "approval"}
