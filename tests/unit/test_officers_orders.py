@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from civicbus_consumers.officers import orders
 from civicbus_consumers.officers.orders import LIFE_S, Act, Given, Order, OrderRefused
 from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.runtime import jwt
+from civicbus_deploy.oversight.orders import app
 from civicbus_schemas.codec import canonical_json
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typer.testing import CliRunner
 
 from tests.unit.lookup_samples import SIGNER
 from tests.unit.officers_office import BANK, ISSUERS, MPS
@@ -120,6 +123,20 @@ def test_an_order_is_read_when_it_is_written_as_it_must_be() -> None:
 def test_an_order_is_refused_when_its_bytes_are_not_one_plain_object(body: bytes) -> None:
     with pytest.raises(OrderRefused, match="not an order"):
         orders.parse_order(body)
+
+
+@pytest.mark.parametrize("command", [["approve", "--name", "gs-1"], ["carry-out"]])
+def test_a_command_refuses_an_order_that_nobody_requested(
+    command: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "order.json"
+    file.write_bytes(
+        canonical_json({"act": ORDER.act, "about": ORDER.about, "reason": ORDER.reason})
+    )
+    with pytest.raises(OrderRefused, match="not an order"):
+        CliRunner().invoke(
+            app, [*command, str(file), "--home", str(tmp_path)], catch_exceptions=False
+        )
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class OrderService:
         body = await read_body(request, limit_bytes=MAX_BODY_BYTES, timeout_s=self.body_timeout_s)
         try:
             order, tokens = orders.parse_order(body)
-            asked, approved = tokens.get("request", ""), tokens.get("approval", "")
+            asked, approved = tokens["request"], tokens.get("approval", "")
             given = orders.verify(order, asked, approved, issuers=self.issuers, now=time.time())
         except OrderRefused as error:
             log.info("order refused", why=error.what)

@@ -122,14 +122,17 @@ def verify(
 
 
 def parse_order(body: bytes) -> tuple[Order, dict[str, str]]:
-    """An order and its tokens (`request`, `approval`) in a JSON object; raises `OrderRefused`."""
+    """An order and its tokens in a JSON object; raises `OrderRefused`.
+
+    The tokens are `request`, and `approval` once there is one.
+    """
     try:
         document = json_object(body)
     except Problem:
         document = {}
     match document:
         case {"act": str(act), "about": str(about), "reason": str(reason), **tokens}:
-            known = act in list(Act) and tokens.keys() <= {"request", "approval"}
+            known = act in list(Act) and {"request"} <= tokens.keys() <= {"request", "approval"}
             if known and all(isinstance(token, str) for token in tokens.values()):
                 order = Order(act=Act(act), about=about, reason=reason)
                 return order, {str(name): str(token) for name, token in tokens.items()}
