@@ -103,7 +103,24 @@ def tell_complete(
     complete: Complete, *, json: bool, lang: Language, file: Path | None = None
 ) -> None:
     """What a proof proves and what it does not, and the records themselves where it is read."""
-    told: dict[str, Any] = {
+    told = complete_document(complete)
+    if json:
+        records = {} if file else {"records": [vars(row) for row in _rows(complete)]}
+        out.out(as_json(told | records | ({"file": str(file)} if file else {})), highlight=False)
+        return
+    if file is None and (rows := _rows(complete)):
+        show(table(rows, _COLUMNS, lang))
+    for name in complete.asked.names:
+        out.out(say("complete-name", lang, by=say(f"by-{name.by}", lang), name=name.text))
+    for key in _sentences(complete):
+        out.out(say(key, lang, **told), highlight=False)
+    if file:
+        out.out(say("complete-written", lang, file=file), highlight=False)
+
+
+def complete_document(complete: Complete) -> dict[str, Any]:
+    """What a proof proves, and how far, as values for JSON and for sentences."""
+    return {
         "holds": True,
         "origin": complete.checkpoint.origin,
         "size": complete.checkpoint.size,
@@ -117,18 +134,6 @@ def tell_complete(
         "unreadable": complete.unreadable,
         "hidden": complete.hidden,
     }
-    if json:
-        records = {} if file else {"records": [vars(row) for row in _rows(complete)]}
-        out.out(as_json(told | records | ({"file": str(file)} if file else {})), highlight=False)
-        return
-    if file is None and (rows := _rows(complete)):
-        show(table(rows, _COLUMNS, lang))
-    for name in complete.asked.names:
-        out.out(say("complete-name", lang, by=say(f"by-{name.by}", lang), name=name.text))
-    for key in _sentences(complete):
-        out.out(say(key, lang, **told), highlight=False)
-    if file:
-        out.out(say("complete-written", lang, file=file), highlight=False)
 
 
 def _sentences(complete: Complete) -> Sequence[str]:

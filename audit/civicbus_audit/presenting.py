@@ -127,6 +127,11 @@ _WORDS = {
         "{count} more, in investigations that go on: they are shown when the case is closed.",
         "Còn {count} lượt thuộc các vụ điều tra đang tiến hành: sẽ hiển thị khi vụ việc kết thúc.",
     ),
+    "not-indexed": (
+        "{count} more are in the ledger and not indexed yet, from leaf {indexed} on: ask again.",
+        "Còn {count} lượt có trong sổ cái nhưng chưa được lập chỉ mục, từ lá số {indexed}:"
+        " hãy hỏi lại.",
+    ),
     "rebuilt": ("{leaves} leaves indexed.", "Đã lập chỉ mục {leaves} lá."),
     "state-rebuilt": (
         "The state of {size} leaves is there again; sealing goes on from offset {position}.",

@@ -205,12 +205,13 @@ def test_a_hidden_row_is_found_out_when_the_bundles_are_recounted(
     engine: Engine, log: StoredLog
 ) -> None:
     query = Query(subject=CHILD, kind="access.decision")
-    confirm_complete(search(engine, query), query, log)
+    assert not confirm_complete(search(engine, query), query, log, indexed=11)
     change(engine, "delete from leaf where index = 5")
     entries = search(engine, query)
     confirm(entries, log)
     with pytest.raises(EvidenceBroken, match="hides leaf 5"):
-        confirm_complete(entries, query, log)
+        confirm_complete(entries, query, log, indexed=11)
+    assert confirm_complete(entries, query, log, indexed=5) == {5}
 
 
 def examined(engine: Engine, log: StoredLog) -> list[tuple[str, int | None, tuple[str, ...]]]:
@@ -338,7 +339,8 @@ def test_the_commands_tell_the_story_when_the_index_was_rebuilt(home: Path) -> N
     assert run(home, "rebuild-index").stdout == "11 leaves indexed.\n"
     assert json.loads(run(home, "rebuild-index", "--json").stdout) == {"leaves": 11}
     told = json.loads(run(home, "who-read", "001324012345", "--json", "--recount").stdout)
-    assert [(one["recipient"], one["release"]) for one in told] == [
+    assert told["not_indexed"] == 0
+    assert [(one["recipient"], one["release"]) for one in told["readings"]] == [
         ("vss", "unsettled"),
         ("vss", "aborted-may-have-been-seen"),
         ("vss", "released"),
@@ -371,7 +373,13 @@ def test_the_index_is_caught_when_it_hides_a_reading_from_a_proved_answer(
     told = run(home, *asked)
     assert (told.exit_code, f"The proof is in {file}." in told.stdout) == (0, True)
     assert run(home, *asked, "--as-citizen").exit_code == 0
+    proof = json.loads(run(home, *asked, "--json").stdout)["proof"]
+    assert (proof["holds"], proof["file"]) == (True, str(file))
     assert run(home, "verify", "--complete", str(file)).exit_code == 0
+    with Ledger.open(home / "ledger", origin=ORIGIN, signer=SIGNER) as ledger:
+        page = FakeRecorder(RecorderId("c" * 32)).write(decision(subject=CHILD))
+        Sealer(ledger, keys=PUBLIC_KEYS).seal(messages(page, start=4))
+    assert json.loads(run(home, *asked, "--recount", "--json").stdout)["not_indexed"] == 1
     change(engine, "delete from leaf where index = 1")
     hidden = run(home, *asked)
     assert (hidden.exit_code, "the index hides leaf 1" in hidden.stderr) == (1, True)

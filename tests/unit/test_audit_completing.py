@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 from civicbus_audit.cli import app
+from civicbus_audit.index.commands import published_log
+from civicbus_audit.index.searching import confirm_complete
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.places import Places
+from civicbus_audit.query import Query
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.sequencing import PageMessage
 from civicbus_audit.standalone import verify as alone
 from civicbus_schemas.codec import frame
+from civicbus_schemas.errors import EvidenceBroken
 from civicbus_schemas.ids import AgencyId, Pin, RecorderId
 from civicbus_schemas.subject import officer as officer_called
 from civicbus_schemas.subject import person as person_with
@@ -151,3 +155,26 @@ def test_verify_exits_with_1_when_a_proof_was_changed_and_2_when_two_things_are_
     assert run(home, "verify", "--complete", str(home / "none")).exit_code == 2
     file.write_bytes(file.read_bytes().replace(b'"leaves":[1]', b'"leaves":[2]'))
     assert run(home, "verify", "--complete", str(file)).exit_code == 1
+
+
+@pytest.mark.parametrize("asked", [("--complete", "none.complete"), ("--recount",)])
+def test_it_is_refused_when_a_proof_is_asked_for_about_somebody_unknown(
+    home: Path, asked: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    refused = run(home, "who-read", "001199054321", *asked)
+    assert (refused.exit_code, "the vault knows no such person" in refused.stderr) == (2, True)
+    assert not (home / "none.complete").exists()
+
+
+@pytest.mark.parametrize(("indexed", "hides"), [(0, False), (7, True)])
+def test_a_leaf_is_called_hidden_only_when_the_index_had_come_to_it(
+    home: Path, indexed: int, hides: bool
+) -> None:
+    log = published_log(Places.under(home))
+    query = Query(subject=SUBJECT, decided=True)
+    if hides:
+        with pytest.raises(EvidenceBroken, match="the index hides leaf"):
+            confirm_complete([], query, log, indexed=indexed)
+    else:
+        assert len(confirm_complete([], query, log, indexed=indexed)) == 2

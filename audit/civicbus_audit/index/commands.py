@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +21,7 @@ from civicbus_audit.asking import (
 )
 from civicbus_audit.completeness.asked import Asked
 from civicbus_audit.completeness.filing import By
-from civicbus_audit.completing import tell_complete, write_complete
+from civicbus_audit.completing import complete_document, tell_complete, write_complete
 from civicbus_audit.options import AsJson, Home, Lang, exit_codes, needs_index
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import (
@@ -130,7 +130,6 @@ def who_read(
     """Tell who got which data about a person, why, and on what ground: all of it."""
     with exit_codes(json=json), needs_index():
         from civicbus_audit.index.oversight import citizen_view, closed_cases, find_all
-        from civicbus_audit.index.searching import confirm_complete
         from civicbus_audit.query import Query
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
@@ -138,25 +137,29 @@ def who_read(
         try:
             known = person_of(pin, places)
         except UnknownSubject:
+            if recount or complete:
+                raise
             _show_nobody(json=json, as_citizen=as_citizen, lang=lang)
             return
         query = Query(subject=known.pseudonym, decided=True, disclosed=not denied)
         find = partial(_search, places=places)
+        indexed = _indexed(places)  # before the search: what is below is found, or hidden
         found = find_all(query, find)
-        if recount:
-            confirm_complete(found, query, published_log(places))
-        proof = _prove_found(found, query, places, file=complete, as_citizen=as_citizen)
+        hold = partial(_hold, found, query, places, indexed=indexed, as_citizen=as_citizen)
+        held = hold(recount=recount, file=complete)
         columns = (*_READING[:6], "decision", "reason", *_READING[6:]) if denied else _READING
-        if as_citizen:
-            view = citizen_view(found, closed_cases(find))
-            _show_citizen(view, columns, json=json, lang=lang)
+        view = citizen_view(found, closed_cases(find)) if as_citizen else None
+        if json:
+            out.out(as_json(_document(found, view, held)), highlight=False)
+            return
+        if view:
+            _show_citizen(view, columns, lang=lang)
         else:
-            _show(found, columns, json=json, lang=lang)
-        if not json:
-            since = known.since.astimezone(LOCAL_TIME)
-            out.out(say("known-since", lang, since=since), highlight=False)
-        if complete and proof and not json:
-            tell_complete(proof, json=False, lang=lang, file=complete)
+            _show(found, columns, json=False, lang=lang)
+        since = known.since.astimezone(LOCAL_TIME)
+        out.out(say("known-since", lang, since=since), highlight=False)
+        if held:
+            _show_held(held, lang=lang)
 
 
 def rebuild_index(
@@ -203,18 +206,73 @@ def published_log(places: Places) -> StoredLog:
     return StoredLog(directory.read, published(directory, places.trust())[0].size)
 
 
-def _prove_found(
-    found: list[Entry], query: Query, places: Places, *, file: Path | None, as_citizen: bool
-) -> Complete | None:
-    """Writes the proof where one is asked for, and holds what the index told against it."""
-    if file is None or query.subject is None:
-        return None
-    asked = Asked(by=By.SUBJECT, texts=(query.subject,), as_citizen=as_citizen)
-    from civicbus_audit.index.searching import confirm_all
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What the index told, held against the ledger: what is not indexed yet, and the proof."""
 
-    complete = write_complete(asked, places, file)
-    confirm_all(found, query, [*complete.proved, *complete.rescanned])
-    return complete
+    indexed: int
+    later: frozenset[int]
+    proof: Complete | None
+    file: Path | None
+
+
+def _indexed(places: Places) -> int:
+    from civicbus_audit.index.database import make_engine
+    from civicbus_audit.index.filling import indexed_size
+
+    engine = make_engine(places.dsn_file)
+    try:
+        return indexed_size(engine)
+    finally:
+        engine.dispose()
+
+
+def _hold(
+    found: list[Entry],
+    query: Query,
+    places: Places,
+    *,
+    indexed: int,
+    recount: bool,
+    file: Path | None,
+    as_citizen: bool,
+) -> _Held | None:
+    """Holds what was found against the bundles, and against the proof, which is written."""
+    from civicbus_audit.index.searching import confirm_all, confirm_complete
+
+    if query.subject is None or not (recount or file):
+        return None
+    later, proof = frozenset[int](), None
+    if recount:
+        later |= confirm_complete(found, query, published_log(places), indexed=indexed)
+    if file:
+        asked = Asked(by=By.SUBJECT, texts=(query.subject,), as_citizen=as_citizen)
+        proof = write_complete(asked, places, file)
+        leaves = [*proof.proved, *proof.rescanned]
+        later |= confirm_all(found, query, leaves, indexed=indexed)
+    return _Held(indexed=indexed, later=later, proof=proof, file=file)
+
+
+def _show_held(held: _Held, *, lang: Language) -> None:
+    if held.later:
+        told = say("not-indexed", lang, count=len(held.later), indexed=held.indexed)
+        out.out(told, highlight=False)
+    if held.proof:
+        tell_complete(held.proof, json=False, lang=lang, file=held.file)
+
+
+def _document(found: list[Entry], view: CitizenView | None, held: _Held | None) -> object:
+    """The readings as JSON: a list, or an object where there is more to tell."""
+    if view is None and held is None:
+        return found
+    told: dict[str, object] = {"readings": found if view is None else view.shown}
+    if view is not None:
+        told["hidden"] = view.hidden
+    if held is not None:
+        told["not_indexed"] = len(held.later)
+        if held.proof is not None:
+            told["proof"] = complete_document(held.proof) | {"file": str(held.file)}
+    return told
 
 
 def _show(found: list[Entry], columns: tuple[str, ...], *, json: bool, lang: Language) -> None:
@@ -232,13 +290,8 @@ def _show_nobody(*, json: bool, as_citizen: bool, lang: Language) -> None:
     out.out(as_json(empty) if json else say("unknown-person", lang), highlight=False)
 
 
-def _show_citizen(
-    view: CitizenView, columns: tuple[str, ...], *, json: bool, lang: Language
-) -> None:
+def _show_citizen(view: CitizenView, columns: tuple[str, ...], *, lang: Language) -> None:
     """The readings, and how many are not shown yet: hidden, but never uncounted."""
-    if json:
-        out.out(as_json({"readings": view.shown, "hidden": view.hidden}), highlight=False)
-        return
     _show(list(view.shown), columns, json=False, lang=lang)
     if view.hidden:
         out.out(say("hidden", lang, count=view.hidden), highlight=False)

@@ -123,28 +123,39 @@ def confirm(entries: list[Entry], log: StoredLog) -> None:
                 )
 
 
-def confirm_complete(entries: list[Entry], query: Query, log: StoredLog) -> None:
+def confirm_complete(
+    entries: list[Entry], query: Query, log: StoredLog, *, indexed: int
+) -> frozenset[int]:
     """Checks that no leaf about the query's subject is missing; reads all bundles.
 
-    `entries` is everything that was found for the query, whatever its `limit` and `before`.
+    `entries` is everything that was found for the query, whatever its `limit` and `before`; what
+    is given, and `indexed`: see `confirm_all`.
     """
     subject = query.subject
     if subject is None:
         raise Refused("only the leaves about one subject can be recounted")
-    confirm_all(entries, query, log.containing(bytes.fromhex(subject)))
+    return confirm_all(entries, query, log.containing(bytes.fromhex(subject)), indexed=indexed)
 
 
-def confirm_all(entries: list[Entry], query: Query, leaves: Iterable[tuple[int, bytes]]) -> None:
-    """Checks that those of these leaves that match are all there; raises `EvidenceBroken`."""
+def confirm_all(
+    entries: list[Entry], query: Query, leaves: Iterable[tuple[int, bytes]], *, indexed: int
+) -> frozenset[int]:
+    """Checks that those of these leaves that match are all there; raises `EvidenceBroken`.
+
+    `indexed`: how far the index went before it was searched. Matching leaves from there on that it
+    did not tell of are no fault, and given back.
+    """
     found = {entry.index for entry in entries}
     query = replace(query, before=None)
-    for index, content in leaves:
-        row, _, _ = row_of(index, content, page=None)
-        if query.matches(row) and index not in found:
+    rows = ((index, row_of(index, content, page=None)[0]) for index, content in leaves)
+    missing = frozenset(i for i, row in rows if query.matches(row) and i not in found)
+    for index in sorted(missing):
+        if index < indexed:
             raise EvidenceBroken(
                 f"the index hides leaf {index}",
                 next_step="find out who changed it, then `civicbus-audit rebuild-index`",
             )
+    return missing
 
 
 def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
