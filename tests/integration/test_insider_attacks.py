@@ -273,7 +273,7 @@ def forge(folder: Path, leaves: list[bytes], state: LedgerState) -> None:
         )
 
 
-def test_a_rolled_back_ledger_gets_no_cosignature_when_root_puts_a_backup_in_its_place(
+def test_a_rolled_back_ledger_is_found_when_root_puts_a_backup_in_its_place(
     witnessed: Witnessed,
 ) -> None:
     """Row 9: the backup verifies by itself; the witnesses hold more."""
