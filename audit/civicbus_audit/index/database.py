@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import psycopg
 from civicbus_schemas.errors import Fatal, Refused, Unavailable
@@ -19,6 +20,16 @@ from civicbus_audit.index.tables import SCHEMA
 
 _WRITER_LOCK = 0x0C1B_A0D1
 _SERVER_GONE = ("08", "53", "57", "58")  # classes of SQLSTATE
+
+
+NOTICING_SILENCE: Final = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5000,
+}
+"""For libpq (s, and ms): a host that says nothing is given up, where the server's own limit of a
+statement cannot reach us any more."""
 
 
 def make_engine(dsn_file: Path, *, schema: str = SCHEMA, reading_s: int | None = None) -> Engine:

@@ -18,8 +18,9 @@ from civicbus_schemas.subject import (
     SubjectKind,
     VaultKey,
 )
+from psycopg.conninfo import make_conninfo
 
-from civicbus_audit.index.database import errors_translated
+from civicbus_audit.index.database import NOTICING_SILENCE, errors_translated
 
 STATEMENT_S = 2
 ATTEMPTS = 3
@@ -118,7 +119,7 @@ class PostgresVault:
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
             self._connection = psycopg.connect(
-                self._dsn,
+                make_conninfo(self._dsn, **NOTICING_SILENCE),
                 autocommit=True,
                 connect_timeout=STATEMENT_S,
                 options=f"-cstatement_timeout={STATEMENT_S}s",

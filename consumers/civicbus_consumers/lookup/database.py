@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
+from civicbus_audit.index.database import NOTICING_SILENCE
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.ids import Pin
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.schema import CreateSchema
 
@@ -74,7 +76,7 @@ class PopulationView:
         if self._connection is None:
             with errors_translated("connecting to the view"):
                 self._connection = psycopg.connect(
-                    read_secret(self._dsn_file),
+                    make_conninfo(read_secret(self._dsn_file), **NOTICING_SILENCE),
                     autocommit=True,
                     connect_timeout=STATEMENT_S,
                     options=_READ_ONLY,
