@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from civicbus_audit.index.searching import Entry
 from civicbus_consumers.officers.rules import Role
-from civicbus_consumers.officers.unread import PATH
+from civicbus_consumers.officers.unread import PATH, delivered
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from tests.fakes.officers import AT, FakeShelf, entry
@@ -73,6 +73,22 @@ def test_a_citizen_is_told_of_each_delivery_that_lies_unread() -> None:
     assert {int(one.record, 16) for one in asked} == {1, 2, 3}  # no look-up, nobody else's
     [record] = bureau.records
     assert (record.kind, record.id) == (RecordKind.CITIZEN_QUERY, told["receipt"]["record_id"])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"decision": Outcome.DENY},
+        {"decision": None},
+        {"topic": "audit.page.v1"},
+        {"recipient": "BANK"},
+    ],
+)
+def test_a_row_that_is_no_delivery_is_passed_over_when_deliveries_are_asked(
+    odd: dict[str, Any],
+) -> None:
+    rows = [delivery(1), delivery(2, **odd)]
+    assert [int(one.record, 16) for one in delivered(rows, None)] == [1]
 
 
 def test_only_what_rests_on_a_consent_is_told_when_it_is_named() -> None:

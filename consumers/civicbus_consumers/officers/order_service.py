@@ -5,10 +5,9 @@ The order's two tokens say who asks; no other is needed. What is counted and log
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from civicbus_schemas.ids import AgencyId
@@ -22,6 +21,7 @@ from civicbus_consumers.officers.orders import OrderRefused
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.request import MAX_BODY_BYTES
 from civicbus_consumers.officers.service import json_response
+from civicbus_consumers.officers.side_room import SideRoom
 from civicbus_consumers.officers.token import Issuer
 from civicbus_consumers.officers.unsealing import Unsealer
 
@@ -37,6 +37,7 @@ class OrderService:
     unsealer: Unsealer
     issuers: Mapping[AgencyId, Issuer]
     body_timeout_s: float
+    _room: SideRoom = field(default_factory=lambda: SideRoom("orders"), init=False, repr=False)
 
     def routes(self) -> list[Route]:
         """What this room answers."""
@@ -52,6 +53,6 @@ class OrderService:
         except OrderRefused as error:
             log.info("order refused", why=error.what)
             raise OfficersProblem(OfficersCode.ORDER_REFUSED) from error
-        unsealed = await asyncio.to_thread(self.unsealer.unseal, given)
+        unsealed = await self._room.off_loop(lambda: self.unsealer.unseal(given))
         log.info("unsealed", agency=given.approved_by.agency)
         return json_response(unsealed.document())

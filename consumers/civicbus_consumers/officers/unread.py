@@ -6,7 +6,6 @@ is asked by their records which lie unread, and learns of nobody whom they are a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +14,8 @@ from typing import Any, Final, Protocol
 import httpx2
 import structlog
 from civicbus_audit.index.searching import Entry
-from civicbus_schemas.errors import InvalidBytes, Unavailable
+from civicbus_audit.query import DISCLOSING
+from civicbus_schemas.errors import InvalidBytes, InvalidIdentifier, Unavailable
 from civicbus_schemas.ids import RecordId
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,6 +28,7 @@ from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.request import MAX_BODY_BYTES, parse_unread
 from civicbus_consumers.officers.rules import Find, QueryPurpose, Question
 from civicbus_consumers.officers.service import authorization_of, json_response
+from civicbus_consumers.officers.side_room import SideRoom
 from civicbus_consumers.unread.rules import MAX_ASKED, Asked, parse_answer
 
 PATH: Final = "/v1/audit/unread"
@@ -78,6 +79,7 @@ class UnreadService:
     counter: Counter
     unread: AsksUnread
     body_timeout_s: float
+    _room: SideRoom = field(default_factory=lambda: SideRoom("unread"), init=False, repr=False)
 
     def routes(self) -> list[Route]:
         """What this room answers."""
@@ -97,7 +99,7 @@ class UnreadService:
         )  # 1
         asked = list(delivered(answer.rows, consent))
         try:
-            since = await asyncio.to_thread(self.unread.since, asked)  # 2
+            since = await self._room.off_loop(lambda: self.unread.since(asked))  # 2
         except Unavailable as error:
             log.warning("unread is not told", why=error.what)
             receipt = receipt_document(answer.receipt)
@@ -106,17 +108,30 @@ class UnreadService:
 
 
 def delivered(rows: Iterable[Entry], consent: str | None) -> Iterator[Asked]:
-    """The deliveries by stream among these readings, of one consent where one is named."""
+    """The deliveries by stream among these readings, of one consent where one is named.
+
+    A row that tells of no delivery, whatever its decision, is passed over.
+    """
     for row in rows:
         named = consent is None or (row.consent or "").partition("@")[0] == consent
-        if named and row.id and row.topic and row.recipient and row.at:
-            yield Asked.of(
-                record=row.id,
-                recipient=row.recipient,
-                source=row.topic,
-                partition=row.partition or 0,
-                at=row.at,
-            )
+        if named and row.decision in DISCLOSING and (one := _delivery(row)) is not None:
+            yield one
+
+
+def _delivery(row: Entry) -> Asked | None:
+    if not (row.id and row.topic and row.recipient and row.at):
+        return None
+    try:
+        return Asked.of(
+            record=row.id,
+            recipient=row.recipient,
+            source=row.topic,
+            partition=row.partition or 0,
+            at=row.at,
+        )
+    except InvalidIdentifier as error:
+        log.warning("a row is no delivery", leaf=row.index, why=error.what)
+        return None
 
 
 def unread_document(answer: Answer, since: Since) -> dict[str, Any]:
