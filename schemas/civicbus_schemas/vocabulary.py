@@ -74,6 +74,7 @@ class RecordKind(StrEnum):
     OFFICER_QUERY = "officer.query"
     CITIZEN_QUERY = "citizen.query"
     OFFICER_CASE = "officer.case"
+    OFFICER_SAVED = "officer.saved"
     FLAG_RAISED = "flag.raised"
     FLAG_LABELLED = "flag.labelled"
     FLAG_CLOSED = "flag.closed"
@@ -99,7 +100,12 @@ DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
 ORDER_KINDS = (RecordKind.SUBJECT_ERASURE, RecordKind.PART_UNSEALING)
 """The kinds of leaves that record what two officials ordered."""
 
-TRAIL_KINDS = (RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE, *ORDER_KINDS)
+TRAIL_KINDS = (
+    RecordKind.OFFICER_QUERY,
+    RecordKind.OFFICER_CASE,
+    RecordKind.OFFICER_SAVED,
+    *ORDER_KINDS,
+)
 """The kinds of leaves that record what officials asked of the ledger itself, or did about it."""
 
 QUERY_KINDS = (*TRAIL_KINDS, RecordKind.CITIZEN_QUERY)
@@ -157,6 +163,7 @@ class Reason(StrEnum):
     CASE_MISSING = "case-missing"
     CASE_EXISTS = "case-is-there-already"
     CASE_NOT_FOUND = "case-not-found"
+    SAVED_NOT_FOUND = "saved-query-not-found"
     CASE_CLOSED = "case-is-closed"
     RECORD_NOT_FOUND = "record-not-found"
     NOT_THE_GUARDIAN = "not-the-guardian"

@@ -245,3 +245,26 @@ def test_commands_keep_a_case_that_outlives_the_process(place: OfficersPlace) ->
     assert {act["record_id"] for act in kept["acts"]} <= {record.id for record in done}
     assert kept["acts"][-1]["record_id"] in told
     assert not is_told(repr(done))
+
+
+def test_commands_save_a_query_and_run_its_newest_version(place: OfficersPlace) -> None:
+    officer = ("--as", "officer", "--name", INSPECTOR)
+    why, title = ("--purpose", "oversight.inspection"), ("--title", "Đọc bởi BHXH")
+    with place.serving():
+        saved = run(place, "saved", "save", *officer, *title, "--agency", "vss", "--flag", "self")
+        query, version = saved.split()
+        none = json.loads(run(place, "saved", "run", query, *officer, *why, "--json"))
+        run(place, "saved", "save", *officer, *title, "--id", query, "--agency", "vss")
+        [listed] = json.loads(run(place, "saved", "list", *officer, "--json"))["saved"]
+        told = json.loads(run(place, "saved", "run", query, *officer, *why, "--json"))
+        shown = run(place, "saved", "run", query, *officer, *why)
+        run(place, "saved", "drop", query, *officer)
+        with pytest.raises(Refused, match="saved-query-not-found"):
+            run(place, "saved", "run", query, *officer, *why)
+    assert (version, none["rows"]) == ("1", [])  # nothing was flagged here
+    assert (listed["title"], listed["find"], listed["version"]) == (title[1], {"agency": "vss"}, 2)
+    assert [row["recipient"] for row in told["rows"]] == ["vss"]
+    assert f"version 2 of {query}" in shown
+    record = {r.id: r for r in place.records()}[told["receipt"]["record_id"]]
+    assert record.req is not None
+    assert (record.kind, record.req.id) == (RecordKind.OFFICER_QUERY, f"{query}@2")

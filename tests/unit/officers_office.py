@@ -18,6 +18,8 @@ from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk
 from civicbus_consumers.officers.pages import PageService
 from civicbus_consumers.officers.rules import Role
+from civicbus_consumers.officers.saved.desk import SavedDesk
+from civicbus_consumers.officers.saved.service import SavedService
 from civicbus_consumers.officers.service import QueryService
 from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import Issuer, make_pass
@@ -35,6 +37,7 @@ from civicbus_schemas.vocabulary import Outcome, RecordKind
 from tests.fakes.cases import FakeCases
 from tests.fakes.lookup import FakePages
 from tests.fakes.officers import FakeShelf, entry
+from tests.fakes.saved import FakeSaved
 from tests.fakes.unread import FakeUnread
 from tests.fakes.vault import FakeVault, secret_of
 from tests.unit.lookup_samples import LAN, MOTHER, SIGNER, recorder
@@ -116,6 +119,7 @@ class Office:
     policy_sets: Path = Path("no-policy-sets")
     unread: FakeUnread = field(default_factory=FakeUnread)
     cases: FakeCases = field(default_factory=FakeCases)
+    saved: FakeSaved = field(default_factory=FakeSaved)
     begun: int = 0
     vault: FakeVault = field(default_factory=FakeVault)
 
@@ -136,7 +140,12 @@ class Office:
             desk=CaseDesk(desk=self.desk, store=self.cases),
             body_timeout_s=0.3,
         )
-        rooms = (queries, pages, tracker, unread, cases)
+        saved = SavedService(
+            counter=self.counter,
+            desk=SavedDesk(desk=self.desk, store=self.saved),
+            body_timeout_s=0.3,
+        )
+        rooms = (queries, pages, tracker, unread, cases, saved)
         self.app = compose(*(route for room in rooms for route in room.routes()))
 
     def _begin_recorder(self, closes: PageRef | None) -> Recorder:

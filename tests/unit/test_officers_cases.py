@@ -179,4 +179,5 @@ def test_supervisors_see_in_the_trail_what_officers_did_to_cases() -> None:
     secrets = {name: secret_of(name)}
     query = query_of(Granted(find=Find(), view=View.TRAIL), asker, secrets=secrets)
     seen = {kind for kind in RecordKind if kind not in query.except_kinds}
-    assert seen == {RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE, *ORDER_KINDS}
+    saved = RecordKind.OFFICER_SAVED
+    assert seen == {RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE, saved, *ORDER_KINDS}

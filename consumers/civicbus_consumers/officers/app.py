@@ -24,6 +24,9 @@ from civicbus_consumers.officers.desk import Desk, OnStep, nothing
 from civicbus_consumers.officers.order_service import OrderService
 from civicbus_consumers.officers.pages import PageService
 from civicbus_consumers.officers.reading import IndexShelf
+from civicbus_consumers.officers.saved.desk import SavedDesk
+from civicbus_consumers.officers.saved.service import SavedService
+from civicbus_consumers.officers.saved.store import SavedStore
 from civicbus_consumers.officers.service import QueryService
 from civicbus_consumers.officers.settings import OfficersSettings
 from civicbus_consumers.officers.signet import Signet
@@ -132,7 +135,12 @@ def serve(
         desk=CaseDesk(desk=desk, store=store),
         body_timeout_s=settings.body_timeout_s,
     )
-    rooms = (queries, pages, tracker, ordering, unread, cases)
+    saved = SavedService(
+        counter=counter,
+        desk=SavedDesk(desk=desk, store=SavedStore(store.engine)),
+        body_timeout_s=settings.body_timeout_s,
+    )
+    rooms = (queries, pages, tracker, ordering, unread, cases, saved)
     app = compose(*(route for room in rooms for route in room.routes()))
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     with (

@@ -31,6 +31,10 @@ class OfficersClient:
         """As `ask`: something is done to a case."""
         return self._post(f"cases/{act}", demand)
 
+    def saved(self, act: str, demand: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        """As `ask`: something is done with saved queries."""
+        return self._post(f"saved/{act}", demand)
+
     def _post(self, what: str, document: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         headers = {"Authorization": f"Bearer {self.token}", "Accept-Language": self.language}
         try:

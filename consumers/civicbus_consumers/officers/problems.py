@@ -33,6 +33,7 @@ class OfficersCode(StrEnum):
     NOTHING_SEALED = "nothing-sealed"
     UNREAD_UNAVAILABLE = "unread-unavailable"
     CASES_UNAVAILABLE = "cases-unavailable"
+    SAVED_UNAVAILABLE = "saved-queries-unavailable"
 
 
 class OfficersProblem(Problem):
@@ -135,6 +136,11 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         "Không ghi được hồ sơ vụ việc: Hãy xem lại hồ sơ rồi thử lại.",
         "The cases cannot be kept or read: Look at the case's file, then try again.",
     ),
+    OfficersCode.SAVED_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Không ghi được câu hỏi đã lưu: Hãy xem lại danh sách rồi thử lại.",
+        "The saved queries cannot be kept or read: Look at the list, then try again.",
+    ),
     Code.CANNOT_RECORD: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Không ghi được câu hỏi: Không ghi được thì không có gì được hiển thị.",
@@ -164,6 +170,16 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         HTTPStatus.CONFLICT,
         "Vụ việc đã đóng: Hãy mở vụ việc mới.",
         "The case is closed: Open another one.",
+    ),
+    Reason.SAVED_NOT_FOUND: (
+        HTTPStatus.FORBIDDEN,
+        "Không có câu hỏi đã lưu này, hoặc không phải của bạn",
+        "There is no such saved query, or it is not yours",
+    ),
+    Reason.LIMIT_EXCEEDED: (
+        HTTPStatus.CONFLICT,
+        "Bạn đã lưu đủ số câu hỏi cho phép: Hãy xóa bớt một câu hỏi.",
+        "You keep as many saved queries as you may: Drop one of them.",
     ),
     Reason.RECORD_NOT_FOUND: (
         HTTPStatus.FORBIDDEN,

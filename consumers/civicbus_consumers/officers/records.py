@@ -53,6 +53,7 @@ def record_query(
         payload_hash=commitment(stamp.salt, canonical(question)),
         req=Request(
             jti=holder.jti,
+            id=None if question.saved is None else str(question.saved),
             case=question.case and secrets[case(agency, question.case)].pseudonym,
         ),
         sealed=commitment(stamp.salt, secret_of(asker, question)),

@@ -50,21 +50,26 @@ class Asked:
 def parse_asked(body: bytes) -> Asked:
     """The question in a JSON body; raises `Problem` with `malformed-query`."""
     document = json_object(body)
-    _only(document, _MEMBERS, where="body")
+    only(document, _MEMBERS, where="body")
+    find = document.get("find", {})
+    if not isinstance(find, dict):
+        raise _wrong("find", find, "an object of what to look for")
+    return asked_of(document, parse_find(find))
+
+
+def asked_of(document: Mapping[str, Any], find: Find) -> Asked:
+    """The question of a body that looks for this; raises `Problem`."""
     limit = document.get("limit", DEFAULT_LIMIT)
     if type(limit) is not int or not 0 < limit <= MAX_LIMIT:
         raise _wrong("limit", limit, f"a whole number from 1 to {MAX_LIMIT}")
     cursor = document.get("cursor")
     if cursor is not None and (not isinstance(cursor, str) or len(cursor) > MAX_CURSOR):
         raise _wrong("cursor", cursor, "the cursor of an answer, as it was")
-    find = document.get("find", {})
-    if not isinstance(find, dict):
-        raise _wrong("find", find, "an object of what to look for")
     return Asked(
         question=Question(
-            find=parse_find(find),
+            find=find,
             purpose=_purpose(document),
-            case=_text("case", document["case"]) if document.get("case") is not None else None,
+            case=parse_text("case", document["case"]) if document.get("case") is not None else None,
         ),
         limit=limit,
         cursor=cursor,
@@ -74,7 +79,7 @@ def parse_asked(body: bytes) -> Asked:
 def parse_unread(body: bytes) -> str | None:
     """The consent whose deliveries are asked about, None for all; raises `Problem`."""
     document = json_object(body)
-    _only(document, {"consent"}, where="body")
+    only(document, {"consent"}, where="body")
     consent = document.get("consent")
     if consent is None:
         return None
@@ -85,7 +90,7 @@ def parse_unread(body: bytes) -> str | None:
 
 def parse_find(document: Mapping[str, Any]) -> Find:
     """What to look for; raises `Problem`."""
-    _only(document, set(_READERS), where="find")
+    only(document, set(_READERS), where="find")
     found = Find(**{name: _READERS[name](name, value) for name, value in document.items()})
     for name in ("officer", "case"):
         if getattr(found, name) is not None and found.agency is None:
@@ -124,7 +129,8 @@ def _purpose(document: Mapping[str, Any]) -> QueryPurpose:
     return QueryPurpose(value)
 
 
-def _text(name: str, value: Any) -> str:
+def parse_text(name: str, value: Any) -> str:
+    """A text of one line in its one spelling; raises `Problem`."""
     rule = f"a text of 1 to {MAX_TEXT} characters, none of them a control character"
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise _wrong(name, value, rule)
@@ -156,8 +162,8 @@ _moment = _identified(_time, "ISO 8601 with its zone, such as 2026-11-22T09:00:0
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "pin": _identified(Pin, "12 digits"),
     "agency": _identified(agency_id, "an agency's id"),
-    "officer": lambda name, value: _text(f"find.{name}", value),
-    "case": lambda name, value: _text(f"find.{name}", value),
+    "officer": lambda name, value: parse_text(f"find.{name}", value),
+    "case": lambda name, value: parse_text(f"find.{name}", value),
     "record": _identified(lambda value: hex_id(value, what="record"), "32 hex characters"),
     "purpose": _word,
     "basis": _word,
@@ -169,7 +175,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
 }
 
 
-def _only(document: Mapping[str, Any], allowed: set[str], *, where: str) -> None:
+def only(document: Mapping[str, Any], allowed: set[str], *, where: str) -> None:
+    """Checks that there are no other members; raises `Problem`."""
     if document.keys() - allowed:
         raise malformed(
             where,
@@ -191,20 +198,11 @@ def _wrong(member: str, value: Any, rule: str) -> Exception:
 
 def canonical(question: Question) -> bytes:
     """One spelling of a question, to be sealed and to be hashed."""
-    find = {
-        name: _plain(value)
-        for name in Find.__slots__
-        if (value := getattr(question.find, name)) is not None
+    document = {
+        "purpose": question.purpose.value,
+        "case": question.case,
+        "find": question.find.document(),
     }
-    document = {"purpose": question.purpose.value, "case": question.case, "find": find}
+    if question.saved is not None:
+        document["saved"] = str(question.saved)
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _plain(value: Any) -> str:
-    match value:
-        case Pin():
-            return value.number
-        case datetime():
-            return value.isoformat()
-        case _:
-            return str(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
 
 from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.vocabulary import Outcome, Reason
@@ -110,17 +110,44 @@ class Find:
         """Whether it is about one person: a citizen, or an official."""
         return self.pin is not None or self.officer is not None
 
+    def document(self) -> dict[str, str]:
+        """Its members as texts, which `request.parse_find` reads again."""
+        members = {name: getattr(self, name) for name in Find.__slots__}
+        return {name: _text(value) for name, value in members.items() if value is not None}
+
     def __repr__(self) -> str:
         return "Find(…)"
 
 
+def _text(value: Any) -> str:
+    match value:
+        case Pin():
+            return value.number
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedRef:
+    """A saved query by its opaque id (32 hex characters) and its version, from 1 on."""
+
+    id: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.id}@{self.version}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked, why, and in which case of the asker's own agency."""
+    """What is asked, why, and in which case of the asker's own agency; `saved` if it was saved."""
 
     find: Find
     purpose: QueryPurpose
     case: str | None = None
+    saved: SavedRef | None = None
 
 
 class View(StrEnum):

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from civicbus_consumers.flags.words import Flag
 from civicbus_consumers.officers.client import OfficersClient
 from civicbus_consumers.officers.rules import QueryPurpose, Role
 from civicbus_schemas.vocabulary import Outcome
-from rich.table import Column, Table
 
 from civicbus_deploy.embedded.environment import environment
-from civicbus_deploy.embedded.screen import paper
 from civicbus_deploy.embedded.state import StateFolder
-from civicbus_deploy.oversight import casework
+from civicbus_deploy.oversight import casework, saved
 from civicbus_deploy.oversight.asking import answered, token_of
+from civicbus_deploy.oversight.showing import given, print_rows, show
 
 _UNREAD = ("since", "recipient", "agreement", "purpose", "type", "record_id")
-_SHOWN = ("leaf", "at", "recipient", "kind", "purpose", "basis", "decision", "officer", "id")
 
 app = typer.Typer(
     help="Ask the ledger as an officer, a supervisor, an agency's auditor or a citizen.",
@@ -35,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(casework.app, name="case")
+app.add_typer(saved.app, name="saved")
 Home = Annotated[
     Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
 ]
@@ -88,15 +86,15 @@ def ask(
         "since": since,
         "until": until,
     }
-    question = {"purpose": purpose, "limit": limit, "find": _given(find)}
+    question = {"purpose": purpose, "limit": limit, "find": given(find)}
     client = OfficersClient(
         url=environment(folder)["officers_url"], token=token_of(folder, role, name, issuer=issuer)
     )
-    document = answered(*client.ask(question | _given({"case": case, "cursor": cursor})))
+    document = answered(*client.ask(question | given({"case": case, "cursor": cursor})))
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
     else:
-        _show(document)
+        show(document)
 
 
 @app.command()
@@ -114,30 +112,10 @@ def unread(
         url=environment(folder)["officers_url"],
         token=token_of(folder, Role.CITIZEN, number, issuer=None),
     )
-    document = answered(*client.unread(_given({"consent": consent})))
+    document = answered(*client.unread(given({"consent": consent})))
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
         return
-    _print_rows(document["unread"], _UNREAD)
+    print_rows(document["unread"], _UNREAD)
     older = "" if document["complete"] else "; older ones were not looked at"
     typer.echo(f"{len(document['unread'])} of {document['looked_at']} readings lie unread{older}")
-
-
-def _given(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def _show(document: Mapping[str, Any]) -> None:
-    _print_rows(document["rows"], _SHOWN)
-    typer.echo(f"this question is record {document['receipt']['record_id']}")
-    if document.get("hidden"):
-        typer.echo(f"{document['hidden']} more, in investigations that go on")
-    if document["cursor"]:
-        typer.echo(f"more: --cursor {document['cursor']}")
-
-
-def _print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    table = Table(*(Column(name, overflow="fold") for name in names), box=None)
-    for row in rows:
-        table.add_row(*(str(row.get(name) or "") for name in names))
-    paper().print(table)

@@ -1,10 +1,10 @@
-"""The cases' tables, in the officers' schema."""
+"""The tables of cases and saved queries, in the officers' schema."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA: Final = "officers"
 
@@ -33,5 +33,17 @@ act = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("officer", Text, nullable=False),
     Column("record_id", Text, nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# The newest version of each saved query; `sealed` holds title and filters under its owner's key.
+saved = Table(
+    "saved",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )

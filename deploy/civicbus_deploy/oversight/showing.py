@@ -1,0 +1,36 @@
+"""What a question gives and what its answer shows on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.table import Column, Table
+
+from civicbus_deploy.embedded.screen import paper
+
+_SHOWN = ("leaf", "at", "recipient", "kind", "purpose", "basis", "decision", "officer", "id")
+
+
+def given(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that were filled in."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def show(document: Mapping[str, Any]) -> None:
+    """Print an answer."""
+    print_rows(document["rows"], _SHOWN)
+    typer.echo(f"this question is record {document['receipt']['record_id']}")
+    if document.get("hidden"):
+        typer.echo(f"{document['hidden']} more, in investigations that go on")
+    if document["cursor"]:
+        typer.echo(f"more: --cursor {document['cursor']}")
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Print these members of each row as a table."""
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None)
+    for row in rows:
+        table.add_row(*(str(row.get(name) or "") for name in names))
+    paper().print(table)
