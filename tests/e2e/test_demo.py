@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from civicbus_deploy.embedded import lifecycle, postgres
+from civicbus_deploy.embedded import ground, lifecycle, postgres
 from civicbus_deploy.embedded.roll import Roll
+from civicbus_deploy.embedded.servers import Servers
 from civicbus_deploy.embedded.state import StateFolder
+from rich.console import Console
 
 pytestmark = pytest.mark.broker
 
@@ -97,13 +100,27 @@ def test_totals_are_whole_and_agree_when_they_are_printed_as_json(totals: dict[s
     assert totals["events_per_second"] > 0
 
 
+@contextmanager
+def vault_of(home: Path) -> Iterator[None]:
+    """The vault's database runs while the body does, and nothing else."""
+    console, names = Console(stderr=True), ("postgres",)
+    site = ground.prepare(StateFolder(home), names=names, console=console, say=console.print)
+    servers = Servers(site, names)
+    servers.start()
+    try:
+        yield
+    finally:
+        servers.stop()
+
+
 def test_every_decision_is_the_same_when_it_is_replayed_from_ledger_and_set(
     totals: dict[str, Any], home: Path
 ) -> None:
-    """Offline: the bus is down; every set that was announced lies beside the signatures."""
+    """The bus is down; every set that was announced lies beside the signatures."""
     civicbus, sets = str(Path(sys.executable).with_name("civicbus")), home / "policy" / "sets"
     command = [civicbus, "replay", "--home", str(home), "--sets", str(sets), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    with vault_of(home):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout)
     assert told["findings"] == {"same": told["decisions"]}
