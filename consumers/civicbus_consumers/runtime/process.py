@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from types import FrameType
 
 import structlog
@@ -24,13 +25,7 @@ def run_process(name: str, main: Callable[[threading.Event], None]) -> int:
     configure_logs()
     log = structlog.get_logger().bind(process=name)
     stop = threading.Event()
-
-    def ask_to_stop(number: int, stack: FrameType | None) -> None:
-        del number, stack
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
+    when_signalled(stop.set)
     log.info("started")
     try:
         main(stop)
@@ -39,6 +34,29 @@ def run_process(name: str, main: Callable[[threading.Event], None]) -> int:
         return exit_code(error)
     log.info("ended")
     return 0
+
+
+def when_signalled(act: Callable[[], None]) -> None:
+    """Call this, in a thread of its own, whenever SIGTERM or SIGINT asks the process to stop.
+
+    A handler runs wherever it interrupts the main thread. Within `Event.wait` it would wait for
+    ever in `Event.set`, for a lock that the thread itself holds; to put into a `SimpleQueue` is
+    safe anywhere.
+    """
+    asked = SimpleQueue[None]()
+
+    def ask(number: int, stack: FrameType | None) -> None:
+        del number, stack
+        asked.put(None)
+
+    def pass_on() -> None:
+        while True:
+            asked.get()
+            act()
+
+    threading.Thread(target=pass_on, name="signals", daemon=True).start()
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
 
 
 def exit_code(error: BusError) -> int:

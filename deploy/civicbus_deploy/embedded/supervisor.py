@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from civicbus_consumers.runtime.process import when_signalled
 from civicbus_consumers.runtime.settings import configure_logs
 from civicbus_schemas.errors import BusError
 from rich.console import Console
@@ -48,8 +48,8 @@ class Supervisor:
         self._written: dict[str, Any] = {}
         self._plan_version = -1
 
-    def stop(self, *_signal: object) -> None:
-        """End at the next opportunity; safe in a signal handler."""
+    def stop(self) -> None:
+        """End at the next opportunity; from any thread."""
         self._stop.set()
         self._servers.abandon()
 
@@ -149,8 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = Console(stderr=True, quiet=True)
         stack_ground = ground.prepare(folder, names=ALL, console=console, say=log.info)
         supervisor = Supervisor(folder, Servers(stack_ground, ALL))
-        signal.signal(signal.SIGTERM, supervisor.stop)
-        signal.signal(signal.SIGINT, supervisor.stop)
+        when_signalled(supervisor.stop)
         return supervisor.run()
 
 
