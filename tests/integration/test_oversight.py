@@ -145,7 +145,7 @@ def test_person_is_forgotten_and_every_proof_holds_when_two_officials_order_it(
     assert len(json.loads(run(audit, place, "who-read", samples.LAN.number, "--json"))) >= 2
     assert "erased, in record" in run(orders, place, "carry-out", file)
     assert "knows no such person" in run(audit, place, "who-read", samples.LAN.number)
-    with pytest.raises(Refused, match="nobody of this name"):
+    with pytest.raises(Refused, match="no person of this name"):
         run(orders, place, "carry-out", file)
 
     def replayed() -> dict[str, int]:
