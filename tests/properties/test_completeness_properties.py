@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from civicbus_audit.completeness import filing
 from civicbus_audit.completeness.filing import By, Filed, filing_of
 from civicbus_audit.completeness.tree import Absent, Answer, Head, KeyTree, Present
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
@@ -39,22 +40,32 @@ def _expected(datum: dict[str, object]) -> set[tuple[By, bytes]]:
 @settings(max_examples=80, deadline=None)
 @given(any_record)
 def test_a_record_is_filed_as_what_it_says_when_it_says_anything(datum: dict[str, object]) -> None:
-    filing = filing_of(RECORD.encode_single_object(datum))
-    assert filing is not None
-    assert filing[0] == to_micros(datum["at"])  # type: ignore[arg-type]
-    assert set(filing[1]) == _expected(datum)
+    found = filing_of(RECORD.encode_single_object(datum))
+    assert found is not None
+    assert found[0] == to_micros(datum["at"])  # type: ignore[arg-type]
+    assert set(found[1]) == _expected(datum)
 
 
 @settings(max_examples=150, deadline=None)
 @given(any_record.map(RECORD.encode_single_object).flatmap(spoilt))
 def test_a_spoilt_record_is_filed_as_what_it_says_when_it_can_be_read_at_all(leaf: bytes) -> None:
-    filing = filing_of(leaf)
+    found = filing_of(leaf)
     try:
         datum = RECORD.decode_single_object(leaf)
     except InvalidBytes:
         return
-    assert filing is not None
-    assert set(filing[1]) == _expected(datum)
+    assert found is not None
+    assert set(found[1]) == _expected(datum)
+
+
+@settings(max_examples=150, deadline=None)
+@given(any_record.map(RECORD.encode_single_object).flatmap(spoilt))
+def test_a_beginning_reads_the_same_when_it_is_short_and_when_it_is_read_piece_by_piece(
+    leaf: bytes,
+) -> None:
+    quick = filing._find_short_beginning(leaf)
+    if quick is not None:
+        assert quick == filing._beginning(leaf)
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,14 +3,17 @@
 Only the beginning of a record is read, up to its subject: whoever checks a ledger does this for
 every leaf of it, and reading records whole would take many times as long. A record
 that can be read whole is filed as what it says (tests hold the two against each other); one whose
-end cannot be read is filed all the same.
+end cannot be read is filed all the same. Where all texts are short, as nearly everywhere, one
+pattern reads the beginning in a fifth of the time, or leaves it to be read piece by piece.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from civicbus_schemas.ids import agency_id, hex_id
 from civicbus_schemas.page import HEADER_LEAF
@@ -27,7 +30,19 @@ _ID_AND_NONCE_BYTES = 32
 _TIMES = range(
     to_micros(datetime.min.replace(tzinfo=UTC)), to_micros(datetime.max.replace(tzinfo=UTC)) + 1
 )
+_SHORT = "|".join(f"\\x{2 * size:02x}.{{{size}}}" for size in range(64))
+_SHORT_BEGINNING = re.compile(  # the schema of `RECORD`, from its version to its subject
+    re.escape(_HEADER)
+    + rf"[\x00-\x7f].{{{_ID_AND_NONCE_BYTES}}}({_SHORT})([\x80-\xff]{{0,9}}[\x00-\x7f])"
+    rf"(?:{_SHORT})(?:{_SHORT})(?:\x00|\x02(?:{_SHORT}))(?:\x00|\x02(.{{{_PSEUDONYM_BYTES}}}))"
+    rf"(?:\x00|\x02({_SHORT}))(?:\x00|\x02(.{{{_PSEUDONYM_BYTES}}}))".encode("ascii"),
+    re.DOTALL,
+)
 _DECISION, _DEFERRED = RecordKind.ACCESS_DECISION.encode(), RecordKind.ACCESS_DEFERRED.encode()
+
+
+_Beginning = tuple[bytes, int, bytes | None, bytes | None, bytes | None]
+"""Kind, time (µs since 1970), officer, recipient and subject, as a record's bytes have them."""
 
 
 class By(StrEnum):
@@ -76,9 +91,19 @@ def filing_of(leaf: bytes) -> Filing | None:
     if not leaf.startswith(_HEADER):
         return None
     try:
-        return _filing(leaf)
+        beginning = _find_short_beginning(leaf) or _beginning(leaf)
     except (IndexError, ValueError):
         return None
+    kind, at, officer, recipient, subject = beginning
+    names = list[Filed]()
+    if officer is not None:
+        names.append((By.OFFICER, officer))
+    if kind in (_DECISION, _DEFERRED):
+        if subject is not None:
+            names.append((By.SUBJECT if kind == _DECISION else By.DEFERRED, subject))
+        if recipient is not None:
+            names.append((By.RECIPIENT, recipient))
+    return at, tuple(names)
 
 
 def is_within(leaf: bytes, since: datetime | None, until: datetime | None) -> bool:
@@ -100,7 +125,8 @@ def is_known(leaf: bytes) -> bool:
     return HEADER_LEAF.wrote(leaf) or NOTICE.wrote(leaf)
 
 
-def _filing(leaf: bytes) -> Filing:
+def _beginning(leaf: bytes) -> _Beginning:
+    """Piece by piece; raises `IndexError` or `ValueError`."""
     _, place = _whole(leaf, len(_HEADER))  # the version
     kind, place = _bytes(leaf, place + _ID_AND_NONCE_BYTES)
     at, place = _whole(leaf, place)
@@ -112,15 +138,26 @@ def _filing(leaf: bytes) -> Filing:
     officer, place = _maybe_pseudonym(leaf, place)
     recipient, place = _maybe_bytes(leaf, place)
     subject, place = _maybe_pseudonym(leaf, place)
-    names = list[Filed]()
-    if officer is not None:
-        names.append((By.OFFICER, officer))
-    if kind in (_DECISION, _DEFERRED):
-        if subject is not None:
-            names.append((By.SUBJECT if kind == _DECISION else By.DEFERRED, subject))
-        if recipient is not None:
-            names.append((By.RECIPIENT, recipient))
-    return at, tuple(names)
+    return kind, at, officer, recipient, subject
+
+
+def _find_short_beginning(leaf: bytes) -> _Beginning | None:
+    """The same where every text is shorter than 64 bytes and nothing is amiss; else None."""
+    if (match := _SHORT_BEGINNING.match(leaf)) is None:
+        return None
+    kind, spelled, officer, recipient, subject = match.groups()
+    if (at := _find_time(spelled)) is None:
+        return None
+    return kind[1:], at, officer, recipient and recipient[1:], subject
+
+
+@lru_cache(maxsize=64)  # the same for a whole batch
+def _find_time(spelled: bytes) -> int | None:
+    try:
+        at, _ = _whole(spelled, 0)
+    except ValueError:
+        return None
+    return at if at in _TIMES else None
 
 
 def _whole(data: bytes, place: int) -> tuple[int, int]:
