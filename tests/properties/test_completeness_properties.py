@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from civicbus_audit.completeness import filing
 from civicbus_audit.completeness.filing import By, Filed, filing_of
-from civicbus_audit.completeness.tree import Absent, Answer, Head, KeyTree, Present
+from civicbus_audit.completeness.tree import Absent, Answer, KeyTree, Present
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 from civicbus_schemas.record import RECORD
 from civicbus_schemas.shapes import to_micros
@@ -20,7 +20,7 @@ from tests.properties.schemas_strategies import data_of, spoilt
 names = st.tuples(st.sampled_from(By), st.binary(min_size=16, max_size=16))
 trees = st.dictionaries(
     names, st.sets(st.integers(100, 400), min_size=1, max_size=4).map(sorted), max_size=40
-).map(lambda filed: KeyTree(first=100, filed=filed))
+).map(lambda filed: KeyTree(seed=bytes(32), filed=filed))
 kinds = st.sampled_from([*RecordKind, "another"])
 any_record = st.builds(lambda datum, kind: datum | {"kind": kind}, data_of(RECORD.document), kinds)
 
@@ -74,7 +74,8 @@ def test_every_name_is_proved_when_it_is_there_and_absent_when_not(
     tree: KeyTree, other: Filed
 ) -> None:
     for name in [*tree.filed, other]:
-        assert tree.head.check(tree.answer(name), name) == tuple(tree.filed.get(name, ()))
+        found = tree.head.check(tree.answer(name), name, salt=tree.salts[name[0]])
+        assert found == tuple(tree.filed.get(name, ()))
 
 
 @settings(max_examples=60, deadline=None)
@@ -85,11 +86,16 @@ def test_no_proof_serves_another_name_or_another_tree(
     answer = tree.answer(name)
     if name not in tree.filed:
         tree = replace(tree, filed={**tree.filed, name: [100]})
-        _refused(tree.head, answer, name)  # it was absent, and is not
+        _refused(tree, answer, name)  # it was absent, and is not
         answer = tree.answer(name)
-    _refused(replace(tree.head, first=101), answer, name)
+    for head, salt in (
+        (replace(tree, seed=b"another").head, tree.salts[name[0]]),
+        (tree.head, bytes(32)),
+    ):
+        with pytest.raises(EvidenceBroken):
+            head.check(answer, name, salt=salt)
     if other != name:
-        _refused(tree.head, answer, other)
+        _refused(tree, answer, other)
 
 
 @settings(max_examples=120, deadline=None)
@@ -101,7 +107,7 @@ def test_a_proof_is_refused_when_anything_in_it_is_changed(
     answer = tree.answer(name)
     for changed in _changed(answer, data):
         if changed != answer:
-            _refused(tree.head, changed, name)
+            _refused(tree, changed, name)
 
 
 def _changed(answer: Answer, data: st.DataObject) -> list[Answer]:
@@ -132,6 +138,6 @@ def _changed_hashes(
     return st.one_of(longer, shorter, other)
 
 
-def _refused(head: Head, answer: Answer, name: Filed) -> None:
+def _refused(tree: KeyTree, answer: Answer, name: Filed) -> None:
     with pytest.raises(EvidenceBroken):
-        head.check(answer, name)
+        tree.head.check(answer, name, salt=tree.salts[name[0]])

@@ -16,7 +16,7 @@ from civicbus_audit.completeness.checking import check_commits
 from civicbus_audit.completeness.commit import INDEX_COMMIT, IndexCommit, Tally
 from civicbus_audit.completeness.filing import By
 from civicbus_audit.completeness.proving import prove_complete
-from civicbus_audit.completeness.tree import Absent, Present
+from civicbus_audit.completeness.tree import Absent, Present, _key
 from civicbus_audit.completeness.verifying import Complete, verify_complete
 from civicbus_audit.multiproof import multiproof
 from civicbus_audit.standalone import verify as alone
@@ -128,10 +128,28 @@ def test_a_citizen_sees_no_trace_of_an_investigation_when_it_goes_on() -> None:
     assert (indices(found.proved), found.rescanned, found.hidden) == ([32], (), 2)
     shown = json.loads(prove(sample, as_citizen=True))
     plain = json.loads(prove(without, as_citizen=True))
-    kinds = [[sorted(answer) for answer in row] for row in shown["answers"]]
-    assert kinds == [[sorted(answer) for answer in row] for row in plain["answers"]]
+    kinds = [[sorted(answer) for answer in row["filed"]] for row in shown["answers"]]
+    assert kinds == [[sorted(answer) for answer in row["filed"]] for row in plain["answers"]]
     officer = complete(sample)
     assert (indices(officer.proved), indices(officer.rescanned)) == ([0, 32], [64])
+
+
+def test_a_citizen_cannot_tell_a_neighbour_when_it_is_an_investigation_of_himself() -> None:
+    """He tries his own name, of every sort, with every salt that his proof tells him."""
+    himself, seen = bytes.fromhex(person(1)), 0
+    for hour in range(8):
+        sample = sample_log(reading(2, hours=hour), investigation(1, hours=hour), COMMIT)
+        ((_, tally),) = check_commits(sample.leaves)
+        deferred = _key((By.DEFERRED, himself), tally.tree().salts[By.DEFERRED])
+        (answers,) = json.loads(prove(sample, as_citizen=True))["answers"]
+        salts = [base64.b64decode(salt) for salt in answers["salts"]]
+        entries = [base64.b64decode(entry) for entry in answers["filed"][0]["neighbours"]]
+        assert not {entry[:32] for entry in entries} & {
+            _key((by, himself), salt) for by in By for salt in salts
+        }
+        assert deferred not in salts
+        seen += any(entry.startswith(deferred) for entry in entries)
+    assert seen  # the neighbour that would tell it does stand in some of the proofs
 
 
 def test_a_citizen_sees_an_investigation_when_its_case_is_closed() -> None:
@@ -161,8 +179,8 @@ def _drop_leaf(proof: dict[str, Any], index: int) -> None:
 
 
 def _claim_absent(proof: dict[str, Any]) -> None:
-    subject = proof["answers"][0][1]
-    proof["answers"][0][1] = {"place": 99, "proof": subject["proof"], "neighbours": []}
+    subject = proof["answers"][0]["filed"][1]
+    proof["answers"][0]["filed"][1] = {"place": 99, "proof": subject["proof"], "neighbours": []}
 
 
 def _swap(proof: dict[str, Any]) -> None:
@@ -170,7 +188,7 @@ def _swap(proof: dict[str, Any]) -> None:
 
 
 def _claim_fewer(proof: dict[str, Any]) -> None:
-    proof["answers"][0][1]["leaves"] = [29]
+    proof["answers"][0]["filed"][1]["leaves"] = [29]
 
 
 def _end_before(proof: dict[str, Any]) -> None:
@@ -198,7 +216,7 @@ BROKEN: dict[str, Callable[[dict[str, Any]], None]] = {
     "answers-swapped": _swap,
     "a-commit-left-out": _end_before,
     "an-answer-left-out": lambda p: p["answers"].pop(),
-    "a-name-unanswered": lambda p: p["answers"][0].pop(0),
+    "a-name-unanswered": lambda p: p["answers"][0]["filed"].pop(0),
     "a-named-leaf-left-out": lambda p: _drop_leaf(p, 30),
     "another-period": _narrow,
     "deferred-readings-not-asked-for": _hide,
@@ -211,12 +229,16 @@ BROKEN: dict[str, Callable[[dict[str, Any]], None]] = {
     "another-checkpoint": lambda p: _replace(p, "checkpoint", "\n65\n", "\n64\n"),
     "another-format": lambda p: p.update(format="civicbus-completeness@v2"),
     "a-word-more": lambda p: p.update(note="complete"),
-    "a-number-as-text": lambda p: p["answers"][0][0].update(place="0"),
-    "a-number-as-truth": lambda p: p["answers"][0][0].update(place=True),
+    "a-number-as-text": lambda p: p["answers"][0]["filed"][0].update(place="0"),
+    "a-number-as-truth": lambda p: p["answers"][0]["filed"][0].update(place=True),
     "no-person": lambda p: p.update(names=["5"]),
     "no-sort": lambda p: p.update(by="everything"),
     "no-answers": lambda p: p.pop("answers"),
-    "a-short-neighbour": lambda p: p["answers"][1][1].update(neighbours=["AAAA"]),
+    "another-salt": lambda p: p["answers"][1].update(salts=p["answers"][0]["salts"]),
+    "salts-swapped": lambda p: p["answers"][0]["salts"].reverse(),
+    "a-salt-too-few": lambda p: p["answers"][0]["salts"].pop(),
+    "a-salt-too-many": lambda p: p["answers"][0]["salts"].append(p["answers"][1]["salts"][0]),
+    "a-short-neighbour": lambda p: p["answers"][1]["filed"][1].update(neighbours=["AAAA"]),
 }
 
 
@@ -307,15 +329,15 @@ def test_every_leaf_belongs_to_one_commit_and_the_unreadable_are_counted() -> No
 def test_the_bytes_stay_the_same_when_a_commit_is_made_again() -> None:
     leaf = SAMPLE.leaves[31]
     assert INDEX_COMMIT.fingerprint == (
-        "193bca46e845d1bee004a4a99759ba5c9ab43338933e2c485e6ee88e8b365770"
+        "8814887ede42e202ddd9441d1cccaaa227978d93176c522126a7a01c526b1c37"
     )
     assert sha256(leaf).hexdigest() == (
-        "dd617e99d8034c5be7ca6304c9f5ba4beb6007070b755db74a51616f3b633905"
+        "40b5109d7a1ccfbeb4888b20dca365a9d01a40e4c2df627042d08bac899fcd9a"
     )
     assert sha256(prove(SAMPLE)).hexdigest() == (
-        "9bd460d49e68b8b9d4cd10c710fc4be5a4f5ac13e59294ad59c2a9cbd0809fc7"
+        "90da981cec37226a876ef83f4066a9f4ad631d91c4848531846c2be9c2274243"
     )
     assert IndexCommit.decode(leaf).encode() == leaf
     made = prove_complete(SAMPLE.log, SAMPLE.note, Asked(by=By.SUBJECT, texts=(person(1),)))
-    kinds = [type(answer) for row in made.answers for answer in row]
+    kinds = [type(answer) for answers in made.answers for answer in answers.filed]
     assert kinds == [Absent, Present, Absent, Absent]

@@ -17,7 +17,6 @@ class Asked:
     `texts` are all names of the one asked for, in order: several pseudonyms where he had several.
     `since` and `until` are about the times that records name. `as_citizen`: investigations that go
     on are counted, not shown; and no commit answers for any, as its hour would tell when they read.
-    A neighbour or sibling of his own entry may tell it all the same (`tree`).
     """
 
     by: By
@@ -37,6 +36,11 @@ class Asked:
         """The names that commits answer for."""
         deferred = self.deferred if self.by is By.SUBJECT and not self.as_citizen else ()
         return tuple(sorted({*(Name(self.by, text) for text in self.texts), *deferred}))
+
+    @property
+    def sorts(self) -> tuple[By, ...]:
+        """The sorts of these names, of which a proof tells the salts."""
+        return tuple(sorted({name.by for name in self.names}))
 
     @property
     def deferred(self) -> tuple[Name, ...]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from civicbus_schemas.codec import AvroType
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.shapes import MICROS, fixed, nullable, struct
 from civicbus_schemas.vocabulary import RecordKind
 
-from civicbus_audit.completeness.filing import Filed, Name, filing_of, is_known
+from civicbus_audit.canonical import HASH_BYTES
+from civicbus_audit.completeness.filing import By, Filed, Name, filing_of, is_known
 from civicbus_audit.completeness.tree import Head, KeyTree
 
 VERSION = 1
@@ -33,7 +35,8 @@ INDEX_COMMIT = AvroType(
         latest=nullable(MICROS),
         unreadable="long",
         keys="long",
-        root=fixed("Hash", 32),
+        root=fixed("Hash", HASH_BYTES),
+        salts=fixed("Salts", HASH_BYTES * len(By)),
     )
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,6 +79,7 @@ class IndexCommit:
                 "unreadable": self.unreadable,
                 "keys": self.head.keys,
                 "root": self.head.root,
+                "salts": b"".join(self.head.salts),
             }
         )
 
@@ -88,7 +92,9 @@ class IndexCommit:
             raise InvalidBytes("an index commit of another version", expected=VERSION)
         if not 0 <= datum["first"] < datum["end"] or datum["keys"] < 0:
             raise InvalidBytes("an index commit covers no leaves")
-        head = Head(first=datum["first"], keys=datum.pop("keys"), root=datum.pop("root"))
+        salts = datum.pop("salts")
+        parts = (salts[at : at + HASH_BYTES] for at in range(0, len(salts), HASH_BYTES))
+        head = Head(keys=datum.pop("keys"), root=datum.pop("root"), salts=tuple(parts))
         return cls(**datum, head=head)
 
 
@@ -101,6 +107,7 @@ class Tally:
     def __init__(self, first: int) -> None:
         self.first = self.end = first
         self._filed: dict[Filed, list[int]] = {}
+        self._seed = sha256(first.to_bytes(8, "big"))
         self._earliest: int | None = None
         self._latest: int | None = None
         self._unreadable = 0
@@ -109,6 +116,7 @@ class Tally:
     def add(self, leaf: bytes) -> None:
         """Takes in the next leaf."""
         self._tree = None
+        self._seed.update(len(leaf).to_bytes(4, "big") + leaf)
         if (filing := filing_of(leaf)) is None:
             self._unreadable += not (is_known(leaf) or INDEX_COMMIT.wrote(leaf))
         else:
@@ -124,7 +132,7 @@ class Tally:
     def tree(self) -> KeyTree:
         """The tree of all names, counted once for the same leaves."""
         if self._tree is None:
-            self._tree = KeyTree(first=self.first, filed=self._filed)
+            self._tree = KeyTree(seed=self._seed.digest(), filed=self._filed)
         return self._tree
 
     def leaves_under(self, name: Name) -> Sequence[int]:

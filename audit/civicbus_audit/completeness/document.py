@@ -24,12 +24,19 @@ _MAX = 1 << 53  # what every reader of JSON reads alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a commit answers: the salts of `asked.sorts`, and what it filed under `asked.names`."""
+
+    salts: tuple[bytes, ...]
+    filed: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """What the file holds; nothing of it is believed before `verifying` has.
 
-    `answers[i][j]`: what the i-th commit that overlaps the period has filed under
-    `asked.names[j]`. `hidden`: how many readings of investigations that go on a re-scan counted, in
-    a citizen's proof and only there.
+    `answers[i]`: what the i-th commit that overlaps the period answers. `hidden`: how many readings
+    of investigations that go on a re-scan counted, in a citizen's proof and only there.
     """
 
     asked: Asked
@@ -37,7 +44,7 @@ class Document:
     checkpoint: bytes
     leaves: tuple[tuple[int, bytes], ...]
     proof: tuple[bytes, ...]
-    answers: tuple[tuple[Answer, ...], ...]
+    answers: tuple[Answers, ...]
 
     def encode(self) -> bytes:
         """The file's bytes: one line of JSON as RFC 8785 spells it."""
@@ -52,7 +59,7 @@ class Document:
             "checkpoint": self.checkpoint.decode(),
             "leaves": [[index, to_base64(leaf)] for index, leaf in self.leaves],
             "proof": [to_base64(hash_) for hash_ in self.proof],
-            "answers": [[_answer_document(answer) for answer in row] for row in self.answers],
+            "answers": [_answers_document(answers) for answers in self.answers],
         }
         return canonical_json(document) + b"\n"
 
@@ -69,7 +76,7 @@ class Document:
                 checkpoint=told["checkpoint"].encode(),
                 leaves=tuple((_whole(index), _content(leaf)) for index, leaf in told["leaves"]),
                 proof=_hashes(told["proof"]),
-                answers=tuple(tuple(_answer(answer) for answer in row) for row in told["answers"]),
+                answers=tuple(map(_answers, told["answers"])),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InvalidBytes("not a proof of completeness", expected=FORMAT) from None
@@ -92,6 +99,17 @@ def _asked(told: dict[str, Any]) -> Asked:
     )
     _ = asked.names  # each of them is a name
     return asked
+
+
+def _answers_document(answers: Answers) -> dict[str, Any]:
+    return {
+        "salts": [to_base64(salt) for salt in answers.salts],
+        "filed": [_answer_document(answer) for answer in answers.filed],
+    }
+
+
+def _answers(told: dict[str, Any]) -> Answers:
+    return Answers(salts=_hashes(told["salts"]), filed=tuple(map(_answer, told["filed"])))
 
 
 def _answer_document(answer: Answer) -> dict[str, Any]:

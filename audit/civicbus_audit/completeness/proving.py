@@ -16,9 +16,8 @@ from civicbus_schemas.vocabulary import RecordKind
 from civicbus_audit.completeness.asked import Asked
 from civicbus_audit.completeness.checking import CommitsChecked
 from civicbus_audit.completeness.commit import IndexCommit, Tally
-from civicbus_audit.completeness.document import Document
+from civicbus_audit.completeness.document import Answers, Document
 from civicbus_audit.completeness.filing import Name
-from civicbus_audit.completeness.tree import Answer
 from civicbus_audit.multiproof import multiproof
 from civicbus_audit.recount import Progress
 from civicbus_audit.stored import StoredLog
@@ -67,7 +66,7 @@ class _Gathered:
     """What one pass gathers: commits and what they name, and what is needed of investigations."""
 
     asked: Asked
-    answers: list[tuple[Answer, ...]] = field(default_factory=list)
+    answers: list[Answers] = field(default_factory=list)
     leaves: set[int] = field(default_factory=set)
     deferred: set[int] = field(default_factory=set)
     closed_cases: set[str] = field(default_factory=set)
@@ -87,7 +86,9 @@ class _Gathered:
         if commit.overlaps(self.asked.since, self.asked.until):
             names = self.asked.names
             tree = tally.tree()
-            self.answers.append(tuple(tree.answer(name.key) for name in names))
+            salts = tuple(tree.salts[by] for by in self.asked.sorts)
+            filed = tuple(tree.answer(name.key) for name in names)
+            self.answers.append(Answers(salts=salts, filed=filed))
             self.leaves |= {*_filed(tally, names)}
 
     def may_be_known(self, leaf: bytes) -> bool:

@@ -1,12 +1,15 @@
 """The sorted tree of one index commit: what is in it, and that something is not. Pure.
 
 An entry is a key and a hash of the leaves' numbers filed under it; entries are sorted by key and
-are the leaves of an RFC 6962 tree. A key is hashed with its sort and the commit's place: so keys
-cannot be followed from hour to hour. There is no secret in it: whoever knows a name computes its
-key of every sort, and finds it among the neighbours and siblings that a proof happens to show.
+are the leaves of an RFC 6962 tree. Both are hashed with a salt, which each commit has anew for
+each sort. A proof tells the salts of the sorts that it answers for, so neighbours and siblings of
+other sorts are blind to its reader, whatever names he knows. The salts come from the covered leaves
+(their random bytes among them), so whoever has these makes the tree again, and nobody else does.
+The commit holds the salts' hashes, so that no other salt serves.
 
-    key   = SHA-256("civicbus.index.key" ‖ 0x00 ‖ by ‖ 0x00 ‖ first as uint64 ‖ name)
-    entry = key ‖ SHA-256("civicbus.index.places" ‖ 0x00 ‖ the leaves' numbers as uint64)
+    salt  = SHA-256("civicbus.index.salt" ‖ 0x00 ‖ by ‖ 0x00 ‖ seed)
+    key   = SHA-256("civicbus.index.key" ‖ 0x00 ‖ salt ‖ name)
+    entry = key ‖ SHA-256("civicbus.index.places" ‖ 0x00 ‖ salt ‖ the leaves' numbers as uint64)
 """
 
 from __future__ import annotations
@@ -21,12 +24,13 @@ from itertools import pairwise
 from civicbus_schemas.errors import EvidenceBroken
 
 from civicbus_audit.canonical import HASH_BYTES
-from civicbus_audit.completeness.filing import Filed
+from civicbus_audit.completeness.filing import By, Filed
 from civicbus_audit.merkle import leaf_hash, node_hash, root_of_range
 from civicbus_audit.multiproof import multiproof, root_of_some
 
 ENTRY_BYTES = 2 * HASH_BYTES
-_KEY, _PLACES = b"civicbus.index.key\x00", b"civicbus.index.places\x00"
+_SALT, _KEY = b"civicbus.index.salt\x00", b"civicbus.index.key\x00"
+_PLACES = b"civicbus.index.places\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +56,25 @@ Answer = Present | Absent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What a commit says of its tree: where its range begins, how many keys, the root."""
+    """What a commit says of its tree: how many keys, the root, the salts' hashes as `By` orders."""
 
-    first: int
     keys: int
     root: bytes
+    salts: tuple[bytes, ...]
 
-    def check(self, answer: Answer, name: Filed) -> tuple[int, ...]:
+    def check(self, answer: Answer, name: Filed, *, salt: bytes) -> tuple[int, ...]:
         """The leaves that the answer proves to be filed under this name, none if it is absent.
 
-        Raises `EvidenceBroken` if it proves nothing.
+        Raises `EvidenceBroken` if it proves nothing, and if the salt is another than the commit's.
         """
-        key = entry_key(name, first=self.first)
+        if sha256(salt).digest() != self.salts[[*By].index(name[0])]:
+            raise EvidenceBroken("a salt is not the one that the commit was made with")
+        key = _key(name, salt)
         match answer:
             case Present(leaves=leaves):
                 if not leaves or any(a >= b for a, b in pairwise(leaves)):
                     raise EvidenceBroken("the leaves of an entry are not in ascending order")
-                entries = {answer.place: _entry(key, leaves)}
+                entries = {answer.place: _entry(key, leaves, salt)}
             case Absent(neighbours=neighbours):
                 leaves = ()
                 entries = _between(key, answer.place, neighbours, count=self.keys)
@@ -80,20 +86,26 @@ class Head:
 
 @dataclass(frozen=True)
 class KeyTree:
-    """The tree of the leaves of one range by name, `first` being the range's first leaf."""
+    """The tree of the leaves of one range by name; `seed`: a hash of all bytes of these leaves."""
 
-    first: int
+    seed: bytes
     filed: Mapping[Filed, Sequence[int]]
 
     @property
     def head(self) -> Head:
         """What a commit says of it."""
         keys = len(self._entries)
-        return Head(first=self.first, keys=keys, root=root_of_range(0, keys, self._node))
+        salts = tuple(sha256(self.salts[by]).digest() for by in By)
+        return Head(keys=keys, root=root_of_range(0, keys, self._node), salts=salts)
+
+    @cached_property
+    def salts(self) -> Mapping[By, bytes]:
+        """The salt of each sort; to be told only with answers for that sort."""
+        return {by: sha256(_SALT + by.encode() + b"\x00" + self.seed).digest() for by in By}
 
     def answer(self, name: Filed) -> Answer:
         """The proof of what is filed under a name, or that nothing is."""
-        key = entry_key(name, first=self.first)
+        key = _key(name, self.salts[name[0]])
         place, count = bisect_left(self._entries, key), len(self._entries)
         if leaves := self.filed.get(name):
             proof = multiproof([place], count, self._node)
@@ -105,8 +117,8 @@ class KeyTree:
 
     @cached_property
     def _entries(self) -> list[bytes]:
-        keyed = ((entry_key(name, first=self.first), at) for name, at in self.filed.items())
-        return sorted(_entry(key, leaves) for key, leaves in keyed)
+        salted = ((name, at, self.salts[name[0]]) for name, at in self.filed.items())
+        return sorted(_entry(_key(name, salt), at, salt) for name, at, salt in salted)
 
     @cached_property
     def _levels(self) -> list[list[bytes]]:
@@ -121,15 +133,13 @@ class KeyTree:
         return self._levels[height][index]
 
 
-def entry_key(name: Filed, *, first: int) -> bytes:
-    """The key of a name in the commit whose range begins at `first`."""
-    by, spelled = name
-    return sha256(_KEY + by.encode() + b"\x00" + first.to_bytes(8, "big") + spelled).digest()
+def _key(name: Filed, salt: bytes) -> bytes:
+    return sha256(_KEY + salt + name[1]).digest()
 
 
-def _entry(key: bytes, leaves: Sequence[int]) -> bytes:
+def _entry(key: bytes, leaves: Sequence[int], salt: bytes) -> bytes:
     numbers = b"".join(index.to_bytes(8, "big") for index in leaves)
-    return key + sha256(_PLACES + numbers).digest()
+    return key + sha256(_PLACES + salt + numbers).digest()
 
 
 def _around(place: int, count: int) -> list[int]:

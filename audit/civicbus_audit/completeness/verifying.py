@@ -113,10 +113,11 @@ def _named(commits: list[IndexCommit], document: Document) -> dict[int, Name]:
         )
     named = dict[int, Name]()
     for commit, answers in zip(overlapping, document.answers, strict=True):
-        if len(answers) != len(asked.names):
+        if (len(answers.filed), len(answers.salts)) != (len(asked.names), len(asked.sorts)):
             raise EvidenceBroken(f"the commit in leaf {commit.end} does not answer for every name")
-        for name, answer in zip(asked.names, answers, strict=True):
-            for index in commit.head.check(answer, name.key):
+        salts = dict(zip(asked.sorts, answers.salts, strict=True))
+        for name, answer in zip(asked.names, answers.filed, strict=True):
+            for index in commit.head.check(answer, name.key, salt=salts[name.by]):
                 if not commit.first <= index < commit.end:
                     raise EvidenceBroken(f"the commit in leaf {commit.end} names leaves elsewhere")
                 named[index] = name

@@ -487,11 +487,11 @@ def _cell(value: object) -> str:
 
 # --- answers that leave nothing out: index commits, and what follows from them
 
-_COMMIT_HEADER = bytes.fromhex("c301db74bed892dc2945")
+_COMMIT_HEADER = bytes.fromhex("c301212c53d32bc6856b")
 _SORTS = ["subject", "deferred", "officer", "recipient"]
 COMMIT = _struct(
     v=_long, kind=_string, at=_long, first=_long, end=_long, earliest=_maybe(_long),
-    latest=_maybe(_long), unreadable=_long, keys=_long, root=_HASH,
+    latest=_maybe(_long), unreadable=_long, keys=_long, root=_HASH, salts=_fixed(128),
 )  # fmt: skip
 BEGINNING = _struct(
     v=_long, id=_ID, nonce=_ID, kind=_raw, at=_long,
@@ -554,19 +554,38 @@ def root_of_some(hashes: dict[int, bytes], size: int, proof: list[bytes]) -> byt
 _Name = tuple[str, str]
 
 
-def _check_entry(answer: dict[str, Any], commit: dict[str, Any], name: _Name) -> list[int]:
+def _salts(
+    answer: dict[str, Any], commit: dict[str, Any], names: Sequence[_Name]
+) -> dict[str, bytes]:
+    """The salts of the sorts that are asked for; they are those that the commit was made with."""
+    sorts = sorted({by for by, _ in names})
+    if len(answer["salts"]) != len(sorts):
+        broken("not every sort that is asked for has its salt")
+    told = [unbase64(text, "a salt", length=32) for text in answer["salts"]]
+    salts = dict(zip(sorts, told, strict=True))
+    hashes = bytes.fromhex(commit["salts"])
+    for by, salt in salts.items():
+        start = 32 * _SORTS.index(by)
+        if hashlib.sha256(salt).digest() != hashes[start : start + 32]:
+            broken(f"a salt is not the one that the commit in leaf {commit['end']} was made with")
+    return salts
+
+
+def _check_entry(
+    answer: dict[str, Any], commit: dict[str, Any], name: _Name, salt: bytes
+) -> list[int]:
     """The leaves that a commit filed under a name, as one answer of the proof proves them."""
     by, text = name
     spelled = text.encode() if by == "recipient" else bytes.fromhex(text)
-    first = commit["first"].to_bytes(8, "big")
-    key = hashlib.sha256(b"civicbus.index.key\0" + by.encode() + b"\0" + first + spelled).digest()
+    key = hashlib.sha256(b"civicbus.index.key\0" + salt + spelled).digest()
     place, leaves, keys = answer["place"], answer.get("leaves", []), commit["keys"]
     proof = [unbase64(text, "a hash of an answer", length=32) for text in answer["proof"]]
     if "leaves" in answer:
         if not leaves or leaves != sorted(set(leaves)):
             broken("an answer names no leaves, or not in order")
         numbers = b"".join(leaf.to_bytes(8, "big") for leaf in leaves)
-        entries = {place: key + hashlib.sha256(b"civicbus.index.places\0" + numbers).digest()}
+        places = hashlib.sha256(b"civicbus.index.places\0" + salt + numbers).digest()
+        entries = {place: key + places}
     else:
         around = [at for at in (place - 1, place) if 0 <= at < keys]
         told = [unbase64(text, "a neighbour", length=64) for text in answer["neighbours"]]
@@ -588,7 +607,7 @@ def _parse_complete(data: bytes) -> dict[str, Any]:
     """The file in its one spelling, with exactly its members; raises `ValueError`."""
     told: dict[str, Any] = json.loads(data)
     spelled = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    answers = [answer for row in told["answers"] for answer in row]
+    answers = [answer for row in told["answers"] for answer in row["filed"]]
     numbers = [index for index, _ in told["leaves"]]
     numbers += [told["hidden"]] if told["hidden"] is not None else []
     for answer in answers:
@@ -598,6 +617,7 @@ def _parse_complete(data: bytes) -> dict[str, Any]:
     if not (
         told.keys() == {"format", "by", "names", "since", "until", "hidden", "checkpoint",
                         "leaves", "proof", "answers"}
+        and all({*row} == {"salts", "filed"} for row in told["answers"])
         and all({*one} in ({"place", "proof", "leaves"}, {"place", "proof", "neighbours"})
                 for one in answers)
         and all(type(number) is int and 0 <= number < 1 << 53 for number in numbers)
@@ -679,7 +699,7 @@ def _verify_complete(told: dict[str, Any], policy: Policy) -> dict[str, Any]:
 
 def _answered(
     commits: list[dict[str, Any]],
-    answers: list[list[dict[str, Any]]],
+    answers: list[dict[str, Any]],
     names: list[tuple[str, str]],
     *,
     period: tuple[int | None, int | None],
@@ -690,12 +710,13 @@ def _answered(
         and (since is None or commit["latest"] >= since)
         and (until is None or commit["earliest"] < until)
     ]  # fmt: skip
-    if len(answers) != len(asked) or any(len(row) != len(names) for row in answers):
+    if len(answers) != len(asked) or any(len(row["filed"]) != len(names) for row in answers):
         broken("not every index commit of the period answers for every name")
     found = dict[int, tuple[str, str]]()
     for commit, row in zip(asked, answers, strict=True):
-        for name, answer in zip(names, row, strict=True):
-            found |= dict.fromkeys(_check_entry(answer, commit, name), name)
+        salts = _salts(row, commit, names)
+        for name, answer in zip(names, row["filed"], strict=True):
+            found |= dict.fromkeys(_check_entry(answer, commit, name, salts[name[0]]), name)
     return found
 
 
