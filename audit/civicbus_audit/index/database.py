@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from civicbus_schemas.errors import Fatal, Refused, Unavailable
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
@@ -51,6 +52,21 @@ def make_engine(dsn_file: Path, *, schema: str = SCHEMA, reading_s: int | None =
         hide_parameters=True,
         pool_size=2,
         connect_args={"options": options},
+    )
+
+
+def connect(dsn: str, *, statement_s: int, options: str = "") -> psycopg.Connection[Any]:
+    """A connection for short statements, each on its own; given up after `statement_s` each.
+
+    Statements are planned anew each time. A plan that is kept for lists of any length was made when
+    the table was small: it reads the whole table and compares each row with the whole list.
+    """
+    return psycopg.connect(
+        make_conninfo(dsn, **NOTICING_SILENCE),
+        autocommit=True,
+        connect_timeout=statement_s,
+        prepare_threshold=None,
+        options=f"-cstatement_timeout={statement_s}s {options}".rstrip(),
     )
 
 

@@ -18,9 +18,8 @@ from civicbus_schemas.subject import (
     SubjectKind,
     VaultKey,
 )
-from psycopg.conninfo import make_conninfo
 
-from civicbus_audit.index.database import NOTICING_SILENCE, errors_translated
+from civicbus_audit.index.database import connect, errors_translated
 
 STATEMENT_S = 2
 ATTEMPTS = 3
@@ -29,14 +28,14 @@ ATTEMPTS = 3
 # else has made meanwhile is not returned: whoever asked asks again.
 _MAKE = """
 insert into vault.secret (subject, kind, random, pseudonym, since)
-select * from unnest(%s::bytea[], %s::text[], %s::bytea[], %s::bytea[], %s::timestamptz[])
-  as w (subject)
+select w.*, %b::timestamptz
+from unnest(%b::bytea[], %b::text[], %b::bytea[], %b::bytea[]) as w (subject)
 order by w.subject
 on conflict do nothing
-returning subject, random, since
+returning subject
 """
-_FIND = "select subject, random, since from vault.secret where subject = any(%s)"
-_NAMED = "select subject, random, since from vault.secret where pseudonym = any(%s)"
+_FIND = "select subject, random, since from vault.secret where subject = any(%b)"
+_NAMED = "select subject, random, since from vault.secret where pseudonym = any(%b)"
 _IS_OF = "select from vault.secret where pseudonym = %s and kind = %s"
 _DESTROY = "delete from vault.secret where pseudonym = %s and kind = %s"
 
@@ -58,7 +57,7 @@ class PostgresVault:
         for _ in range(ATTEMPTS):
             for row, secret in self._rows(_FIND, list(missing)):
                 found[missing.pop(row)] = secret
-            for row, secret in self._rows(_MAKE, *self._offered(missing)):
+            for row, secret in self._make(missing):
                 found[missing.pop(row)] = secret
             if not missing:
                 return found
@@ -92,36 +91,34 @@ class PostgresVault:
         name = bytes.fromhex(pseudonym)
         return bool(self._execute(statement, name, SubjectKind.PERSON.value).rowcount)
 
-    def _offered(self, missing: Mapping[bytes, Subject]) -> tuple[list[Any], ...]:
-        """A fresh secret for each row, to be kept where there is none."""
-        at = datetime.now(UTC)
-        kinds = [subject.kind.value for subject in missing.values()]
-        randoms = [os.urandom(RANDOM_BYTES) for _ in missing]
-        names = [
-            bytes.fromhex(self._key.secret_of(random, since=at).pseudonym) for random in randoms
-        ]
-        return list(missing), kinds, randoms, names, [at] * len(missing)
-
-    def _rows(self, query: LiteralString, *columns: list[Any]) -> list[tuple[bytes, Secret]]:
-        if not columns[0]:
+    def _make(self, missing: Mapping[bytes, Subject]) -> list[tuple[bytes, Secret]]:
+        """Offer each row a fresh secret; those that were taken, and are durable now."""
+        if not missing:
             return []
-        rows = self._execute(query, *columns).fetchall()
+        at = datetime.now(UTC)
+        randoms = [os.urandom(RANDOM_BYTES) for _ in missing]
+        secrets = [self._key.secret_of(random, since=at) for random in randoms]
+        offered = dict(zip(missing, secrets, strict=True))
+        kinds = [subject.kind.value for subject in missing.values()]
+        names = [bytes.fromhex(secret.pseudonym) for secret in secrets]
+        taken = self._execute(_MAKE, at, list(missing), kinds, randoms, names)
+        return [(row, offered[row]) for (row,) in taken.fetchall()]
+
+    def _rows(self, query: LiteralString, values: list[bytes]) -> list[tuple[bytes, Secret]]:
+        if not values:
+            return []
+        rows = self._execute(query, values).fetchall()
         return [(row, self._key.secret_of(random, since=since)) for row, random, since in rows]
 
     def _execute(self, query: LiteralString, *values: Any) -> psycopg.Cursor[Any]:
         try:
             with errors_translated("reading the vault"):
-                return self._connected().execute(query, values)
+                return self._connected().execute(query, values, binary=True)
         except BusError:
             self.close()
             raise
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            self._connection = psycopg.connect(
-                make_conninfo(self._dsn, **NOTICING_SILENCE),
-                autocommit=True,
-                connect_timeout=STATEMENT_S,
-                options=f"-cstatement_timeout={STATEMENT_S}s",
-            )
+            self._connection = connect(self._dsn, statement_s=STATEMENT_S)
         return self._connection

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
-from civicbus_audit.index.database import NOTICING_SILENCE
+from civicbus_audit.index.database import connect
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.ids import Pin
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.schema import CreateSchema
 
@@ -25,7 +24,7 @@ from civicbus_consumers.runtime.migrating import upgrade
 
 STATEMENT_S = 2
 _MIGRATION_LOCK = 0x0C1B_100C
-_READ_ONLY = f"-cdefault_transaction_read_only=on -cstatement_timeout={STATEMENT_S}s"
+_READ_ONLY = "-cdefault_transaction_read_only=on"
 
 
 class View(Protocol):
@@ -75,10 +74,6 @@ class PopulationView:
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
             with errors_translated("connecting to the view"):
-                self._connection = psycopg.connect(
-                    make_conninfo(read_secret(self._dsn_file), **NOTICING_SILENCE),
-                    autocommit=True,
-                    connect_timeout=STATEMENT_S,
-                    options=_READ_ONLY,
-                )
+                dsn = read_secret(self._dsn_file)
+                self._connection = connect(dsn, statement_s=STATEMENT_S, options=_READ_ONLY)
         return self._connection

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from civicbus_audit.index.database import NOTICING_SILENCE
+from civicbus_audit.index.database import connect
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import Table
 
 from civicbus_consumers.consent.registry.tables import use
@@ -91,10 +90,6 @@ class RegistryUses:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            self._connection = psycopg.connect(
-                make_conninfo(read_secret(self._dsn_file), **NOTICING_SILENCE),
-                autocommit=True,
-                connect_timeout=STATEMENT_S,
-                options=f"-cstatement_timeout={STATEMENT_S}s",
-            )
+            dsn = read_secret(self._dsn_file)
+            self._connection = connect(dsn, statement_s=STATEMENT_S)
         return self._connection
