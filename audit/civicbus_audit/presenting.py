@@ -138,8 +138,8 @@ _WORDS = {
         "Đã khôi phục trạng thái {size} lá; việc niêm phong tiếp tục từ vị trí {position}.",
     ),
     "export-begins": (
-        "{officer} exports for this purpose: {purpose}",
-        "{officer} xuất dữ liệu cho mục đích: {purpose}",
+        "{officer} exports for this purpose: {purpose}; it is record {record}",
+        "{officer} xuất dữ liệu cho mục đích: {purpose}; ghi nhận tại bản ghi {record}",
     ),
     "exporting": ("exporting", "đang xuất"),
     "exported": (

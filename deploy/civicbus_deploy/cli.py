@@ -28,7 +28,10 @@ MOUNTED = {
         "civicbus_deploy.agreements.cli",
         "Agreements: review, approve, stop.",
     ),
-    "audit": ("civicbus_audit.cli", "Find, prove and verify what the ledger tells."),
+    "audit": (
+        "civicbus_deploy.oversight.auditing",
+        "Find, prove and verify what the ledger tells.",
+    ),
     "breakglass": ("civicbus_deploy.oversight.emergencies", "Review answers for emergencies."),
     "case": ("civicbus_deploy.oversight.cases", "Close a case; what it hid is shown."),
     "consent": (

@@ -73,6 +73,7 @@ class RecordKind(StrEnum):
     CASE_CLOSED = "case.closed"
     OFFICER_QUERY = "officer.query"
     CITIZEN_QUERY = "citizen.query"
+    OFFICER_EXPORT = "officer.export"
     OFFICER_CASE = "officer.case"
     OFFICER_SAVED = "officer.saved"
     FLAG_RAISED = "flag.raised"
@@ -102,6 +103,7 @@ ORDER_KINDS = (RecordKind.SUBJECT_ERASURE, RecordKind.PART_UNSEALING)
 
 TRAIL_KINDS = (
     RecordKind.OFFICER_QUERY,
+    RecordKind.OFFICER_EXPORT,
     RecordKind.OFFICER_CASE,
     RecordKind.OFFICER_SAVED,
     *ORDER_KINDS,

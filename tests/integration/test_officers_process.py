@@ -10,9 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 from civicbus_audit.note import Verifier
+from civicbus_audit.standalone import verify as alone
 from civicbus_audit.verify import verify_proof
 from civicbus_consumers.officers.rules import Role
 from civicbus_deploy.embedded.postgres import dsn_file
+from civicbus_deploy.oversight.auditing import app as auditing
 from civicbus_deploy.oversight.orders import app as orders
 from civicbus_deploy.oversight.questions import app as questions
 from civicbus_schemas.errors import Refused
@@ -219,6 +221,32 @@ def test_sealed_part_is_shown_and_on_record_when_two_officials_order_it(
     assert after.header.released is not None
     assert unsealing.kind is RecordKind.PART_UNSEALING
     assert (unsealing.id, unsealing.subject) == (told["receipt"]["record_id"], shown["subject"])
+
+
+def test_bundles_are_on_record_before_they_are_made(place: OfficersPlace, tmp_path: Path) -> None:
+    by_officer, by_operator = tmp_path / "officer.zip", tmp_path / "operator.zip"
+    officer = ("--as", "officer", "--name", INSPECTOR, "--case", "TT-2026/7")
+    home = place.bus.stack.folder.home
+    with place.serving():
+        why = ("--purpose", "oversight.complaint", "--pin", "-")
+        told = run(place, "export", str(by_officer), *officer, *why, stdin=LAN.number)
+    [record] = [r for r in place.records() if r.kind is RecordKind.OFFICER_EXPORT]
+    assert record.id in told
+    period = ("--since", "2020-01-01", "--until", "2020-12-01")
+    asked_by = ("--by", f"mps/{INSPECTOR}", "--why", "audit", *period, "--subject", record.subject)
+    done = CliRunner().invoke(
+        auditing, ["export", str(by_operator), *map(str, asked_by), "--home", str(home)]
+    )
+    assert done.exit_code == 0, done.output
+    [(_, [leaf])] = [page for page in place.pages("oversight") if page[1]]
+    assert leaf.id in " ".join(done.stderr.split())
+    assert (leaf.kind, leaf.actor.role) == (RecordKind.OFFICER_EXPORT, "operator")
+    assert leaf.subject == record.subject
+    assert not is_told(repr((record, leaf)) + told + done.stderr)
+    policy = alone.parse_policy((home / "keys" / "audit-policy").read_bytes())
+    key = alone.parse_key((home / "keys" / "exporter.vkey").read_text().strip(), b"\x01")
+    assert alone.verify_bundle(by_officer, policy, key)["records"] == 2
+    assert alone.verify_bundle(by_operator, policy, key)["records"] == 0
 
 
 def test_commands_keep_a_case_that_outlives_the_process(place: OfficersPlace) -> None:

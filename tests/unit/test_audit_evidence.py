@@ -25,7 +25,7 @@ from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.query import Query
 from civicbus_audit.standalone import verify as alone
 from civicbus_audit.stored import StoredLog
-from civicbus_schemas.errors import EvidenceBroken, Refused, TooLarge
+from civicbus_schemas.errors import EvidenceBroken, Refused, TooLarge, Unavailable
 from civicbus_schemas.record import Record
 from typer.testing import CliRunner, Result
 
@@ -212,7 +212,7 @@ def test_a_request_is_refused_when_it_says_no_purpose_or_a_wrong_range(
 
 
 def run(home: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments, "--home", str(home)])
+    return CliRunner().invoke(app, [*arguments, "--home", str(home)], obj=lambda *_: "7" * 32)
 
 
 ASKED = ("--by", "inspectorate/o-17", "--since", "2026-11-01", "--until", "2026-12-01")
@@ -233,6 +233,19 @@ def test_the_command_writes_a_bundle_that_verifies_when_it_is_asked(
     assert (again.exit_code, "is there already" in again.stderr) == (2, True)
     vietnamese = run(home, "export", str(tmp_path / "x"), *ASKED, *WHY, "--lang", "vi")
     assert "lá khớp" in vietnamese.stdout
+
+
+def test_the_command_exports_nothing_when_nothing_records_it(home: Path, tmp_path: Path) -> None:
+    target = tmp_path / "x.zip"
+    asked = ["export", str(target), *ASKED, *WHY, "--home", str(home)]
+    done = CliRunner().invoke(app, asked)
+    assert (done.exit_code, "nothing records an export here" in done.stderr) == (2, True)
+
+    def fails(request: Request, _home: Path) -> str:
+        raise Unavailable("the page topic does not acknowledge", got=request.agency)
+
+    assert CliRunner().invoke(app, asked, obj=fails).exit_code == 3
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_exits_with_2_when_the_request_is_wrong(home: Path, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_the_command_says_on_what_completeness_rests_when_it_has_written(
     def run(name: str, *more: str) -> str:
         asked = ["export", str(tmp_path / name), "--by", "inspectorate/o-17", "--why", "c 12"]
         period = ["--since", f"{AT:%Y-%m}-01", "--until", "2026-12-30", "--home", str(home)]
-        done = CliRunner().invoke(app, [*asked, *period, *more])
+        done = CliRunner().invoke(app, [*asked, *period, *more], obj=lambda *_: "7" * 32)
         assert done.exit_code == 0, done.output
         return " ".join(done.stdout.split())
 

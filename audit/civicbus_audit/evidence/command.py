@@ -1,13 +1,19 @@
-"""`civicbus-audit export`."""
+"""`civicbus audit export`: a bundle from the ledger's own folder, once the export is on record.
+
+This package knows no broker, so whoever mounts the command brings what records it, as the context's
+object (`Recording`). Without it nothing is exported.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
+from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import agency_id
 from civicbus_schemas.vocabulary import Outcome
 
@@ -26,10 +32,20 @@ from civicbus_audit.witness.keys import read_key
 
 KEY = "secrets/export-key.pem"
 
+
+class Recording(Protocol):
+    """Records an export before a leaf is read for it."""
+
+    def __call__(self, request: Request, home: Path) -> str:
+        """The id of its durable record; raises `BusError` where there is none."""
+        ...
+
+
 Words = Annotated[str | None, typer.Option()]
 
 
 def export_records(
+    context: typer.Context,
     target: Annotated[Path, typer.Argument(help="The bundle to write: x.zip, or a folder.")],
     *,
     by: Annotated[str, typer.Option(help="Who exports: <agency>/<officer>.")],
@@ -79,18 +95,48 @@ def export_records(
         request = Request(
             query=query, agency=agency_id(exporter), officer=name, purpose=why, case=case
         )
-        _export(request, places, target, key=key or home / KEY, json=json, lang=lang)
+        _export(
+            request,
+            places,
+            target,
+            key=key or home / KEY,
+            record=_recording(context, home),
+            json=json,
+            lang=lang,
+        )
+
+
+def _recording(context: typer.Context, home: Path) -> Callable[[Request], str]:
+    recording: Recording | None = context.obj
+    if recording is None:
+        raise Refused(
+            "nothing records an export here",
+            expected="a leaf before the first record is read",
+            next_step="civicbus audit export, or civicbus officers export",
+        )
+    return lambda request: recording(request, home)
 
 
 def _export(
-    request: Request, places: Places, target: Path, *, key: Path, json: bool, lang: Language
+    request: Request,
+    places: Places,
+    target: Path,
+    *,
+    key: Path,
+    record: Callable[[Request], str],
+    json: bool,
+    lang: Language,
 ) -> None:
     source = Source(directory=places.directory(), trust=places.trust())
     origin = published(source.directory, source.trust)[0]
     signer = Signer(f"{origin.origin}/exporter", read_key(key))
 
-    def announce(request: Request) -> None:
-        told = {"officer": f"{request.agency}/{request.officer}", "purpose": request.purpose}
+    def begin(request: Request) -> None:
+        told = {
+            "officer": f"{request.agency}/{request.officer}",
+            "purpose": request.purpose,
+            "record": record(request),
+        }
         err.print(say("export-begins", lang, **told), markup=False, highlight=False)
 
     with pace(say("exporting", lang), passes(request.query) * origin.size) as advance:
@@ -100,7 +146,7 @@ def _export(
             target,
             signer=signer,
             at=datetime.now(UTC),
-            before_reading=announce,
+            before_reading=begin,
             on_progress=advance,
         )
     told = {

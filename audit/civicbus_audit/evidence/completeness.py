@@ -8,10 +8,12 @@ Whoever may not be shown what a filter leaves out, such as an investigation, is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from civicbus_schemas.vocabulary import DECISION_KINDS
 
 from civicbus_audit.completeness.asked import Asked
 from civicbus_audit.completeness.filing import By
@@ -88,6 +90,8 @@ def asked_by(query: Query) -> Asked | None:
     """What a proof for this query is about; None where none can show just what the query shows."""
     named = {by.value: text for by in _NAMED if (text := getattr(query, by)) is not None}
     bare = Query(since=query.since, until=query.until, **named)
+    if By.OFFICER not in named and not {*query.except_kinds} & {*DECISION_KINDS}:
+        bare = replace(bare, except_kinds=query.except_kinds)  # no kind that a proof would show
     if len(named) != 1 or query != bare:
         return None
     [(by, text)] = named.items()

@@ -20,7 +20,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused, Unavailable
+from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused, TooLarge, Unavailable
 from civicbus_schemas.page import HEADER_LEAF
 from civicbus_schemas.record import RECORD
 
@@ -78,17 +78,19 @@ def export(
     signer: Signer,
     at: datetime,
     before_reading: Callable[[Request], None],
+    max_records: int | None = None,
     on_progress: Progress | None = None,
 ) -> Exported:
     """Writes the bundle: a zip if the target's name ends so, else a folder; all of it or nothing.
 
-    1. `before_reading` is told the request; what it raises ends the export before a leaf is read.
+    1. `before_reading` records the request; what it raises ends the export before a leaf is read.
     2. The ledger leads to the root that the log signed. 3. Every leaf is read; those that match are
     written. 4. One proof for all of them. 5. The proof that there are no others, where the query
     has one. 6. The files around them, and the signed manifest. 7. The stand-alone verifier finds
     that the bundle holds. 8. It gets its name.
 
-    `on_progress` is told the leaves read, counted on through 2, 3 and 5 (`passes`).
+    Raises `TooLarge` beyond `max_records`. `on_progress` is told the leaves read, counted on
+    through 2, 3 and 5 (`passes`); what it raises ends the export.
     """
     if target.exists():
         raise Refused(f"{target} is there already", next_step="name another file or folder")
@@ -98,7 +100,9 @@ def export(
     if recount(log, on_progress=on_progress) != checkpoint.root:  # 2
         raise EvidenceBroken("the ledger does not lead to its signed root")
     with _staging(target) as folder:
-        indices, unreadable = _write_records(folder, log, request.query, tell=on_progress)  # 3
+        indices, unreadable = _write_records(  # 3
+            folder, log, request.query, most=max_records, tell=on_progress
+        )
         with (folder / "proof.hashes").open("wb") as proof:  # 4
             proof.writelines(multiproof(indices, checkpoint.size, log.node))
         completeness = write_proof(  # 5
@@ -129,7 +133,7 @@ def passes(query: Query) -> int:
 
 
 def _write_records(
-    folder: Path, log: StoredLog, query: Query, *, tell: Progress | None
+    folder: Path, log: StoredLog, query: Query, *, most: int | None, tell: Progress | None
 ) -> tuple[array[int], int]:
     """The numbers of the leaves that match, 8 bytes each, and how many leaves nobody can read."""
     indices, unreadable = array("Q"), 0
@@ -155,6 +159,8 @@ def _write_records(
                 if matches({"index": index} | record_row(datum)):
                     _write_one((leaves, lines, rows), index, leaf, datum=datum)
                     indices.append(index)
+            if most is not None and len(indices) > most:
+                raise TooLarge("more records match than this bundle may hold", expected=f"≤ {most}")
             if tell:
                 tell(log.size + min(log.size, (number + 1) * WIDTH))
     return indices, unreadable

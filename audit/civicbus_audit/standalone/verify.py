@@ -970,7 +970,10 @@ def _open_proof(
 def _asked_by(query: dict[str, Any]) -> tuple[str, list[str], int | None, int | None] | None:
     """What a proof for this query is about; None if it asks for more than a name and a period."""
     named = [by for by in ("subject", "officer", "recipient") if by in query]
-    if len(named) != 1 or query.keys() != {*named, "since", "until"}:
+    excepted = query.get("except_kinds", [])
+    may_except = "officer" not in named and not {"access.decision", "access.deferred"} & {*excepted}
+    more = {"except_kinds"} if excepted and may_except else set[str]()
+    if len(named) != 1 or query.keys() != {*named, "since", "until"} | more:
         return None
     times = [datetime.fromisoformat(query[name]) for name in ("since", "until")]
     if any(time.utcoffset() is None for time in times):

@@ -11,6 +11,7 @@ import uvicorn
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.places import Places
 from civicbus_audit.serving.server import read_token
+from civicbus_audit.witness.keys import read_key
 from civicbus_schemas.errors import Retryable
 from sqlalchemy import Engine
 
@@ -21,6 +22,8 @@ from civicbus_consumers.officers.casework.service import CaseService
 from civicbus_consumers.officers.casework.store import CaseStore
 from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk, OnStep, nothing
+from civicbus_consumers.officers.export_service import ExportService
+from civicbus_consumers.officers.exporting import ExportDesk, LedgerBundles
 from civicbus_consumers.officers.order_service import OrderService
 from civicbus_consumers.officers.pages import PageService
 from civicbus_consumers.officers.reading import IndexShelf
@@ -90,6 +93,19 @@ def build_unsealer(settings: OfficersSettings, engine: Engine) -> Unsealer:
     )
 
 
+def build_bundles(settings: OfficersSettings) -> LedgerBundles:
+    """What makes bundles, its folder empty."""
+    bundles = LedgerBundles(
+        places=_places(settings),
+        key=read_key(settings.export_key_file),
+        folder=settings.exports_dir,
+        max_records=settings.export_max_records,
+        deadline_s=settings.export_s,
+    )
+    bundles.sweep()
+    return bundles
+
+
 def _places(settings: OfficersSettings) -> Places:
     return Places(
         ledger_dir=settings.ledger_dir,
@@ -140,7 +156,12 @@ def serve(
         desk=SavedDesk(desk=desk, store=SavedStore(store.engine)),
         body_timeout_s=settings.body_timeout_s,
     )
-    rooms = (queries, pages, tracker, ordering, unread, cases, saved)
+    exports = ExportService(
+        counter=counter,
+        desk=ExportDesk(desk=desk, bundles=build_bundles(settings)),
+        body_timeout_s=settings.body_timeout_s,
+    )
+    rooms = (queries, pages, tracker, ordering, unread, cases, saved, exports)
     app = compose(*(route for room in rooms for route in room.routes()))
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     with (

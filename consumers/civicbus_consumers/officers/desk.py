@@ -26,6 +26,7 @@ from civicbus_schemas.ids import RecordId
 from civicbus_schemas.page import Page, PageRef
 from civicbus_schemas.record import Record
 from civicbus_schemas.subject import Secret, Secrets, Subject
+from civicbus_schemas.vocabulary import RecordKind
 
 from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
@@ -133,7 +134,7 @@ class Desk:
                     page, lambda: self._read(verdict, query, wanted, receipt=receipt)
                 )  # 3, 4
             except BusError as error:
-                raise _unread(error, receipt) from error
+                raise unread(error, receipt) from error
 
     def held(self) -> threading.Lock:
         """The desk for one thing: in a `with`, nobody else is served meanwhile."""
@@ -144,7 +145,7 @@ class Desk:
         try:
             return self.shelf.prove(index)
         except BusError as error:
-            raise _unread(error, None) from error
+            raise unread(error, None) from error
 
     def prove_complete(self, holder: Pass, question: Question, *, asked_at: datetime) -> bytes:
         """The proof that the answer left nothing out which this question got at that time.
@@ -153,35 +154,44 @@ class Desk:
         and its period ends where the answer's did. Raises `OfficersProblem`.
         """
         verdict = judge(holder.asker, question, now=asked_at)
-        with self.held():
-            now = datetime.now(UTC)
-            secrets, receipt, page = self._record(holder, question, verdict, at=now)
-            # others need not wait while the ledger is read; what may have been read counts as read
-            self.release(page)
-        self._on_step("recorded")
-        if isinstance(verdict, Denied):
-            raise OfficersProblem(verdict.reason, receipt=receipt_document(receipt))
-        query = query_of(verdict, holder.asker, secrets=secrets)
-        if (asked := provable_of(verdict, query)) is None:
+        granted, query, receipt = self.note(holder, question, verdict)
+        if (asked := provable_of(granted, query)) is None:
             raise OfficersProblem(OfficersCode.NOT_SHOWN)
         try:
             return self.shelf.prove_complete(asked)
         except BusError as error:
-            raise _unread(error, receipt) from error
+            raise unread(error, receipt) from error
+
+    def note(
+        self, holder: Pass, question: Question, verdict: Verdict, *, kind: RecordKind | None = None
+    ) -> tuple[Granted, Query, Receipt]:
+        """What was granted and what it asks for, once it is on record; raises `OfficersProblem`.
+
+        For work that reads the whole ledger: others need not wait meanwhile, so what may have been
+        read counts as read.
+        """
+        with self.held():
+            now = datetime.now(UTC)
+            secrets, receipt, page = self._record(holder, question, verdict, at=now, kind=kind)
+            self.release(page)
+        self._on_step("recorded")
+        if isinstance(verdict, Denied):
+            raise OfficersProblem(verdict.reason, receipt=receipt_document(receipt))
+        return verdict, query_of(verdict, holder.asker, secrets=secrets), receipt
 
     def check(self, index: int) -> Proved:
         """The proof of a leaf that was shown, verified; raises `OfficersProblem`."""
         try:
             return self.shelf.check(index)
         except BusError as error:
-            raise _unread(error, None) from error
+            raise unread(error, None) from error
 
     def begun_at(self) -> datetime | None:
         """When the ledger's first leaf was written; raises `OfficersProblem`."""
         try:
             return self.shelf.begun_at()
         except BusError as error:
-            raise _unread(error, None) from error
+            raise unread(error, None) from error
 
     def tend(self) -> None:
         """Say in a page of its own what was released last, once it is quiet; raises `BusError`."""
@@ -246,12 +256,20 @@ class Desk:
         self._answered_at = time.monotonic()
 
     def _record(
-        self, holder: Pass, question: Question, verdict: Verdict, *, at: datetime
+        self,
+        holder: Pass,
+        question: Question,
+        verdict: Verdict,
+        *,
+        at: datetime,
+        kind: RecordKind | None = None,
     ) -> tuple[Secrets, Receipt, Page]:
         """The question, durable, and what it names somebody by; raises `OfficersProblem`."""
         secrets = self.names(set(subjects_of(holder.asker, question)))
         receipt, page = self.write(
-            lambda stamp: record_query(holder, question, verdict, secrets=secrets, stamp=stamp),
+            lambda stamp: record_query(
+                holder, question, verdict, secrets=secrets, stamp=stamp, kind=kind
+            ),
             secret=secret_of(holder.asker, question),
             secrets=secrets,
             at=at,
@@ -298,7 +316,7 @@ def receipt_document(receipt: Receipt) -> dict[str, str]:
     }
 
 
-def _unread(error: BusError, receipt: Receipt | None) -> OfficersProblem:
+def unread(error: BusError, receipt: Receipt | None) -> OfficersProblem:
     """Why a question that was recorded is not answered."""
     log.error("not answered", error=type(error).__name__, why=error.what)
     broken = isinstance(error, EvidenceBroken)

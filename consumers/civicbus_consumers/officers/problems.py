@@ -34,6 +34,8 @@ class OfficersCode(StrEnum):
     UNREAD_UNAVAILABLE = "unread-unavailable"
     CASES_UNAVAILABLE = "cases-unavailable"
     SAVED_UNAVAILABLE = "saved-queries-unavailable"
+    EXPORT_TOO_LARGE = "export-too-large"
+    EXPORT_FAILED = "export-failed"
 
 
 class OfficersProblem(Problem):
@@ -140,6 +142,16 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Không ghi được câu hỏi đã lưu: Hãy xem lại danh sách rồi thử lại.",
         "The saved queries cannot be kept or read: Look at the list, then try again.",
+    ),
+    OfficersCode.EXPORT_TOO_LARGE: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Quá nhiều bản ghi cho một gói: Hãy thu hẹp câu hỏi, hoặc đề nghị bên vận hành sổ cái.",
+        "Too many records for one bundle: Ask for less, or have the ledger's operator export it.",
+    ),
+    OfficersCode.EXPORT_FAILED: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Gói bằng chứng chưa được tạo: Không có gì được trao; hãy thu hẹp câu hỏi hoặc thử lại.",
+        "The bundle was not made: Nothing was given; ask for less, or try again.",
     ),
     Code.CANNOT_RECORD: (
         HTTPStatus.SERVICE_UNAVAILABLE,

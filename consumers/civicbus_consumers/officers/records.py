@@ -30,16 +30,22 @@ def secret_of(asker: Asker, question: Question) -> bytes:
 
 
 def record_query(
-    holder: Pass, question: Question, verdict: Verdict, *, secrets: Secrets, stamp: Stamp
+    holder: Pass,
+    question: Question,
+    verdict: Verdict,
+    *,
+    secrets: Secrets,
+    stamp: Stamp,
+    kind: RecordKind | None = None,
 ) -> Record:
-    """The record of one question, made before anything was read for it."""
+    """The record of one question, made before anything was read for it; `kind` if it is another."""
     asker, find = holder.asker, question.find
     agency = asker.agency
     about = about_whom(asker, question)
     return Record(
         id=stamp.id,
         nonce=stamp.nonce,
-        kind=_kind(asker),
+        kind=kind or _kind(asker),
         at=stamp.at,
         actor=Actor(
             agency=agency, system=SYSTEM, role=asker.role, officer=officer_of(asker, secrets)

@@ -49,8 +49,25 @@ class Asked:
 
 def parse_asked(body: bytes) -> Asked:
     """The question in a JSON body; raises `Problem` with `malformed-query`."""
+    return _parse(body, _MEMBERS)
+
+
+def parse_export(body: bytes) -> Question:
+    """What a bundle is asked for: a question without `limit` and `cursor`; raises `Problem`."""
+    question = _parse(body, _MEMBERS - {"limit", "cursor"}).question
+    if question.find.flag is not None:
+        raise malformed(
+            "find.flag",
+            got="a flag",
+            expected="none: a bundle is read from the leaves, and a flag is another leaf",
+            next_step="ask for it as a question",
+        )
+    return question
+
+
+def _parse(body: bytes, members: set[str]) -> Asked:
     document = json_object(body)
-    only(document, _MEMBERS, where="body")
+    only(document, members, where="body")
     find = document.get("find", {})
     if not isinstance(find, dict):
         raise _wrong("find", find, "an object of what to look for")

@@ -195,6 +195,16 @@ def judge(asker: Asker, question: Question, *, now: datetime) -> Verdict:
             assert_never(asker)
 
 
+def judge_export(asker: Asker, question: Question, *, now: datetime) -> Verdict:
+    """Whether this asker may have a bundle of this: an official, as a question, and in a case."""
+    if isinstance(asker, Citizen):
+        return Denied(reason=Reason.NOT_YOUR_ROLE)
+    verdict = judge(asker, question, now=now)
+    if isinstance(verdict, Granted) and question.case is None:
+        return Denied(reason=Reason.CASE_MISSING)
+    return verdict
+
+
 def _as_official(asker: Official, find: Find) -> Verdict:
     match asker.role:
         case Role.OFFICER:

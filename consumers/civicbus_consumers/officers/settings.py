@@ -11,6 +11,8 @@ class OfficersSettings(AnsweringSettings):
     """Where it listens, whose tokens count, index and ledger, and the keys of its records.
 
     At `unread_url` answers who may read delivery topics, to the holder of `unread_token_file`.
+    Bundles are signed with `export_key_file` and made in `exports_dir`, which is this process's own
+    and empty but for the one that is being made.
     """
 
     postgres_dsn_file: Path
@@ -21,5 +23,9 @@ class OfficersSettings(AnsweringSettings):
     unread_url: str
     unread_token_file: Path
     policy_sets_dir: Path
+    export_key_file: Path
+    exports_dir: Path
+    export_max_records: int = 100_000
+    export_s: int = 600
     reading_s: int = 5
     max_connections: int = 128

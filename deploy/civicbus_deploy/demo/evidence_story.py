@@ -138,7 +138,8 @@ def tell_bundle(scene: Scene, teller: Teller, told: Told, *, family: Family) -> 
     with tempfile.TemporaryDirectory() as folder:
         bundle, verifier = Path(folder) / "bundle", Path(folder) / "verify.py"
         _run(
-            "civicbus-audit", "export", bundle, "--by", "mps/tt-1", "--why", "complaint TT-2026/7",
+            "civicbus", "audit", "export", bundle, "--by", "mps/tt-1",
+            "--why", "complaint TT-2026/7",
             "--subject", scene.name_of(family.child.pin),
             "--since", (now - _A_DAY).isoformat(), "--until", (now + _A_DAY).isoformat(),
             "--home", scene.folder.home,

@@ -303,6 +303,8 @@ def _for_officers(folder: StateFolder, ports: Mapping[str, int]) -> dict[str, An
         "policy_sets_dir": str(folder.home / "policy" / "sets"),
         "unread_url": f"http://{HOST}:{ports['unread']}",
         "unread_token_file": str(folder.secrets / UNREAD_TOKEN),
+        "export_key_file": str(folder.secrets / EXPORT_KEY),
+        "exports_dir": str(folder.home / "officers" / "exports"),
         "host": HOST,
         "port": ports["officers"],
     }

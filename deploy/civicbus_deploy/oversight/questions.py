@@ -1,4 +1,4 @@
-"""`civicbus officers ask | unread | token`: questions to the officers' process of this stack.
+"""`civicbus officers ask | export | unread | token`: what this stack's officers' process is asked.
 
 The stack holds the keys of all issuers, so whoever runs it can ask in any role and any name, and
 every question is a leaf. `civicbus audit search` reads the index directly and leaves none.
@@ -21,6 +21,7 @@ from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.oversight import casework, saved
 from civicbus_deploy.oversight.asking import answered, token_of
+from civicbus_deploy.oversight.exporting import export
 from civicbus_deploy.oversight.showing import given, print_rows, show
 
 _UNREAD = ("since", "recipient", "agreement", "purpose", "type", "record_id")
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(casework.app, name="case")
 app.add_typer(saved.app, name="saved")
+app.command("export")(export)
 Home = Annotated[
     Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
 ]
