@@ -13,10 +13,15 @@ from civicbus_consumers.officers.side_room import SideRoom
 
 def test_who_finds_no_seat_is_told_busy_and_one_is_free_again_when_the_work_is_done() -> None:
     room, go_on = SideRoom("test", seats=2), threading.Event()
+    seated = threading.Barrier(3)
+
+    def work_slowly() -> bool:
+        seated.wait(30)
+        return go_on.wait(30)
 
     async def crowd() -> None:
-        slow = [asyncio.create_task(room.off_loop(lambda: go_on.wait(30))) for _ in range(2)]
-        await asyncio.sleep(0)  # both take their seats
+        slow = [asyncio.create_task(room.off_loop(work_slowly)) for _ in range(2)]
+        await asyncio.to_thread(seated.wait, 30)  # both have taken their seats
         try:
             with pytest.raises(OfficersProblem) as told:
                 await room.off_loop(lambda: None)
