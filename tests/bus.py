@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from civicbus_producers.settings import Connection
 from civicbus_schemas.topics import GROUPS, enforcement_group, partitions_of
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from tests.nursery import Child, Start, fork
 from tests.stack import Stack, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -41,12 +41,17 @@ DEADLINE_S = 120.0
 class Bus:
     """A stack with the nation provisioned on it, and its own processes by name."""
 
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
+    def __init__(self, stack: Stack, *, start: Start = fork) -> None:
+        self.stack, self.start = stack, start
+        self.write_settings()
+
+    @classmethod
+    def found(cls, stack: Stack, *, start: Start = fork) -> Bus:
+        """Provision a new stack."""
         own.make_keys(stack.folder)
         provision(stack.home)
         own.publish_agency_keys(stack.folder)
-        self.write_settings()
+        return cls(stack, start=start)
 
     def write_settings(self, *, sealing_limit_s: float | None = None) -> None:
         """The settings of all own processes; recorders mostly run without sealing here."""
@@ -173,7 +178,7 @@ class Worker:
     """One own process as a child of the test; its log is a file in the state folder."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Child
     log: Path
 
     @classmethod
@@ -187,10 +192,7 @@ class Worker:
             room, settings = own.ROOMS[name], spec.command[-1]
             module = ["tests.workers", room]
             command = [sys.executable, "-m", *module, "--settings", settings, *options]
-        with spec.log.open("ab") as log:
-            process = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment}
-            )
+        process = bus.start(command, log=spec.log, cwd=ROOT, environment=environment)
         return cls(name, process, spec.log)
 
     def wait(self, timeout_s: float = DEADLINE_S) -> int:

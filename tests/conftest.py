@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: the real servers, once for the run, and instances to be killed."""
+"""Fixtures of the whole suite: the real servers, a provisioned bus, and instances to be killed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ import pytest
 from civicbus_deploy.embedded import java
 from hypothesis import settings
 
+from tests.bus import Bus
+from tests.foundation import Foundation
 from tests.stack import Stack, sweep
+
+# Of the tier on the real servers; begun last, one of them would leave the other worker idle.
+LONGEST = (
+    "test_demo",
+    "test_i1_no_record_no_data",
+    "test_consent_fence",
+    "test_embedded_lifecycle",
+)
 
 java.expect_a_short_life()
 settings.register_profile("house", deadline=None)  # timing belongs in benchmarks
@@ -19,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--rounds N`: how often each crash test kills (1 here, hundreds in `make campaign`)."""
     parser.addoption("--rounds", type=int, default=1, help="rounds of each crash test")
     parser.addoption("--seed", type=int, default=7, help="seed of the mutation campaign")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the others in their order."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +57,29 @@ def stack() -> Iterator[Stack]:
         yield servers.start()
     finally:
         servers.close()
+
+
+@pytest.fixture(scope="session")
+def foundation(request: pytest.FixtureRequest) -> Iterator[Foundation]:
+    """The files of a provisioned bus, for `bus`."""
+    sweep()
+    users = {
+        item.path
+        for item in request.session.items
+        if "foundation" in getattr(item, "fixturenames", ())
+    }
+    founded = Foundation(lasting=len(users) > 1)
+    try:
+        yield founded
+    finally:
+        founded.close()
+
+
+@pytest.fixture(scope="module")
+def bus(foundation: Foundation) -> Iterator[Bus]:
+    """A provisioned bus of this module's own, as on its first day: all of it may be killed."""
+    with foundation.opened() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from tests.benchmarks.memory import stack_memory
 from tests.benchmarks.release import ReleaseBench
 from tests.benchmarks.report import table
 from tests.bus import Bus
+from tests.nursery import launch
 from tests.stack import Stack
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -67,7 +68,7 @@ def _on_the_broker(results: dict[str, Any], folders: dict[str, Path], *, console
     stack = Stack()
     try:
         console.log("starting Kafka, registry and PostgreSQL")
-        bus = Bus(stack.start())
+        bus = Bus.found(stack.start(), start=launch)
         console.log("look-ups")
         bench = LookupBench(bus)
         results["lookups"] = bench.run(rounds=size["rounds"], lookups=size["lookups"])

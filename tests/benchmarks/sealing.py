@@ -39,6 +39,7 @@ from tests.benchmarks.checks import require
 from tests.bus import Bus
 from tests.citizens import going_on
 from tests.fakes.pages import KEY, PUBLIC_KEYS, decision
+from tests.nursery import launch
 from tests.stack import Stack
 
 PAGE, SETS, PEOPLE = 250, 20, 1_000
@@ -185,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     console, before, stack = Console(stderr=True), machine.load(), Stack()
     try:
         console.print("starting Kafka, registry and PostgreSQL")
-        bench = SealingBench(Bus(stack.start()))
+        bench = SealingBench(Bus.found(stack.start(), start=launch))
         console.print(f"{options.rate} records a second for {options.seconds:.0f} s")
         found = bench.run(rate=options.rate, seconds=options.seconds)
     finally:

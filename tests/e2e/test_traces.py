@@ -19,7 +19,6 @@ from tests.bus import Bus
 from tests.fakes.collector import Collector, Span, collecting
 from tests.lives import BIRTH_RECIPIENTS
 from tests.reconciliation import header_of
-from tests.stack import Stack
 
 pytestmark = pytest.mark.broker
 
@@ -35,16 +34,6 @@ enforcement: {RELEASED}
   population: {telemetry.APPLY_TO_VIEW}
 sealing: {telemetry.SEAL_PAGES} -> {telemetry.ENFORCE_EVENT}
 """
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
-    """A stack of this module's own, whose collector is the test's."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        yield Bus(stack.start())
-    finally:
-        stack.close()
 
 
 @pytest.fixture(scope="module")

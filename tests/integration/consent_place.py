@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -43,6 +42,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+from tests.bus import Worker
+from tests.nursery import fork
 from tests.stack import Stack, wait_until
 
 GIVEN = EVENT_CLASSES[EventType("consent.ConsentGiven")]
@@ -249,22 +250,16 @@ class ConsentPlace:
 
     def start(
         self, group: int, *, step: Step | None = None, signal_: int = 0, skip: int = 0
-    ) -> Any:
+    ) -> Worker:
         """A process of its own; sends itself a signal after the step, having skipped some."""
-        log = self.folder / f"process-{secrets.token_hex(4)}.log"
         plan = [step.value if step else "-", str(int(signal_)), str(skip)]
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "tests.integration.consent_process"),
-                    *(str(self.settings_file(group)), self.agency, *plan),
-                ],
-                cwd=_ROOT,
-                stderr=out,
-                stdout=out,
-            )
-        process.log = log  # type: ignore[attr-defined]
-        return process
+        command = [
+            *(sys.executable, "-m", "tests.integration.consent_process"),
+            *(str(self.settings_file(group)), self.agency, *plan),
+        ]
+        log = self.folder / f"process-{secrets.token_hex(4)}.log"
+        process = fork(command, log=log, cwd=_ROOT, environment={})
+        return Worker(name=consent_group(group), process=process, log=log)
 
     def _grant(self, topics: tuple[str, ...]) -> None:
         self.stack.create_user(USER)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import secrets
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -33,6 +32,7 @@ from psycopg import Connection, connect
 from sqlalchemy import Engine
 
 from tests.fakes.population import CHILD, TYPES, Sample, delivered_schema
+from tests.nursery import Child, fork
 from tests.stack import Stack, wait_until
 
 PARTITIONS = 3
@@ -166,18 +166,14 @@ class PopulationPlace:
             for error in errors:
                 raise error
 
-    def start(self, *, step: str = "-", skip: int = 0) -> subprocess.Popen[bytes]:
+    def start(self, *, step: str = "-", skip: int = 0) -> Child:
         """A process of its own; it kills itself after the step, having skipped some."""
-        with (self.folder / f"process-{secrets.token_hex(4)}.log").open("wb") as log:
-            return subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "tests.integration.population_process"),
-                    *(str(self.settings_file), step, str(skip)),
-                ],
-                cwd=_ROOT,
-                stderr=log,
-                stdout=log,
-            )
+        command = [
+            *(sys.executable, "-m", "tests.integration.population_process"),
+            *(str(self.settings_file), step, str(skip)),
+        ]
+        log = self.folder / f"process-{secrets.token_hex(4)}.log"
+        return fork(command, log=log, cwd=_ROOT, environment={})
 
     def logs(self) -> str:
         """All that the processes wrote."""
@@ -227,7 +223,7 @@ def _numbers(datum: Any) -> Iterator[str]:
             yield from _numbers(value)
 
 
-def end(process: subprocess.Popen[bytes]) -> int:
+def end(process: Child) -> int:
     """SIGTERM, and the exit code."""
     process.send_signal(signal.SIGTERM)
     return process.wait(120)

@@ -19,7 +19,6 @@ from civicbus_schemas.vocabulary import ConsentAct, RecordKind
 
 from tests.bus import Bus
 from tests.integration.lookup_place import LookupPlace, person
-from tests.stack import Stack
 from tests.unit import lookup_samples as samples
 
 LAN = samples.LAN
@@ -97,28 +96,23 @@ class RegistryPlace:
 
 
 @contextmanager
-def registry_place() -> Iterator[RegistryPlace]:
+def registry_place(bus: Bus) -> Iterator[RegistryPlace]:
     """A bus of its own with all that decides on consents, and a woman, a child and a stranger."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        bus = Bus(stack.start())
-        lookups = LookupPlace(bus)
-        lookups.settle(
-            person(eid_level=2),
-            person(
-                pin=CHILD.number,
-                full_name="Nguyễn An",
-                date_of_birth=date(2024, 3, 4),
-                mother_pin=LAN.number,
-            ),
-            person(pin=STRANGER.number, full_name="Trần Hoa", eid_level=2, mother_pin=None),
-        )
-        with ExitStack() as living:
-            for group in range(2):
-                living.enter_context(bus.running(consent_group(group)))
-                living.enter_context(bus.running(enforcement_group(group)))
-            living.enter_context(lookups.running())
-            lookups.serve()
-            yield RegistryPlace(bus, lookups)
-    finally:
-        stack.close()
+    lookups = LookupPlace(bus)
+    lookups.settle(
+        person(eid_level=2),
+        person(
+            pin=CHILD.number,
+            full_name="Nguyễn An",
+            date_of_birth=date(2024, 3, 4),
+            mother_pin=LAN.number,
+        ),
+        person(pin=STRANGER.number, full_name="Trần Hoa", eid_level=2, mother_pin=None),
+    )
+    with ExitStack() as living:
+        for group in range(2):
+            living.enter_context(bus.running(consent_group(group)))
+            living.enter_context(bus.running(enforcement_group(group)))
+        living.enter_context(lookups.running())
+        lookups.serve()
+        yield RegistryPlace(bus, lookups)

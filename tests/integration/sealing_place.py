@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.fakes.pages import PUBLIC_KEYS
+from tests.nursery import Child, fork
 from tests.stack import Stack
 
 ORIGIN = "civicbus.local/audit"
@@ -133,19 +133,15 @@ class SealingPlace:
             for error in errors:
                 raise error
 
-    def start(self, step: Step | None = None, *, skip: int = 0) -> subprocess.Popen[bytes]:
+    def start(self, step: Step | None = None, *, skip: int = 0) -> Child:
         """A process of its own, which kills itself after a step, having skipped some."""
-        with (self.folder / f"process-{secrets.token_hex(4)}.log").open("wb") as out:
-            return subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "tests.integration.sealing_process"),
-                    *(str(self.folder / "sealing.json"), self.topic),
-                    *(step.value if step else "-", str(skip)),
-                ],
-                cwd=_ROOT,
-                stderr=out,
-                stdout=out,
-            )
+        command = [
+            *(sys.executable, "-m", "tests.integration.sealing_process"),
+            *(str(self.folder / "sealing.json"), self.topic),
+            *(step.value if step else "-", str(skip)),
+        ]
+        log = self.folder / f"process-{secrets.token_hex(4)}.log"
+        return fork(command, log=log, cwd=_ROOT, environment={})
 
     def _document(self) -> dict[str, object]:
         return {

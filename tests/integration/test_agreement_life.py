@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from typer.testing import CliRunner
 from tests.bus import Bus, approve_drafts
 from tests.lives import birth, child_pin
 from tests.reconciliation import read_books
-from tests.stack import Stack
 
 pytestmark = pytest.mark.broker
 
@@ -40,16 +38,6 @@ BIRTHS = "src.moj.civil-status.v1"
 INSURANCE = "vss.child-health-insurance"
 AT_VSS, AT_MOH = "dlv.vss.civil-status.v1", "dlv.moh.civil-status.v1"
 STATISTICS = "moh.birth-statistics"  # its first version has expired
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
-    """A bus of this module's own: its agreements are stopped and revoked."""
-    stack = Stack()
-    try:
-        yield Bus(stack.start())
-    finally:
-        stack.close()
 
 
 def say(bus: Bus, word: str, *options: str, role: str = "provider") -> dict[str, Any]:

@@ -37,23 +37,12 @@ from tests.citizens import Citizens, Stream, open_fence
 from tests.integration.consent_place import given, pins, withdrawn
 from tests.lives import card, child_pin
 from tests.reconciliation import read_books
-from tests.stack import Stack
 from tests.subjects import numbers_in
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 
 CARDS, AT_THE_BANK = "src.identity.identity.v1", "dlv.bank.identity.v1"
 PROCESSES = ("consent-0", "consent-1", "enforce-0", "enforce-1", "sealing")
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
-    """A stack of this module's own, since its processes are paused and killed."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        yield Bus(stack.start())
-    finally:
-        stack.close()
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from civicbus_consumers.runtime.process import EXIT_FENCED
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.vocabulary import ConsentStatus
 
+from tests.bus import Worker
 from tests.integration.consent_place import ConsentPlace, is_stopped, pins, wake
 from tests.stack import Stack, wait_until
 
@@ -33,13 +34,12 @@ def place(stack: Stack, tmp_path: Path) -> Iterator[ConsentPlace]:
 
 
 @pytest.fixture
-def begun() -> Iterator[list[Any]]:
+def begun() -> Iterator[list[Worker]]:
     """Processes that are ended whatever happens."""
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[Worker] = []
     yield processes
     for process in processes:
         process.kill()
-        process.wait(10)
 
 
 def _publish(place: ConsentPlace, *, people: int, chance: random.Random) -> dict[str, list[Any]]:
@@ -72,7 +72,7 @@ def _check(place: ConsentPlace, told: dict[str, list[Any]]) -> None:
 
 @pytest.mark.parametrize("step", Step)
 def test_no_event_is_lost_or_folded_twice_when_killed_after_a_step(
-    place: ConsentPlace, begun: list[Any], step: Step, rounds: int
+    place: ConsentPlace, begun: list[Worker], step: Step, rounds: int
 ) -> None:
     chance = random.Random(f"{step}")  # noqa: S311
     told: dict[str, list[Any]] = {}
@@ -84,15 +84,14 @@ def test_no_event_is_lost_or_folded_twice_when_killed_after_a_step(
             try:
                 assert process.wait(40) == -signal.SIGKILL, process.log.read_text()
             except subprocess.TimeoutExpired:  # nothing was left to do for this group
-                process.terminate()
-                assert process.wait(20) == 0
+                assert process.stop() == 0
     with place.folding():
         wait_until(place.is_folded, what="both groups to fold all events")
     _check(place, told)
 
 
 def test_zombie_is_fenced_and_revives_nothing_when_it_wakes_after_its_successor(
-    place: ConsentPlace, begun: list[Any]
+    place: ConsentPlace, begun: list[Worker]
 ) -> None:
     (pin,) = pins(1)
     id_ = place.give(pin)
@@ -100,20 +99,20 @@ def test_zombie_is_fenced_and_revives_nothing_when_it_wakes_after_its_successor(
     group = partition % 2
     zombie = place.start(group, step=Step.FLUSHED, signal_=signal.SIGSTOP)
     begun.append(zombie)
-    wait_until(lambda: is_stopped(zombie.pid), what="the process to pause in its transaction")
+    wait_until(lambda: is_stopped(zombie.process.pid), what="the pause in its transaction")
     place.withdraw(pin, id_)
     successor = place.start(group)
     begun.append(successor)
     wait_until(place.is_folded, what="the successor to fold both events")
-    wake(zombie.pid)
+    wake(zombie.process.pid)
     assert zombie.wait(60) == EXIT_FENCED, zombie.log.read_text()
     (consent,) = place.newest()[place.key(pin)].consents
     assert (consent.status, consent.version) == (ConsentStatus.WITHDRAWN, 2)
-    assert successor.poll() is None
+    assert successor.process.poll() is None
 
 
 def test_paused_process_loses_its_batch_when_its_transaction_times_out(
-    place: ConsentPlace, begun: list[Any]
+    place: ConsentPlace, begun: list[Worker]
 ) -> None:
     (pin,) = pins(1)
     place.give(pin)
@@ -121,7 +120,7 @@ def test_paused_process_loses_its_batch_when_its_transaction_times_out(
     group = f"consent-{partition % 2}"
     sleeper = place.start(partition % 2, step=Step.OFFSETS_SENT, signal_=signal.SIGSTOP)
     begun.append(sleeper)
-    wait_until(lambda: is_stopped(sleeper.pid), what="the process to pause in its transaction")
+    wait_until(lambda: is_stopped(sleeper.process.pid), what="the pause in its transaction")
     assert place.committed(group, place.source.name) is None, "an offset is pending"
     wait_until(
         lambda: place.committed(group, place.source.name) is not None,
@@ -129,7 +128,7 @@ def test_paused_process_loses_its_batch_when_its_transaction_times_out(
         what="the broker to abort the transaction",
     )
     assert (place.committed(group, place.source.name) or {})[partition] == 0
-    wake(sleeper.pid)
+    wake(sleeper.process.pid)
     assert sleeper.wait(60) != 0, "what was aborted must not be taken for committed"
     assert place.states() == []
     with place.folding():

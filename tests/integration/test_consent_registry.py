@@ -15,6 +15,7 @@ from civicbus_schemas.vietnam.events import DeathRegistered
 from civicbus_schemas.vocabulary import ConsentStatus, Outcome, RecordKind
 from typer.testing import CliRunner
 
+from tests.bus import Bus
 from tests.integration.registry_place import (
     CHILD,
     LAN,
@@ -30,8 +31,8 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[RegistryPlace]:
-    with registry_place() as made:
+def place(bus: Bus) -> Iterator[RegistryPlace]:
+    with registry_place(bus) as made:
         yield made
 
 

@@ -34,7 +34,6 @@ from tests.citizens import Citizens, open_fence
 from tests.integration.lookup_place import LookupPlace, person
 from tests.lives import card, card_consent, child_pin
 from tests.reconciliation import read_books
-from tests.stack import Stack
 from tests.subjects import group_of, numbers_in
 from tests.unit import lookup_samples as samples
 
@@ -45,20 +44,15 @@ ROUNDS = 6
 
 
 @pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
+def bus(bus: Bus) -> Iterator[Bus]:
     """A stack of this module's own, since its workers die; consents are folded all the time."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        bus = Bus(stack.start())
-        engine = database.make_engine(stack.dsn_file("consent"))
-        database.migrate(engine)
-        engine.dispose()
-        with ExitStack() as running:
-            for group in range(2):
-                running.enter_context(bus.running(consent_group(group)))
-            yield bus
-    finally:
-        stack.close()
+    engine = database.make_engine(bus.stack.dsn_file("consent"))
+    database.migrate(engine)
+    engine.dispose()
+    with ExitStack() as running:
+        for group in range(2):
+            running.enter_context(bus.running(consent_group(group)))
+        yield bus
 
 
 @pytest.fixture

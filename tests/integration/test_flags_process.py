@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,20 +25,9 @@ from typer.testing import CliRunner
 
 from tests.bus import Bus
 from tests.fakes.pages import FakeRecorder
-from tests.stack import Stack
 from tests.unit.flags_samples import reading
 
 pytestmark = pytest.mark.broker
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
-    """A bus of its own, as all pages of a broker lie on one topic."""
-    servers = Stack(("kafka", "registry", "postgres"))
-    try:
-        yield Bus(servers.start())
-    finally:
-        servers.close()
 
 
 @dataclass

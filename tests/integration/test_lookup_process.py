@@ -28,7 +28,6 @@ from confluent_kafka.admin import (
 
 from tests.bus import Bus
 from tests.integration.lookup_place import LookupPlace, body, is_told, person
-from tests.stack import Stack
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_samples import BANK, MOJ, asked, verifying
 
@@ -36,16 +35,12 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[LookupPlace]:
+def place(bus: Bus) -> Iterator[LookupPlace]:
     """A bus of this module's own, since its servers die."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        made = LookupPlace(Bus(stack.start()))
-        made.settle(person(), person(pin=samples.MOTHER.number, mother_pin=None))
-        with made.running():
-            yield made
-    finally:
-        stack.close()
+    made = LookupPlace(bus)
+    made.settle(person(), person(pin=samples.MOTHER.number, mother_pin=None))
+    with made.running():
+        yield made
 
 
 @pytest.fixture

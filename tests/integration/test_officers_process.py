@@ -27,7 +27,6 @@ from typer.testing import CliRunner
 from tests.bus import Bus
 from tests.integration.lookup_place import LookupPlace, is_told, person
 from tests.integration.officers_place import INSPECTOR, OfficersPlace
-from tests.stack import Stack
 from tests.unit.lookup_samples import LAN, asked
 
 pytestmark = pytest.mark.broker
@@ -38,25 +37,21 @@ SUPERVISION = {"purpose": "oversight.supervision"}
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[OfficersPlace]:
+def place(bus: Bus) -> Iterator[OfficersPlace]:
     """A bus on which one woman was read twice: by her insurer, and in an investigation."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        lookups = LookupPlace(Bus(stack.start()))
-        lookups.settle(person())
-        with lookups.running(), lookups.bus.running("sealing"):
-            lookups.serve()
-            hidden = asked(purpose="investigation.criminal", case="VA-2026/7")
-            assert lookups.code() == "result"
-            assert lookups.code(hidden, agency=AgencyId("mps")) == "result"
-            made = OfficersPlace(lookups.bus)
-            with made.serving():
-                made.bus.wait(lambda: _sees(made, 2), "the readings to be sealed")
-                made.bus.wait(lambda: _trail(made) > 0, "the questions to be sealed")
-            lookups.end()
-            yield made
-    finally:
-        stack.close()
+    lookups = LookupPlace(bus)
+    lookups.settle(person())
+    with lookups.running(), bus.running("sealing"):
+        lookups.serve()
+        hidden = asked(purpose="investigation.criminal", case="VA-2026/7")
+        assert lookups.code() == "result"
+        assert lookups.code(hidden, agency=AgencyId("mps")) == "result"
+        made = OfficersPlace(bus)
+        with made.serving():
+            bus.wait(lambda: _sees(made, 2), "the readings to be sealed")
+            bus.wait(lambda: _trail(made) > 0, "the questions to be sealed")
+        lookups.end()
+        yield made
 
 
 def _sees(place: OfficersPlace, count: int) -> bool:

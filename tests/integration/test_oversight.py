@@ -28,7 +28,6 @@ from typer.testing import CliRunner
 
 from tests.bus import Bus
 from tests.integration.lookup_place import LookupPlace, is_told, person
-from tests.stack import Stack
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_samples import BANK, asked
 
@@ -41,17 +40,13 @@ LEAVES_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[LookupPlace]:
+def place(bus: Bus) -> Iterator[LookupPlace]:
     """A bus with look-ups and sealing, and two women in its view: one is to be forgotten."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        made = LookupPlace(Bus(stack.start()))
-        made.settle(person(), person(pin=MAI.number))
-        with made.running(), made.bus.running("sealing"):
-            made.serve()
-            yield made
-    finally:
-        stack.close()
+    made = LookupPlace(bus)
+    made.settle(person(), person(pin=MAI.number))
+    with made.running(), made.bus.running("sealing"):
+        made.serve()
+        yield made
 
 
 def run(

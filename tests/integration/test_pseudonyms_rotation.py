@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from civicbus_consumers.delivery import Delivery
 from civicbus_consumers.subscription import Subscription
@@ -12,22 +10,11 @@ from typer.testing import CliRunner
 
 from tests.bus import Bus
 from tests.lives import birth, child_pin
-from tests.stack import Stack
 
 pytestmark = pytest.mark.broker
 
 BIRTHS = "src.moj.civil-status.v1"
 CHILD = 4_711
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
-    """A bus of this module's own: one recipient's key changes."""
-    stack = Stack()
-    try:
-        yield Bus(stack.start())
-    finally:
-        stack.close()
 
 
 def civicbus(bus: Bus, *arguments: str) -> None:

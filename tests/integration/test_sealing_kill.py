@@ -85,7 +85,7 @@ def test_second_process_ends_when_the_first_one_holds_the_ledger(place: SealingP
         wait_until(lambda: place.size() == 0, what="the first process to open the ledger")
         assert place.start().wait(60) == EXIT_FENCED
         assert first.poll() is None
-        first.terminate()
+        first.send_signal(signal.SIGTERM)
         assert first.wait(30) == 0
     except subprocess.TimeoutExpired:
         pytest.fail("a process did not end")

@@ -8,7 +8,6 @@ record.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from itertools import islice
 
 import pytest
@@ -30,7 +29,6 @@ from confluent_kafka.admin import (
 from tests.bus import Bus
 from tests.lives import BIRTH_RECIPIENTS, birth, child_pin
 from tests.reconciliation import delivered_but_unreleased, delivered_count, read_books
-from tests.stack import Stack
 from tests.subjects import numbers_in
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
@@ -46,16 +44,6 @@ STEPS = (
     "produced:7",
     "offsets-sent:1",
 )
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
-    """A stack of this module's own, since its workers die."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        yield Bus(stack.start())
-    finally:
-        stack.close()
 
 
 class Births:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from tests.bus import Bus
 from tests.integration.provisioning_probes import delete_group, ends
 from tests.lives import BIRTH_RECIPIENTS, TODAY, birth, card, child_pin
 from tests.reconciliation import delivered_count, header_of, read_books
-from tests.stack import Stack
 from tests.subjects import numbers_in
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
@@ -37,16 +35,6 @@ pytestmark = [pytest.mark.broker, pytest.mark.crash]
 BIRTHS, CARDS = "src.moj.civil-status.v1", "src.identity.identity.v1"
 WITHOUT_AGREEMENT = "src.moh.health.v1"
 CRASHES = 4  # three together with others, one alone
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
-    """A stack of this module's own, since its workers and its registry die."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        yield Bus(stack.start())
-    finally:
-        stack.close()
 
 
 @pytest.fixture

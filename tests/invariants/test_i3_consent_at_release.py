@@ -37,7 +37,6 @@ from tests.integration.consent_place import is_stopped
 from tests.integration.lookup_place import LookupPlace, person
 from tests.lives import card, child_pin
 from tests.reconciliation import read_books
-from tests.stack import Stack
 from tests.subjects import group_of, numbers_in
 from tests.unit import lookup_samples as samples
 
@@ -48,17 +47,12 @@ HELD_UP_S = 2.0
 
 
 @pytest.fixture(scope="module")
-def bus() -> Iterator[Bus]:
+def bus(bus: Bus) -> Iterator[Bus]:
     """A stack of this module's own, since its workers die; consents are folded all the time."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        bus = Bus(stack.start())
-        with ExitStack() as running:
-            for group in range(2):
-                running.enter_context(bus.running(consent_group(group)))
-            yield bus
-    finally:
-        stack.close()
+    with ExitStack() as running:
+        for group in range(2):
+            running.enter_context(bus.running(consent_group(group)))
+        yield bus
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ Whoever holds one older checkpoint finds it all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,24 +57,19 @@ class Evidence:
 
 
 @pytest.fixture(scope="module")
-def evidence() -> Iterator[Evidence]:
+def evidence(bus: Bus) -> Evidence:
     """Two batches of births, decided and sealed by the real processes; a note after the first."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        bus = Bus(stack.start())
-        folder, signer = stack.folder.ledger, _operator(stack)
-        notes = []
-        with bus.running("enforce-0"), bus.running("enforce-1"), bus.running("sealing"):
-            for first in (1, 100):
-                with bus.publisher("moj") as publisher:
-                    for n in range(first, first + 12):
-                        publisher.publish(birth(n), subject=child_pin(n))
-                bus.wait(lambda: bus.is_drained(BIRTHS), "enforcement")
-                bus.wait(lambda: _is_sealed(bus, folder, signer), "sealing")
-                notes.append((folder / CHECKPOINT).read_bytes())
-        yield Evidence(LedgerDirectory(folder), notes[0], signer)
-    finally:
-        stack.close()
+    folder, signer = bus.stack.folder.ledger, _operator(bus.stack)
+    notes = []
+    with bus.running("enforce-0"), bus.running("enforce-1"), bus.running("sealing"):
+        for first in (1, 100):
+            with bus.publisher("moj") as publisher:
+                for n in range(first, first + 12):
+                    publisher.publish(birth(n), subject=child_pin(n))
+            bus.wait(lambda: bus.is_drained(BIRTHS), "enforcement")
+            bus.wait(lambda: _is_sealed(bus, folder, signer), "sealing")
+            notes.append((folder / CHECKPOINT).read_bytes())
+    return Evidence(LedgerDirectory(folder), notes[0], signer)
 
 
 def _operator(stack: Stack) -> Signer:

@@ -38,7 +38,6 @@ from tests.bus import Bus, Worker
 from tests.fakes.collector import Collector, collecting
 from tests.integration.lookup_place import LookupPlace, body
 from tests.reconciliation import record_of
-from tests.stack import Stack
 from tests.unit import lookup_samples as samples
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
@@ -115,19 +114,14 @@ def find(values: Iterable[str], places: Mapping[str, list[bytes]]) -> list[tuple
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
+def run(bus: Bus) -> Iterator[Run]:
     """All own processes at work on a population, and on what must not happen."""
-    stack = Stack(("kafka", "registry", "postgres"))
-    try:
-        bus = Bus(stack.start())
-        with collecting(stack.ports["otlp"]) as collector:
-            run = Run(bus, collector)
-            _remember_people(run)
-            _work(run)
-            _gather(run)
-            yield run
-    finally:
-        stack.close()
+    with collecting(bus.stack.ports["otlp"]) as collector:
+        run = Run(bus, collector)
+        _remember_people(run)
+        _work(run)
+        _gather(run)
+        yield run
 
 
 def _remember_people(run: Run) -> None:
