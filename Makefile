@@ -3,6 +3,7 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 PY := .venv/bin/python
+BROKER_TESTS := $(addprefix tests/,containers contract e2e integration invariants)
 MEMBERS := schemas producers audit consumers deploy
 export UV_NO_PROGRESS := 1
 # Bytecode is kept: without it every process compiles all that it imports, seconds at each start.
@@ -46,10 +47,11 @@ imports: setup ## The directions of the house
 test: test-fast test-broker ## The whole suite: fast tier, then the tier on the real servers
 
 test-fast: setup ## The tier without a broker (some minutes)
-	.venv/bin/pytest -n auto --durations 10 -m "not broker and not docker"
+	.venv/bin/pytest -n auto --dist worksteal --durations 10 -m "not broker and not docker"
 
 test-broker: setup ## The tier on the real servers, which it starts itself; one set for each of two workers
-	.venv/bin/pytest -n 2 --dist loadfile --durations 25 -m "broker or docker"
+	.venv/bin/pytest $(BROKER_TESTS) -n 2 --dist loadfile --no-loadscope-reorder --durations 25 \
+	  -m "broker or docker"
 
 campaign: setup ## Crashes and mutations, hundreds of rounds
 	.venv/bin/pytest -m crash --rounds 100

@@ -11,7 +11,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,14 +50,24 @@ class Source:
         """The syntax tree of a Python file."""
         return ast.parse(self.text, self.path)
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Every node of it."""
+        return tuple(ast.walk(self.tree))
+
     def at(self, node: ast.AST | int, what: str) -> str:
         """A breach at a node or a line."""
         line = node if isinstance(node, int) else getattr(node, "lineno", 1)
         return f"{self.path}:{line} {what}"
 
 
-def tracked_files() -> Iterator[Source]:
-    """Every text file that git tracks."""
+@cache
+def tracked_files() -> tuple[Source, ...]:
+    """Every text file that git tracks, each read and parsed once."""
+    return tuple(_read_tracked())
+
+
+def _read_tracked() -> Iterator[Source]:
     listing = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
     )
@@ -99,7 +109,7 @@ def long_lines(source: Source) -> Iterator[str]:
 
 def long_functions(source: Source) -> Iterator[str]:
     """A function has at most 60 lines."""
-    for function in _functions(source.tree):
+    for function in _functions(source):
         lines = (function.end_lineno or function.lineno) - function.lineno + 1
         if lines > FUNCTION_LINES:
             yield source.at(function, f"{function.name}: {lines} lines, at most {FUNCTION_LINES}")
@@ -112,12 +122,12 @@ def many_positionals(source: Source) -> Iterator[str]:
     """
     methods = {
         id(item)
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.ClassDef)
         for item in node.body
         if isinstance(item, Function) and not _decorated(item, "staticmethod")
     }
-    for function in _functions(source.tree):
+    for function in _functions(source):
         parameters = function.args.posonlyargs + function.args.args
         count = len(parameters) - (id(function) in methods)
         if count > POSITIONAL and not _is_command(function):
@@ -134,7 +144,7 @@ def undocumented(source: Source) -> Iterator[str]:
 
 def broad_excepts(source: Source) -> Iterator[str]:
     """No handler takes every exception, but one that cleans up and raises it again."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.ExceptHandler(body=[*_, ast.Raise(exc=None)]):
                 continue
@@ -151,7 +161,7 @@ def vague_names(source: Source) -> Iterator[str]:
 
 def sleeping(source: Source) -> Iterator[str]:
     """A test waits for a condition, never for time to pass."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.Attribute(value=ast.Name(id="time"), attr="sleep"):
                 yield source.at(node, "time.sleep")
@@ -170,7 +180,7 @@ def foreign_places(source: Source) -> Iterator[str]:
 def third_party(source: Source) -> set[str]:
     """The top-level names that a Python file imports."""
     names: set[str] = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.Import(names=aliases):
                 names |= {alias.name.partition(".")[0] for alias in aliases}
@@ -179,8 +189,8 @@ def third_party(source: Source) -> set[str]:
     return names
 
 
-def _functions(tree: ast.AST) -> Iterator[Function]:
-    return (node for node in ast.walk(tree) if isinstance(node, Function))
+def _functions(source: Source) -> Iterator[Function]:
+    return (node for node in source.nodes if isinstance(node, Function))
 
 
 def _undocumented(source: Source, parent: ast.Module | ast.ClassDef) -> Iterator[str]:

@@ -303,11 +303,8 @@ def test_make_has_about_a_dozen_verbs_when_it_is_asked_for_help() -> None:
 @pytest.mark.parametrize(
     ("verb", "tool"),
     [
-        ("test-fast", '.venv/bin/pytest -n auto --durations 10 -m "not broker and not docker"'),
-        (
-            "test-broker",
-            '.venv/bin/pytest -n 2 --dist loadfile --durations 25 -m "broker or docker"',
-        ),
+        ("test-fast", '--dist worksteal --durations 10 -m "not broker and not docker"'),
+        ("test-broker", '-m "broker or docker"'),
         ("campaign", ".venv/bin/pytest -m crash --rounds 100"),
         ("bench", ".venv/bin/python -m tests.benchmarks"),
         ("demo", ".venv/bin/civicbus demo"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from importlib.metadata import packages_distributions
 from pathlib import PurePosixPath
@@ -150,9 +150,16 @@ def test_every_dependency_has_its_reason_when_the_readme_is_read(member: str) ->
     assert sorted(n for n in dependencies(member) if f"`{n}`" not in told) == []
 
 
+@pytest.fixture(scope="module")
+def distributions() -> Mapping[str, list[str]]:
+    """Who provides each module that can be imported here."""
+    return packages_distributions()
+
+
 @pytest.mark.parametrize("member", PACKAGES)
-def test_every_import_is_declared_when_the_code_is_read(member: str) -> None:
-    distributions = packages_distributions()
+def test_every_import_is_declared_when_the_code_is_read(
+    member: str, distributions: Mapping[str, list[str]]
+) -> None:
     declared = inherited(member) | {f"civicbus-{member}"} | COMES_WITH.keys()
     undeclared = {
         f"{name} in {source.path}"

@@ -13,7 +13,7 @@ from tests.tidy.rules import Source
 
 Rule = Callable[[Source], Iterator[str]]
 
-FILES = tuple(rules.tracked_files())
+FILES = rules.tracked_files()
 PACKAGE_CODE = tuple(filter(rules.is_package_code, FILES))
 TEST_CODE = tuple(filter(rules.is_test_code, FILES))
 
