@@ -12,6 +12,7 @@ import json
 import re
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -75,6 +76,11 @@ def document_fingerprint(document: SchemaDocument) -> Fingerprint:
     return Fingerprint(hashlib.sha256(canonical_json(document)).hexdigest())
 
 
+@lru_cache(maxsize=1024)  # pure Python, a millisecond each, and one schema is parsed many times
+def _single_object_header(canonical: str) -> bytes:
+    return _SINGLE_OBJECT + bytes.fromhex(avro_fingerprint(canonical, "CRC-64-AVRO"))
+
+
 class AvroType:
     """One parsed schema that encodes and decodes bodies; raises `InvalidContract` for a bad one.
 
@@ -99,8 +105,7 @@ class AvroType:
             self._parsed = fastavro.parse_schema(dict(document), named_schemas={})
         except _UNPARSABLE as error:
             raise InvalidContract(f"{self.name} is not an Avro schema", got=error) from None
-        checksum = avro_fingerprint(to_parsing_canonical_form(self._parsed), "CRC-64-AVRO")
-        self.single_object_header = _SINGLE_OBJECT + bytes.fromhex(checksum)
+        self.single_object_header = _single_object_header(to_parsing_canonical_form(self._parsed))
         self.fingerprint = document_fingerprint(document)
         self._is_narrow = find_check(document)
         self._strict: Read | None = find_reader(document)

@@ -67,12 +67,19 @@ class Plan:
         return self.types.get((provider, event_type))
 
 
-def compile_plan(policy: PolicySet, *, pairwise_key_of: Callable[[AgencyId], bytes]) -> Plan:
+def compile_plan(
+    policy: PolicySet,
+    *,
+    pairwise_key_of: Callable[[AgencyId], bytes],
+    authority: Authority | None = None,
+) -> Plan:
     """The plan of a policy set; `pairwise_key_of` gives each recipient's key.
+
+    Whoever compiles more than this of a set gives its `authority`, which keeps what it was asked.
 
     Raises `InvalidAgreement` where a national rule forbids what an agreement names.
     """
-    authority = Authority(policy)
+    authority = authority or Authority(policy)
     types = {}
     for source in policy.source_topics():
         for contract in policy.contracts.values():

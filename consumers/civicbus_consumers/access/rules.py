@@ -25,7 +25,7 @@ import cedarpy
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.contract import Contract, Field
 from civicbus_schemas.errors import InvalidAgreement
-from civicbus_schemas.ids import AgencyId, EventType
+from civicbus_schemas.ids import AgencyId, AgreementRef, EventType
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.statement import Standing
 from civicbus_schemas.vocabulary import Access
@@ -95,10 +95,15 @@ class Answer:
 
 
 class Authority:
-    """Cedar over one policy set. Raises `InvalidAgreement` for rules that it does not take."""
+    """Cedar over one policy set. Raises `InvalidAgreement` for rules that it does not take.
+
+    What it has said of a ban it keeps: Cedar is slow, and a set is asked about again and again.
+    """
 
     def __init__(self, policy: PolicySet) -> None:
         self._policy = policy
+        self._said: dict[tuple[AgreementRef, str, EventType, frozenset[str]], Mapping[str, Bans]]
+        self._said = {}
         self._schema = cedarpy.Schema.from_str(SCHEMA)
         self._ids = dict(check_rules(policy.rules))
         self._forbids = cedarpy.PolicySet.from_str("\n".join(policy.rules.values()))
@@ -113,11 +118,20 @@ class Authority:
     def bans(
         self, agreement: Agreement, action: str, *, dataset: EventType, paths: Sequence[str]
     ) -> Mapping[str, Bans]:
-        """Per field what forbids it under this agreement.
+        """Per field what forbids it under this agreement, which is one of the set.
 
         Raises `InvalidAgreement` where a rule forbids a field about everybody: such an agreement
         promises what it cannot keep.
         """
+        asked = agreement.ref, action, dataset, frozenset(paths)
+        if asked not in self._said:
+            found = self._find_bans(agreement, action, dataset=dataset, paths=paths)
+            self._said[asked] = MappingProxyType(found)
+        return self._said[asked]
+
+    def _find_bans(
+        self, agreement: Agreement, action: str, *, dataset: EventType, paths: Sequence[str]
+    ) -> dict[str, Bans]:
         both = [
             _asked(agreement, action, dataset=dataset, path=path, minor=minor)
             for path in paths

@@ -124,11 +124,12 @@ class Law:
 
 def compile_law(policy: PolicySet) -> Law:
     """Both plans of a policy set; nothing is cut with them, so that they hold no key."""
+    authority = Authority(policy)
     return Law(
         policy=policy,
-        releases=compile_plan(policy, pairwise_key_of=lambda _: b""),
-        reads=lookup.compile_reads(policy),
-        grounds=Authority(policy).grounds,
+        releases=compile_plan(policy, pairwise_key_of=lambda _: b"", authority=authority),
+        reads=lookup.compile_reads(policy, authority=authority),
+        grounds=authority.grounds,
     )
 
 

@@ -174,12 +174,12 @@ class Refusal:
 Verdict = Grant | Refusal
 
 
-def compile_reads(policy: PolicySet) -> ReadPlan:
+def compile_reads(policy: PolicySet, *, authority: Authority | None = None) -> ReadPlan:
     """The plan of a policy set: per recipient and purpose its agreements, newest version first.
 
     Raises `InvalidAgreement` where a national rule forbids what an agreement names.
     """
-    authority = Authority(policy)
+    authority = authority or Authority(policy)
     named: dict[tuple[AgencyId, str], list[Agreement]] = {}
     for agreement in sorted(policy.agreements, key=lambda a: (a.ref.id, -a.ref.version)):
         if VIEW in agreement.reads:

@@ -16,9 +16,10 @@ _CATEGORY = re.compile(r"pd:[A-Z][A-Za-z]+")
 
 def review(policy: PolicySet) -> None:
     """Raise `InvalidAgreement` for the first objection, as the bus itself would."""
-    Authority(policy).check_whole()
-    compile_plan(policy, pairwise_key_of=lambda _: b"")
-    compile_reads(policy)
+    authority = Authority(policy)
+    authority.check_whole()
+    compile_plan(policy, pairwise_key_of=lambda _: b"", authority=authority)
+    compile_reads(policy, authority=authority)
     _review_families(policy)
     _review_categories(policy)
     for agreement in policy.agreements:
