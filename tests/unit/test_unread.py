@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from civicbus_consumers.lookup.door import compose
+from civicbus_consumers.unread.reading import MAX_GROUPS, groups_of
 from civicbus_consumers.unread.rules import (
     MAX_ASKED,
     SLACK,
@@ -21,7 +22,7 @@ from civicbus_consumers.unread.rules import (
     windows_of,
 )
 from civicbus_consumers.unread.service import PATH, UnreadService
-from civicbus_schemas.errors import InvalidBytes, InvalidIdentifier
+from civicbus_schemas.errors import InvalidBytes, InvalidIdentifier, Overdue
 from civicbus_schemas.ids import AgencyId, RecordId
 
 from tests.fakes.unread import FakeUnread
@@ -148,3 +149,17 @@ def test_nothing_is_told_when_the_question_or_the_broker_fails() -> None:
     assert ask(FakeUnread(), {"deliveries": "all"}).json()["code"] == "malformed-request"
     failed = ask(FakeUnread(fails=True))
     assert (failed.status_code, failed.json()["code"]) == (503, "cannot-decide")
+
+
+def test_each_recipient_has_its_own_groups_when_all_are_listed_once() -> None:
+    listed = ["bank.a", "bank.b", "banker.a", "vss.a"]
+    bank, vss, moh = map(AgencyId, ("bank", "vss", "moh"))
+    told = groups_of({bank, vss, moh}, listed)
+    assert told == {bank: ["bank.a", "bank.b"], vss: ["vss.a"], moh: []}
+
+
+def test_nothing_is_told_when_a_recipient_has_more_groups_than_can_be_asked() -> None:
+    bank, listed = AgencyId("bank"), [f"bank.{number}" for number in range(MAX_GROUPS + 1)]
+    assert len(groups_of({bank}, listed[1:])[bank]) == MAX_GROUPS
+    with pytest.raises(Overdue):
+        groups_of({bank}, listed)

@@ -7,7 +7,7 @@ systems has read, it has. Of a delivery only the headers are looked at, and of t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -30,6 +30,9 @@ TIMEOUT_S = 5.0
 READ_S = 10.0
 """How long one question may read; longer than a window of a busy partition takes."""
 
+MAX_GROUPS = 32
+"""How many groups of one recipient are asked for their position."""
+
 _RECORD = "ce_recordid"
 
 
@@ -48,31 +51,68 @@ class Deliveries:
         found: dict[RecordId, datetime] = {}
         consumer = Consumer(consumer_config(self._access, client_id=UNREAD, group=UNREAD))
         with closing(consumer), kafka_errors_translated("reading what is unread"):
-            for window in windows_of(asked):
-                start = self._start(consumer, window)
+            windows = windows_of(asked)
+            groups = self._groups({window.recipient for window in windows}) if windows else {}
+            for window in windows:
+                start = self._start(consumer, window, groups[window.recipient], deadline=deadline)
                 if start is not None:
                     found |= _read(consumer, window, start, deadline=deadline)
         return found
 
-    def _start(self, consumer: Consumer, window: Window) -> int | None:
+    def _groups(self, recipients: Collection[AgencyId]) -> Mapping[AgencyId, Sequence[str]]:
+        """The groups of each recipient, all listed once; raises `Overdue` where one has too many.
+
+        A recipient makes groups at will; leaving one out could call unread what was read.
+        """
+        listed = self._admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid
+        return groups_of(recipients, [group.group_id for group in listed])
+
+    def _start(
+        self, consumer: Consumer, window: Window, groups: Sequence[str], *, deadline: float
+    ) -> int | None:
         """The first offset that may be unread; None where nothing is."""
+        _check(deadline)
         low, high = consumer.get_watermark_offsets(TopicPartition(*window.place), TIMEOUT_S)
         millis = int(window.since.timestamp() * 1000)
         [begun] = consumer.offsets_for_times([TopicPartition(*window.place, millis)], TIMEOUT_S)
         if begun.offset < 0:  # nothing is as young
             return None
-        start = max(low, begun.offset, self._furthest(window.recipient, window.place))
+        furthest = self._furthest(groups, window.place, deadline=deadline)
+        start = max(low, begun.offset, furthest)
         return start if start < high else None
 
-    def _furthest(self, recipient: AgencyId, place: tuple[str, int]) -> int:
-        """The furthest position there that a group of the recipient has committed."""
-        listed = self._admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid
-        groups = [g.group_id for g in listed if g.group_id.startswith(f"{recipient}.")]
-        return max((self._position(group, place) for group in groups), default=0)
+    def _furthest(self, groups: Sequence[str], place: tuple[str, int], *, deadline: float) -> int:
+        """The furthest position there that one of the groups has committed."""
+        furthest = 0
+        for group in groups:
+            _check(deadline)
+            furthest = max(furthest, self._position(group, place))
+        return furthest
 
     def _position(self, group: str, place: tuple[str, int]) -> int:
         with GroupPositions(self._access, group, client_id=UNREAD) as positions:
             return positions.read([place], timeout_s=TIMEOUT_S).get(place, 0)
+
+
+def groups_of(
+    recipients: Collection[AgencyId], listed: Sequence[str]
+) -> Mapping[AgencyId, Sequence[str]]:
+    """Which of these groups are whose; raises `Overdue` where one recipient has too many."""
+    groups = {one: [name for name in listed if name.startswith(f"{one}.")] for one in recipients}
+    for recipient, names in groups.items():
+        if len(names) > MAX_GROUPS:
+            raise Overdue(
+                f"{recipient} has more groups than can be asked",
+                got=f"{len(names)}",
+                expected=f"at most {MAX_GROUPS}",
+                next_step="delete those that it does not use",
+            )
+    return groups
+
+
+def _check(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise Overdue("the deliveries could not be read to their end")
 
 
 def _read(
@@ -95,8 +135,7 @@ def _messages(
     _, end = consumer.get_watermark_offsets(TopicPartition(*place), TIMEOUT_S)
     consumer.assign([TopicPartition(*place, start)])
     while max(consumer.position([TopicPartition(*place)])[0].offset, start) < end:
-        if time.monotonic() > deadline:
-            raise Overdue("the deliveries could not be read to their end")
+        _check(deadline)
         for message in consumer.consume(500, timeout=0.05):
             if message.error() is None:
                 yield message
