@@ -72,12 +72,14 @@ def test_a_case_is_found_as_its_last_act_left_it(store: KeepsCases) -> None:
         entry(Act.ASSIGN, assignee="tt-0043"),
         entry(Act.CLOSE, AT + timedelta(hours=1), text="giải quyết xong"),
     )
-    stand = made
+    stand, before = made, store.count_open(MPS)
     for one, assignee in ((opened, None), (assigned, "cd" * 16), (closed, None)):
         stand = stand.after(one.act, assignee=assignee, at=one.at)
         store.keep(stand, one, key=KEY)
         assert store.find(made.id) == stand
+        assert store.count_open(MPS) == before + stand.is_open
     assert (stand.is_open, stand.assignee, stand.closed_at) == (False, "cd" * 16, closed.at)
+    assert (store.count_acts(made.id), store.count_acts(uuid4().hex)) == (3, 0)
     assert store.files(MPS, keys) == (File(case=stand, entries=(opened, assigned, closed)),)
 
 

@@ -23,6 +23,16 @@ class FakeCases:
         self._check(self.fails)
         return self.kept[id_][0] if id_ in self.kept else None
 
+    def count_acts(self, id_: str) -> int:
+        """How many acts a case holds."""
+        self._check(self.fails)
+        return len(self.kept[id_][1]) if id_ in self.kept else 0
+
+    def count_open(self, agency: AgencyId) -> int:
+        """How many cases of an agency are open."""
+        self._check(self.fails)
+        return sum(case.agency == agency and case.is_open for case, _ in self.kept.values())
+
     def keep(self, after: Case, entry: Entry, *, key: bytes) -> None:
         """Keep an act, and how the case stands after it."""
         self._check(self.fails or self.fails_to_keep)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from civicbus_consumers.officers.casework import rules
 from civicbus_consumers.officers.casework.acts import Act
 from civicbus_consumers.officers.casework.service import PATH
 from civicbus_consumers.officers.reading import query_of
@@ -46,6 +47,31 @@ def code(answer: Any) -> str | None:
         return None
     assert answer.headers["content-type"] == "application/problem+json"
     return str(answer.json()["code"])
+
+
+def test_a_case_takes_no_more_acts_than_it_may_and_can_be_closed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "MAX_ACTS", 2)
+    office = Office(history())
+    assert [code(do(office, act)) for act in (Act.OPEN, Act.NOTE)] == [None, None]
+    for act in (Act.ASSIGN, Act.LINK, Act.NOTE):
+        assert code(do(office, act)) == "limit-exceeded"
+        assert office.records[-1].decision is Outcome.DENY
+    assert code(do(office, Act.CLOSE)) is None
+    assert len(office.cases.kept[ID][1]) == 3
+
+
+def test_an_agency_opens_no_more_cases_than_it_may_until_one_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "MAX_OPEN", 1)
+    office = Office(history())
+    assert code(do(office, Act.OPEN)) is None
+    assert code(do(office, Act.OPEN, case=OTHER_ID)) == "limit-exceeded"
+    assert code(do(office, Act.OPEN, role=Role.AUDITOR, case=OTHER_ID)) is None  # of another agency
+    assert code(do(office, Act.CLOSE)) is None
+    assert code(do(office, Act.OPEN, case="7c" * 16)) is None
 
 
 def test_a_case_is_told_with_all_that_was_done_to_it() -> None:
@@ -180,4 +206,5 @@ def test_supervisors_see_in_the_trail_what_officers_did_to_cases() -> None:
     query = query_of(Granted(find=Find(), view=View.TRAIL), asker, secrets=secrets)
     seen = {kind for kind in RecordKind if kind not in query.except_kinds}
     saved = RecordKind.OFFICER_SAVED
-    assert seen == {RecordKind.OFFICER_QUERY, RecordKind.OFFICER_CASE, saved, *ORDER_KINDS}
+    asked = {RecordKind.OFFICER_QUERY, RecordKind.OFFICER_EXPORT, RecordKind.OFFICER_CASE}
+    assert seen == {*asked, saved, *ORDER_KINDS}

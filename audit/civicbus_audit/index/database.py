@@ -19,6 +19,7 @@ from sqlalchemy.schema import CreateSchema
 
 from civicbus_audit.index.tables import SCHEMA
 
+CONNECT_S: Final = 10
 _WRITER_LOCK = 0x0C1B_A0D1
 _SERVER_GONE = ("08", "53", "57", "58")  # classes of SQLSTATE
 
@@ -39,20 +40,30 @@ def make_engine(dsn_file: Path, *, schema: str = SCHEMA, reading_s: int | None =
     With `reading_s` it only reads, and no statement takes longer than so many seconds.
     """
     try:
-        url = make_url(dsn_file.read_text("utf-8").strip())
-    except (OSError, UnicodeDecodeError, ArgumentError):
-        raise Refused(
-            f"{dsn_file} does not hold the address of a database", expected="postgresql://…"
-        ) from None
+        dsn = dsn_file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        dsn = ""
     options = f"-csearch_path={schema}"
     if reading_s is not None:
         options += f" -cdefault_transaction_read_only=on -cstatement_timeout={reading_s}s"
-    return create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        hide_parameters=True,
-        pool_size=2,
-        connect_args={"options": options},
-    )
+    return open_engine(dsn, dsn_file=dsn_file, options=options)
+
+
+def open_engine(
+    dsn: str, *, dsn_file: Path, options: str, connect_s: int = CONNECT_S, pool_size: int = 2
+) -> Engine:
+    """An engine for what `dsn_file` held: it gives up a server that it cannot reach or hear.
+
+    Every engine of ours is made here. Raises `Refused` where that is no address of a database.
+    """
+    try:
+        url = make_url(dsn).set(drivername="postgresql+psycopg")
+    except ArgumentError:
+        raise Refused(
+            f"{dsn_file} does not hold the address of a database", expected="postgresql://…"
+        ) from None
+    given = {"options": options, "connect_timeout": connect_s, **NOTICING_SILENCE}
+    return create_engine(url, hide_parameters=True, pool_size=pool_size, connect_args=given)
 
 
 def connect(dsn: str, *, statement_s: int, options: str = "") -> psycopg.Connection[Any]:

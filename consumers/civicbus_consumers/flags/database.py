@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from civicbus_audit.index.database import open_engine
 from civicbus_producers.settings import read_secret
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.schema import CreateSchema
 
 from civicbus_consumers.flags.tables import SCHEMA
@@ -17,9 +18,8 @@ _WRITER_LOCK = 0x0C1B_F1A6
 
 def make_engine(dsn_file: Path) -> Engine:
     """An engine whose unqualified names lie in the schema `flags`; the file has mode 0600."""
-    url = make_url(read_secret(dsn_file)).set(drivername="postgresql+psycopg")
-    options = {"options": f"-csearch_path={SCHEMA} -cstatement_timeout=60s", "connect_timeout": 10}
-    return create_engine(url, hide_parameters=True, pool_size=2, connect_args=options)
+    options = f"-csearch_path={SCHEMA} -cstatement_timeout=60s"
+    return open_engine(read_secret(dsn_file), dsn_file=dsn_file, options=options)
 
 
 def migrate(engine: Engine) -> None:

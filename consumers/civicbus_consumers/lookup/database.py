@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
-from civicbus_audit.index.database import connect
+from civicbus_audit.index.database import connect, open_engine
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.ids import Pin
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.schema import CreateSchema
 
 from civicbus_consumers.lookup.tables import SCHEMA
@@ -37,9 +37,12 @@ class View(Protocol):
 
 def make_engine(dsn_file: Path) -> Engine:
     """An engine for the leases; the file has mode 0600."""
-    url = make_url(read_secret(dsn_file)).set(drivername="postgresql+psycopg")
-    options = {"options": f"-cstatement_timeout={STATEMENT_S}s", "connect_timeout": STATEMENT_S}
-    return create_engine(url, hide_parameters=True, pool_size=2, connect_args=options)
+    return open_engine(
+        read_secret(dsn_file),
+        dsn_file=dsn_file,
+        options=f"-cstatement_timeout={STATEMENT_S}s",
+        connect_s=STATEMENT_S,
+    )
 
 
 def migrate(engine: Engine) -> None:

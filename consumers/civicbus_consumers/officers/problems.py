@@ -190,8 +190,8 @@ _TEXTS: Mapping[StrEnum, Texts] = {
     ),
     Reason.LIMIT_EXCEEDED: (
         HTTPStatus.CONFLICT,
-        "Bạn đã lưu đủ số câu hỏi cho phép: Hãy xóa bớt một câu hỏi.",
-        "You keep as many saved queries as you may: Drop one of them.",
+        "Đã đạt số lượng cho phép: Hãy xóa bớt một câu hỏi đã lưu, hoặc đóng một vụ việc.",
+        "There are as many as there may be: Drop a saved query, or close a case.",
     ),
     Reason.RECORD_NOT_FOUND: (
         HTTPStatus.FORBIDDEN,

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from civicbus_audit.index.database import open_engine
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError, Fatal, Unavailable
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
@@ -31,14 +32,8 @@ _SERVER_GONE = (
 
 def make_engine(dsn_file: Path, *, schema: str = SCHEMA) -> Engine:
     """An engine whose unqualified names lie in `schema`; the file has mode 0600."""
-    url = make_url(read_secret(dsn_file)).set(drivername="postgresql+psycopg")
     options = f"-csearch_path={schema} -cstatement_timeout=300000"
-    return create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=2,
-        connect_args={"options": options, "connect_timeout": 10},
-    )
+    return open_engine(read_secret(dsn_file), dsn_file=dsn_file, options=options)
 
 
 def migrate(engine: Engine, *, schema: str = SCHEMA) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from civicbus_audit.index.database import open_engine
 from civicbus_producers.settings import read_secret
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.schema import CreateSchema
 
 from civicbus_consumers.consent.registry.tables import SCHEMA
@@ -18,9 +19,12 @@ _MIGRATION_LOCK = 0x0C1B_C025
 
 def make_engine(dsn_file: Path) -> Engine:
     """An engine for the registry's tables; the file has mode 0600."""
-    url = make_url(read_secret(dsn_file)).set(drivername="postgresql+psycopg")
-    options = {"options": f"-cstatement_timeout={STATEMENT_S}s", "connect_timeout": STATEMENT_S}
-    return create_engine(url, hide_parameters=True, pool_size=2, connect_args=options)
+    return open_engine(
+        read_secret(dsn_file),
+        dsn_file=dsn_file,
+        options=f"-cstatement_timeout={STATEMENT_S}s",
+        connect_s=STATEMENT_S,
+    )
 
 
 def migrate(engine: Engine) -> None:

@@ -24,7 +24,7 @@ from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.subject import Secrets, officer
 from civicbus_schemas.vocabulary import Reason
 
-from civicbus_consumers.officers.casework.acts import Case, Demand, Entry, File, KeysOf, Linked
+from civicbus_consumers.officers.casework.acts import Act, Case, Demand, Entry, File, KeysOf, Linked
 from civicbus_consumers.officers.casework.records import (
     matter_of,
     record_act,
@@ -46,6 +46,14 @@ class KeepsCases(Protocol):
 
     def find(self, id_: str) -> Case | None:
         """How a case stands."""
+        ...
+
+    def count_acts(self, id_: str) -> int:
+        """How many acts a case holds."""
+        ...
+
+    def count_open(self, agency: AgencyId) -> int:
+        """How many cases of an agency are open."""
         ...
 
     def keep(self, after: Case, entry: Entry, *, key: bytes) -> None:
@@ -96,10 +104,15 @@ class CaseDesk:
     def _judge(self, holder: Pass, demand: Demand) -> tuple[Case | None, Reason | None]:
         try:
             case = None if demand.case is None else self.store.find(demand.case)
-            linked = self._linked(demand)
+            linked, count = self._linked(demand), self._count(holder, demand)
         except BusError as error:
             raise _unavailable(error, None) from error
-        return case, judge(holder.asker, demand, case=case, linked=linked)
+        return case, judge(holder.asker, demand, case=case, linked=linked, count=count)
+
+    def _count(self, holder: Pass, demand: Demand) -> int:
+        if demand.act is Act.OPEN:
+            return self.store.count_open(holder.asker.agency)
+        return 0 if demand.case is None else self.store.count_acts(demand.case)
 
     def _linked(self, demand: Demand) -> Linked | None:
         if demand.record is None:

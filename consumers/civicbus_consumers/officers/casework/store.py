@@ -10,15 +10,14 @@ from typing import Any
 
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.ids import AgencyId, RecordId
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Engine, RowMapping, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from civicbus_consumers.consent.registry.sealing import RowSeal
 from civicbus_consumers.officers.casework.acts import Act, Case, Entry, File, KeysOf
+from civicbus_consumers.officers.casework.rules import MAX_OPEN
 from civicbus_consumers.officers.casework.tables import act, case
 from civicbus_consumers.population.database import errors_translated
-
-MAX_LISTED = 200
 
 
 class CaseStore:
@@ -32,6 +31,18 @@ class CaseStore:
         with errors_translated("reading a case"), self.engine.connect() as connection:
             row = connection.execute(select(case).where(case.c.id == id_)).mappings().one_or_none()
         return None if row is None else _case(row)
+
+    def count_acts(self, id_: str) -> int:
+        """How many acts a case holds."""
+        counted = select(func.count()).where(act.c.case_id == id_)
+        with errors_translated("counting acts"), self.engine.connect() as connection:
+            return connection.execute(counted).scalar_one()
+
+    def count_open(self, agency: AgencyId) -> int:
+        """How many cases of an agency are open."""
+        counted = select(func.count()).where(case.c.agency == agency, case.c.closed_at.is_(None))
+        with errors_translated("counting cases"), self.engine.connect() as connection:
+            return connection.execute(counted).scalar_one()
 
     def keep(self, after: Case, entry: Entry, *, key: bytes) -> None:
         """Keep an act, sealed under the case's key, and how the case stands after it."""
@@ -54,7 +65,7 @@ class CaseStore:
     def files(self, agency: AgencyId, keys_of: KeysOf) -> tuple[File, ...]:
         """The newest cases of an agency; of one without a key who and what is erased."""
         cases = select(case).where(case.c.agency == agency)
-        cases = cases.order_by(case.c.opened_at.desc(), case.c.id).limit(MAX_LISTED)
+        cases = cases.order_by(case.c.opened_at.desc(), case.c.id).limit(MAX_OPEN)
         with errors_translated("reading cases"), self.engine.connect() as connection:
             found = [_case(row) for row in connection.execute(cases).mappings()]
             mine = select(act).where(act.c.case_id.in_([one.id for one in found]))
