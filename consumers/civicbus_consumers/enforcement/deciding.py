@@ -100,14 +100,14 @@ def decide_batch(
 
     Where a newer state has arrived, time is up sooner, for its fence waits.
     """
-    decided = bench.clock.moment()
+    decided, reader = bench.clock.moment(), _Reader(bench, condemned)
     judged_ones = [message for message in taken if message.at != condemned]
-    held = _hold(judged_ones, bench, decided)
-    granted = _reserve([m for m in judged_ones if m.at not in held], bench, decided)
+    held = _hold(judged_ones, bench, decided, reader=reader)
+    granted = _reserve([m for m in judged_ones if m.at not in held], bench, decided, reader=reader)
     page = bench.recorder.open_page(decided.at)
     batch = Batch(page=page, decided=decided, granted=granted, held=held)
     size_bytes, leaves = 0, 0
-    for message, read, secrets in _read(taken, bench, decided, condemned=condemned):
+    for message, read, secrets in _read(taken, bench, decided, reader=reader):
         if size_bytes > MAX_PAGE_BYTES:
             break
         if isinstance(read, DeadLetter):
@@ -140,52 +140,68 @@ def _is_over(decided: Moment, states: States) -> bool:
     return elapsed_s > DECIDING_S or (elapsed_s > AT_LEAST_S and states.has_news())
 
 
-def _hold(taken: Sequence[Taken], bench: Bench, decided: Moment) -> frozenset[Coordinates]:
+class _Reader:
+    """Reads each message of a batch once, when it is first asked for."""
+
+    def __init__(self, bench: Bench, condemned: Coordinates | None) -> None:
+        self._bench, self._plan, self._condemned = bench, bench.states.ready.plan, condemned
+        self._known: dict[Coordinates, Event | DeadLetter] = {}
+
+    def read(self, message: Taken) -> Event | DeadLetter:
+        """What the message says; the condemned one stays unread."""
+        if message.at not in self._known:
+            self._known[message.at] = self._read(message)
+        return self._known[message.at]
+
+    def _read(self, message: Taken) -> Event | DeadLetter:
+        if message.at == self._condemned:
+            return _condemn(message)
+        bench = self._bench
+        return read_event(message, self._plan, type_of=bench.type_of, topic_key=bench.keys.topic)
+
+
+def _hold(
+    taken: Sequence[Taken], bench: Bench, decided: Moment, *, reader: _Reader
+) -> frozenset[Coordinates]:
     """The events whose person has no place left in the day of an agreement that may have them."""
-    plan, limited = bench.states.ready.plan, []
+    plan, limited, events = bench.states.ready.plan, [], []
     for message in taken if plan.subjects_per_day else ():
-        event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
+        event = reader.read(message)
         if isinstance(event, Event):
-            limited.append((message, event))
-    events = [
-        (event, message.key or b"", bench.states.consents_of(message.key or b""))
-        for message, event in limited
-    ]
+            key = message.key or b""
+            limited.append(message.at)
+            events.append((event, key, bench.states.consents_of(key)))
     let = places_for(events, plan, decided.at, people=bench.people)
-    return frozenset(m.at for (m, _), has in zip(limited, let, strict=True) if not has)
+    return frozenset(at for at, has in zip(limited, let, strict=True) if not has)
 
 
-def _reserve(taken: Sequence[Taken], bench: Bench, decided: Moment) -> frozenset[Use]:
+def _reserve(
+    taken: Sequence[Taken], bench: Bench, decided: Moment, *, reader: _Reader
+) -> frozenset[Use]:
     """Reserve the uses that decisions will rest on; nobody is asked where nothing is counted."""
     plan, counted = bench.states.ready.plan, []
     for message in taken:
         consents = bench.states.consents_of(message.key or b"")
         if is_counted(consents):
-            event = read_event(message, plan, type_of=bench.type_of, topic_key=bench.keys.topic)
+            event = reader.read(message)
             if isinstance(event, Event):
                 counted.append((event, consents))
     return reserve_for(counted, plan, decided.at, reservations=bench.reservations)
 
 
 def _read(
-    taken: Sequence[Taken], bench: Bench, decided: Moment, *, condemned: Coordinates | None
+    taken: Sequence[Taken], bench: Bench, decided: Moment, *, reader: _Reader
 ) -> Iterator[tuple[Taken, Event | DeadLetter, Secrets]]:
     """Each message as it reads, until time is up, and the secrets of its people and others.
 
     The vault is asked about many messages at once; what was read for it is decided in any case.
     """
-    plan = bench.states.ready.plan
     for first in range(0, len(taken), READ_AHEAD):
         read = list[tuple[Taken, Event | DeadLetter]]()
         for message in taken[first : first + READ_AHEAD]:
             if (first or read) and _is_over(decided, bench.states):
                 break
-            if message.at == condemned:
-                read.append((message, _condemn(message)))
-            else:
-                keys = bench.keys
-                event = read_event(message, plan, type_of=bench.type_of, topic_key=keys.topic)
-                read.append((message, event))
+            read.append((message, reader.read(message)))
         people = {who for _, one in read if isinstance(one, Event) for who in one.subjects}
         secrets = bench.vault.get_or_create(people)
         yield from ((message, one, secrets) for message, one in read)
