@@ -271,6 +271,7 @@ def _actor(actor: Actor) -> bytes:
     return names + maybe_hexed(actor.officer, 16)
 
 
+@lru_cache(maxsize=64)  # the same for everybody whom an event is about, and for all its recipients
 def _source(source: Source) -> bytes:
     place = PRESENT + word(source.topic) + whole(source.partition) + whole(source.offset)
     return place + maybe_text(source.id) + maybe_hexed(source.schema, 32)
