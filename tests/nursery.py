@@ -27,7 +27,7 @@ _FORKS.set_forkserver_preload(
         *("civicbus_consumers.sealing.app", "civicbus_consumers.lookup.app"),
         *("civicbus_consumers.officers.app", "civicbus_consumers.flags.app"),
         *("civicbus_consumers.population.app", "civicbus_consumers.unread.app"),
-        "civicbus_audit.cli",
+        *("civicbus_consumers.indexing.app", "civicbus_audit.cli"),
     ]
 )
 

@@ -29,7 +29,7 @@ Policy = Annotated[
 ]
 DsnFile = Annotated[
     Path | None,
-    typer.Option(help="The database's address, if not HOME/secrets/postgres-sealing-dsn."),
+    typer.Option(help="The database's address, if not HOME/secrets/postgres-indexing-dsn."),
 ]
 VaultKeyFile = Annotated[
     Path | None, typer.Option("--vault-key", help="The vault's key, if not HOME/secrets/vault-key.")

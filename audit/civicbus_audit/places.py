@@ -52,7 +52,7 @@ class Places:
             ledger_dir=ledger_dir or home / "ledger",
             vkey_file=vkey_file or home / "keys" / "ledger.vkey",
             policy_file=policy_file,
-            dsn_file=dsn_file or home / "secrets" / "postgres-sealing-dsn",
+            dsn_file=dsn_file or home / "secrets" / "postgres-indexing-dsn",
             vault_key_file=home / "secrets" / "vault-key",
             vault_dsn_file=home / "secrets" / "vault-reader-dsn",
         )

@@ -1,26 +1,33 @@
 """`python -m tests.benchmarks.sealing`: from a page's acknowledgement to its cosigned checkpoint.
 
-All that stands behind the page topic runs as it is provisioned: sealing, three witnesses, one of
-them a mirror that fetches every leaf, and the server of proofs. One recorder writes pages at a
-steady rate; a page is in evidence once a checkpoint that a quorum has cosigned reaches its end.
+All that stands behind the page topic runs as it is provisioned: sealing, indexing, three witnesses,
+one of them a mirror that fetches every leaf, and the server of proofs. One recorder writes pages at
+a steady rate; a page is in evidence once a checkpoint that a quorum has cosigned reaches its end,
+and can be found once the index reaches it. The raw numbers are kept in `bench-results/`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import threading
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+from civicbus_audit.completeness.commit import INDEX_COMMIT
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.filling import indexed_size
 from civicbus_audit.merkle import CompactRange, leaf_hash
 from civicbus_audit.places import Places
+from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 from civicbus_deploy.embedded.own import PROOFS, recorder_keys_file
 from civicbus_deploy.embedded.state import read_json, write_json
@@ -43,6 +50,7 @@ from tests.nursery import launch
 from tests.stack import Stack
 
 PAGE, SETS, PEOPLE = 250, 20, 1_000
+INDEXING = "indexing"
 SEALED = 250
 """Bytes of a record's sealed part."""
 
@@ -92,45 +100,66 @@ class OneRecorder:
         return frame(7, page.encode())
 
 
+class Growth:
+    """When a size was first seen to be reached."""
+
+    def __init__(self, look: Callable[[], int]) -> None:
+        self._look = look
+        self._sizes, self._times = [0], [0.0]
+
+    @property
+    def size(self) -> int:
+        """The newest size seen."""
+        return self._sizes[-1]
+
+    def watch(self, stop: threading.Event) -> None:
+        """Look until stopped."""
+        while not stop.wait(0.02):
+            if (size := self._look()) > self.size:
+                self._sizes.append(size)
+                self._times.append(time.monotonic())
+
+    def reached(self, size: int) -> float:
+        """When there were so many leaves."""
+        return self._times[bisect_left(self._sizes, size)]
+
+
 @dataclass
 class SealingBench:
-    """Pages at a rate, and when which checkpoint was there."""
+    """Pages at a rate, and when which checkpoint was there, and the rows of which leaves."""
 
     bus: Bus
     acknowledged: list[float] = field(default_factory=list)
-    checkpoints: list[tuple[int, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         path = recorder_keys_file(self.bus.stack.folder)
         write_json(path, {**read_json(path), **{k: v.hex() for k, v in PUBLIC_KEYS.items()}})
         self._places = Places.under(self.bus.stack.home)
-        self._base = 0
+        self._engine = make_engine(self.bus.stack.dsn_file(INDEXING))
+        self.sealed, self.indexed = Growth(self._size), Growth(self._rows)
 
-    def run(self, *, rate: int, seconds: float) -> dict[str, float]:
-        """Seconds from acknowledgement to a cosigned checkpoint; how far the index came."""
+    def run(self, *, rate: int, seconds: float) -> dict[str, Any]:
+        """Seconds from acknowledgement to a cosigned checkpoint, and to rows in the index."""
         with ExitStack() as running:
-            for name in (PROOFS, *WITNESSES, SEALING):
+            running.callback(self._engine.dispose)
+            for name in (PROOFS, *WITNESSES, SEALING, INDEXING):
                 running.enter_context(self.bus.running(name))
             self.bus.wait(lambda: self.bus.is_ready(SEALING), SEALING)
             self.bus.wait(lambda: self._size() > 0, "what provisioning wrote to be published")
-            self._base = self._size()
-            with going_on(self._watch):
-                took = self._write(rate, seconds)
-                end = self._base + len(self.acknowledged) * (PAGE + 1)
-                indexed = self._indexed()
-                self.bus.wait(lambda: self._size() >= end, "the last checkpoint", 600)
-            begun = time.monotonic()
-            self.bus.wait(lambda: self._indexed() >= end, "the index", 1800)
-            behind_s = time.monotonic() - begun
-            require(self._size() == end, "the ledger holds the pages that were written")
-        latencies = sorted(self._latencies())
+            base = self._size()
+            for growth in (self.sealed, self.indexed):
+                running.enter_context(going_on(growth.watch))
+            took = self._write(rate, seconds)
+            least = base + len(self.acknowledged) * (PAGE + 1)
+            self.bus.wait(lambda: self.sealed.size >= least, "the last checkpoint", 600)
+            ends = self._ends(base)
+            self.bus.wait(lambda: self.indexed.size >= ends[-1], "the index", 1800)
+            require(self._size() == ends[-1], "the ledger holds the pages that were written")
         return {
             "rate": len(self.acknowledged) * PAGE / took,
-            "p50": statistics.median(latencies),
-            "p99": latencies[int(len(latencies) * 0.99)],
-            "max": latencies[-1],
-            "indexed_at_the_end": (indexed - self._base) / (end - self._base),
-            "index_behind_s": behind_s,
+            "records": len(self.acknowledged) * PAGE,
+            "checkpoint_s": self._latencies(self.sealed, ends),
+            "index_s": self._latencies(self.indexed, ends),
         }
 
     def _write(self, rate: int, seconds: float) -> float:
@@ -150,18 +179,29 @@ class SealingBench:
         require(producer.flush(60) == 0, "the pages were not acknowledged")
         return time.monotonic() - begun
 
-    def _watch(self, stop: threading.Event) -> None:
-        while not stop.wait(0.01):
-            size = self._size()
-            if not self.checkpoints or size > self.checkpoints[-1][0]:
-                self.checkpoints.append((size, time.monotonic()))
+    def _ends(self, base: int) -> list[int]:
+        """The size of the ledger at the end of each page; index commits stand between them."""
+        log = StoredLog(self._places.directory().read, self._size())
+        commits = {
+            index
+            for index, leaf in log.containing(INDEX_COMMIT.single_object_header)
+            if INDEX_COMMIT.wrote(leaf)
+        }
+        ends, end = list[int](), base
+        for _ in self.acknowledged:
+            end += PAGE + 1 + (end in commits)
+            ends.append(end)
+        return ends
 
-    def _latencies(self) -> list[float]:
-        sizes = [size for size, _ in self.checkpoints]
-        return [
-            self.checkpoints[bisect_left(sizes, self._base + (page + 1) * (PAGE + 1))][1] - at
-            for page, at in enumerate(self.acknowledged)
-        ]
+    def _latencies(self, growth: Growth, ends: list[int]) -> dict[str, float]:
+        latencies = sorted(
+            growth.reached(end) - at for end, at in zip(ends, self.acknowledged, strict=True)
+        )
+        return {
+            "p50": statistics.median(latencies),
+            "p99": latencies[int(len(latencies) * 0.99)],
+            "max": latencies[-1],
+        }
 
     def _size(self) -> int:
         try:
@@ -169,12 +209,11 @@ class SealingBench:
         except BusError:
             return 0
 
-    def _indexed(self) -> int:
-        engine = make_engine(self.bus.stack.dsn_file("sealing"))
+    def _rows(self) -> int:
         try:
-            return indexed_size(engine)
-        finally:
-            engine.dispose()
+            return indexed_size(self._engine)
+        except BusError:
+            return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -182,8 +221,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=5_000, help="records a second")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--out", type=Path, default=Path("bench-results"))
     options = parser.parse_args(arguments)
-    console, before, stack = Console(stderr=True), machine.load(), Stack()
+    console, on, stack = Console(stderr=True), machine.describe(), Stack()
     try:
         console.print("starting Kafka, registry and PostgreSQL")
         bench = SealingBench(Bus.found(stack.start(), start=launch))
@@ -191,8 +231,12 @@ def main(arguments: list[str] | None = None) -> int:
         found = bench.run(rate=options.rate, seconds=options.seconds)
     finally:
         stack.close()
-    loads = {"load_before": before, "load_after": machine.load()}
-    Console().print_json(data={name: round(value, 3) for name, value in (found | loads).items()})
+    found |= {"seconds": options.seconds, "machine": on | {"load_after": machine.load()}}
+    options.out.mkdir(exist_ok=True)
+    path = options.out / f"sealing-{on['at'].replace(':', '')}.json"
+    path.write_text(json.dumps(found, indent=1), "utf-8")
+    Console().print_json(data=found)
+    console.print(f"raw numbers: {path}")
     return 0
 
 

@@ -6,7 +6,7 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,9 @@ from civicbus_audit.index.filling import indexed_size
 from civicbus_audit.note import Verifier
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger
-from civicbus_consumers.sealing.app import run
+from civicbus_consumers.indexing import app as indexing
+from civicbus_consumers.indexing.settings import IndexingSettings
+from civicbus_consumers.sealing import app as sealing
 from civicbus_consumers.sealing.handler import Step
 from civicbus_consumers.sealing.settings import SealingSettings
 from civicbus_schemas.codec import frame
@@ -36,7 +38,7 @@ from tests.stack import Stack
 
 ORIGIN = "civicbus.local/audit"
 USER = "sealing-tester"
-_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+LOG_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -57,12 +59,14 @@ class SealingPlace:
         stack.create_user(USER)
         stack.grant(USER, AclOperation.READ, topic=topic)
         stack.grant(USER, AclOperation.READ, group=SEALING)
-        pem = _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        pem = LOG_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         place._write("log-key.pem", pem)
         place._write("dsn", stack.create_database().encode())
         keys = {name: key.hex() for name, key in PUBLIC_KEYS.items()}
         place._write("recorders.json", json.dumps(keys).encode())
         place._write("sealing.json", json.dumps(place._document()).encode())
+        place._write("ledger.vkey", f"{place.verifier}\n".encode())
+        place._write("indexing.json", json.dumps(place._indexing_document()).encode())
         return place
 
     @property
@@ -71,7 +75,7 @@ class SealingPlace:
 
     @property
     def verifier(self) -> Verifier:
-        return Verifier(name=ORIGIN, public_key=_KEY.public_key().public_bytes_raw())
+        return Verifier(name=ORIGIN, public_key=LOG_KEY.public_key().public_bytes_raw())
 
     @property
     def settings(self) -> SealingSettings:
@@ -114,22 +118,29 @@ class SealingPlace:
 
     @contextmanager
     def sealing(self) -> Iterator[None]:
-        """Seal in a thread of this process while the body runs."""
+        """Seal and index in threads of this process while the body runs."""
         stop, errors = threading.Event(), list[BaseException]()
 
-        def seal() -> None:
+        def until_stopped(run: Callable[[], None]) -> None:
             try:
-                run(self.settings, stop, topic=self.topic)
+                run()
             except BaseException as error:  # noqa: BLE001
                 errors.append(error)
 
-        thread = threading.Thread(target=seal)
-        thread.start()
+        index = IndexingSettings.read(self.folder / "indexing.json")
+        runs = (
+            lambda: sealing.run(self.settings, stop, topic=self.topic),
+            lambda: indexing.run(index, stop),
+        )
+        threads = [threading.Thread(target=until_stopped, args=(run,)) for run in runs]
+        for thread in threads:
+            thread.start()
         try:
             yield
         finally:
             stop.set()
-            thread.join(60)
+            for thread in threads:
+                thread.join(60)
             for error in errors:
                 raise error
 
@@ -142,6 +153,23 @@ class SealingPlace:
         ]
         log = self.folder / f"process-{secrets.token_hex(4)}.log"
         return fork(command, log=log, cwd=_ROOT, environment={})
+
+    def start_indexing(self) -> Child:
+        """The indexing process."""
+        module = (sys.executable, "-P", "-m", "civicbus_consumers.indexing")
+        command = [*module, "--settings", str(self.folder / "indexing.json")]
+        log = self.folder / f"process-{secrets.token_hex(4)}.log"
+        return fork(command, log=log, cwd=_ROOT, environment={})
+
+    def _indexing_document(self) -> dict[str, object]:
+        return {
+            "name": "indexing",
+            "environment": "development",
+            "health_port": 0,
+            "ledger_dir": str(self.ledger_dir),
+            "ledger_vkey_file": str(self.folder / "ledger.vkey"),
+            "postgres_dsn_file": str(self.folder / "dsn"),
+        }
 
     def _document(self) -> dict[str, object]:
         return {

@@ -79,7 +79,7 @@ def home(tmp_path: Path, stack: Stack) -> Path:
         (tmp_path / name).mkdir()
     (tmp_path / "keys/ledger.vkey").write_text(f"{SIGNER.verifier}\n")
     (tmp_path / "secrets/vault-key").write_text(f"{KEY_BYTES.hex()}\n")
-    for name in ("postgres-sealing", "vault-reader"):
+    for name in ("postgres-indexing", "vault-reader"):
         (tmp_path / f"secrets/{name}-dsn").write_text(stack.create_database())
     fill_vault(tmp_path / "secrets/vault-reader-dsn", KNOWN)
     with Ledger.open(tmp_path / "ledger", origin=ORIGIN, signer=SIGNER) as ledger:
@@ -94,7 +94,7 @@ def log(home: Path) -> StoredLog:
 
 @pytest.fixture
 def engine(home: Path, log: StoredLog) -> Iterator[Engine]:
-    engine = make_engine(home / "secrets/postgres-sealing-dsn")
+    engine = make_engine(home / "secrets/postgres-indexing-dsn")
     migrate(engine)
     migrate(engine)
     assert fill(engine, log) == 11
@@ -147,7 +147,7 @@ def test_records_keep_their_page_when_they_are_indexed_in_small_batches(
 ) -> None:
     everything = search(engine, Query())
     monkeypatch.setattr(filling, "BATCH", 2)
-    assert rebuild(home / "secrets/postgres-sealing-dsn", log) == 11
+    assert rebuild(home / "secrets/postgres-indexing-dsn", log) == 11
     assert search(engine, Query()) == everything
     assert {entry.page for entry in everything if entry.recorder == "b" * 32} == {0, 2}
 
@@ -248,7 +248,7 @@ def test_nothing_is_found_when_ledger_and_index_grow_while_they_are_examined(
 
 
 def test_nothing_is_found_when_the_index_is_only_behind(home: Path, log: StoredLog) -> None:
-    engine = make_engine(home / "secrets/postgres-sealing-dsn")
+    engine = make_engine(home / "secrets/postgres-indexing-dsn")
     migrate(engine)
     assert examined(engine, log) == []
     engine.dispose()
@@ -332,7 +332,7 @@ def test_the_database_is_unavailable_when_it_does_not_answer(tmp_path: Path) -> 
 
 
 def test_an_index_that_was_never_made_is_fatal_when_it_is_searched(home: Path) -> None:
-    engine = make_engine(home / "secrets/postgres-sealing-dsn")
+    engine = make_engine(home / "secrets/postgres-indexing-dsn")
     with pytest.raises(Fatal, match="42P01"):
         search(engine, Query())
     engine.dispose()

@@ -66,7 +66,7 @@ def test_role_of_the_processes_is_no_superuser_when_it_connects(stack: Stack) ->
 @pytest.fixture(scope="module")
 def rooms(stack: Stack) -> Stack:
     """The stack whose rooms have made their tables, each as its own role."""
-    owned = {"sealing": index, "population": population, "lookup": lookup, "consent": consent}
+    owned = {"indexing": index, "population": population, "lookup": lookup, "consent": consent}
     owned |= {"flags": flags}
     for room, tables in owned.items():
         engine = tables.make_engine(stack.dsn_file(room))
@@ -78,6 +78,7 @@ def rooms(stack: Stack) -> Stack:
 _VIEW, _PERSONS = "select from population.person_current", "select from population.person"
 _LEAVES, _LEASES = "select from audit.leaf", "select from lookup.lease"
 _USES, _UNSPEND = "select from consent.use", "delete from consent.use"
+_HIDE = "delete from audit.leaf"
 _FLAGS = "select from flags.flag"
 _CHANGE = "update population.person set full_name = full_name"
 
@@ -105,7 +106,11 @@ _CHANGE = "update population.person set full_name = full_name"
         ("enforcement", _USES, True),
         ("enforcement", _UNSPEND, False),
         ("enforcement", _VIEW, False),
+        ("indexing", _LEAVES, True),
+        ("indexing", _HIDE, True),
+        ("indexing", _VIEW, False),
         ("sealing", _LEAVES, True),
+        ("sealing", _HIDE, False),
         ("sealing", _VIEW, False),
         ("sealing", _LEASES, False),
         *(("bus", statement, True) for statement in (_VIEW, _LEAVES, _LEASES, _USES)),

@@ -341,7 +341,7 @@ def test_the_command_names_what_was_edited_and_exits_with_1(
         (home / name).mkdir()
     (home / "keys/ledger.vkey").write_text(f"{LOG.verifier}\n")
     (home / "processes/sealing.json").write_text((home / "sealing.json").read_text())
-    (home / "secrets/postgres-sealing-dsn").write_text((home / "dsn").read_text())
+    (home / "secrets/postgres-indexing-dsn").write_text((home / "dsn").read_text())
     well = CliRunner().invoke(app, ["--home", str(home), "--json"])
     assert (well.exit_code, json.loads(well.stdout)["holds"]) == (0, True)
     with edited(place) as connection:

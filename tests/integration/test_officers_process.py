@@ -41,7 +41,7 @@ def place(bus: Bus) -> Iterator[OfficersPlace]:
     """A bus on which one woman was read twice: by her insurer, and in an investigation."""
     lookups = LookupPlace(bus)
     lookups.settle(person())
-    with lookups.running(), bus.running("sealing"):
+    with lookups.running(), bus.running("sealing"), bus.running("indexing"):
         lookups.serve()
         hidden = asked(purpose="investigation.criminal", case="VA-2026/7")
         assert lookups.code() == "result"

@@ -44,7 +44,7 @@ def place(bus: Bus) -> Iterator[LookupPlace]:
     """A bus with look-ups and sealing, and two women in its view: one is to be forgotten."""
     made = LookupPlace(bus)
     made.settle(person(), person(pin=MAI.number))
-    with made.running(), made.bus.running("sealing"):
+    with made.running(), made.bus.running("sealing"), made.bus.running("indexing"):
         made.serve()
         yield made
 
@@ -118,7 +118,7 @@ def test_emergency_is_listed_until_another_agency_has_reviewed_it(place: LookupP
     place.bus.wait(lambda: bool(listed(place)), "the emergency to be sealed", LEAVES_S)
     [row] = listed(place)
     assert (row["record"], row["agency"], row["review"]) == (record, HOSPITAL, "open")
-    engine = make_engine(place.bus.stack.folder.secrets / "postgres-sealing-dsn")
+    engine = make_engine(place.bus.stack.folder.secrets / "postgres-indexing-dsn")
     tomorrow = datetime.now(UTC) + timedelta(hours=25)
     assert (count_overdue(engine, datetime.now(UTC)), count_overdue(engine, tomorrow)) == (0, 1)
 

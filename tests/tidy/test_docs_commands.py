@@ -178,6 +178,7 @@ RUN_BY = {
     "python -m civicbus_consumers.enforcement": _DEMO,
     "python -m civicbus_consumers.consent": _DEMO,
     "python -m civicbus_consumers.sealing": _DEMO,
+    "python -m civicbus_consumers.indexing": _DEMO,
     "python -m civicbus_consumers.population": _DEMO,
     "python -m civicbus_consumers.lookup": _DEMO,
     **dict.fromkeys(

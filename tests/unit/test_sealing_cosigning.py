@@ -235,13 +235,6 @@ class FakeSource:
         return len(self.pages)
 
 
-class FakeIndexer:
-    size = 0
-
-    def wake(self) -> None:
-        """Nothing is indexed here."""
-
-
 def test_no_page_is_taken_and_the_process_is_unready_while_the_fuse_is_blown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -251,12 +244,10 @@ def test_no_page_is_taken_and_the_process_is_unready_while_the_fuse_is_blown(
     recorder = FakeRecorder(RecorderId("a" * 32))
     pages = messages(*[recorder.write(decision()) for _ in range(3)], start=1)
     source: Any = FakeSource(pages, stop, looks=3)
-    indexer: Any = FakeIndexer()
     parts = Parts(
         source=source,
         sealer=Sealer(place.ledger, keys=PUBLIC_KEYS),
         cosigning=place.cosigning,
-        indexer=indexer,
     )
     place.append()
     place.end_witnesses()
@@ -291,9 +282,8 @@ def test_recorders_are_told_the_level_while_leaves_wait_but_not_behind_a_blown_f
     levels = list[int]()
     for _ in range(3):
         source: Any = FakeSource([], stop, looks=2)
-        indexer: Any = FakeIndexer()
         sealer = Sealer(place.ledger, keys=PUBLIC_KEYS)
-        parts = Parts(source=source, sealer=sealer, cosigning=place.cosigning, indexer=indexer)
+        parts = Parts(source=source, sealer=sealer, cosigning=place.cosigning)
         Sealing(parts, health=Health()).run(stop, on_step=lambda _: None)
         stop.clear()
         levels.append(source.levels)

@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 
 
-class ProcessSettings(BaseSettings):
+class OwnSettings(BaseSettings):
     """What every process has; each room adds its own keys."""
 
     model_config = SettingsConfigDict(
@@ -31,20 +31,7 @@ class ProcessSettings(BaseSettings):
 
     name: str
     environment: Literal["development", "production"]
-    bootstrap: str
-    security_protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"]
-    sasl_mechanism: Literal["SCRAM-SHA-512"]
-    username: str
-    password_file: Path
-    registry_url: str
     health_port: int
-    otlp_endpoint: str | None = None
-    trace_ratio: float = 0.001
-
-    @model_validator(mode="after")
-    def _no_data_in_the_clear(self) -> Self:
-        require_private_path(self.bootstrap, security_protocol=self.security_protocol)
-        return self
 
     @classmethod
     def settings_customise_sources(
@@ -82,6 +69,24 @@ class ProcessSettings(BaseSettings):
         parser = argparse.ArgumentParser(description=sys.modules[cls.__module__].__doc__)
         parser.add_argument("--settings", type=Path, required=True, metavar="FILE")
         return cls.read(parser.parse_args(arguments).settings)
+
+
+class ProcessSettings(OwnSettings):
+    """What a process has that speaks to the broker."""
+
+    bootstrap: str
+    security_protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"]
+    sasl_mechanism: Literal["SCRAM-SHA-512"]
+    username: str
+    password_file: Path
+    registry_url: str
+    otlp_endpoint: str | None = None
+    trace_ratio: float = 0.001
+
+    @model_validator(mode="after")
+    def _no_data_in_the_clear(self) -> Self:
+        require_private_path(self.bootstrap, security_protocol=self.security_protocol)
+        return self
 
 
 def configure_logs() -> None:

@@ -1,1 +1,1 @@
-"""Takes pages from the page topic into the ledger, signs checkpoints, and fills the index."""
+"""Takes pages from the page topic into the ledger, and signs checkpoints."""

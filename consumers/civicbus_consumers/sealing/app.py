@@ -29,7 +29,6 @@ from civicbus_consumers.scrubbing.scrubber import Scrubber
 from civicbus_consumers.scrubbing.topic import KafkaPages
 from civicbus_consumers.sealing.cosigning import Cosigning
 from civicbus_consumers.sealing.handler import OnStep, seal_batch
-from civicbus_consumers.sealing.indexer import Indexer
 from civicbus_consumers.sealing.rules import Fuse
 from civicbus_consumers.sealing.settings import RecorderKeys, SealingSettings
 from civicbus_consumers.sealing.source import PageSource
@@ -48,7 +47,6 @@ _seconds = Histogram(telemetry.SEALING_BATCH_SECONDS, "From taking pages to thei
 _size = Gauge(telemetry.CHECKPOINT_SIZE, "Leaves under the newest checkpoint")
 _backlog = Gauge(telemetry.SEALING_BACKLOG, "Pages on the topic that are not sealed yet")
 _age = Gauge(telemetry.CHECKPOINT_AGE, "Seconds since a checkpoint was published or still held all")
-_unindexed = Gauge(telemetry.INDEX_BACKLOG, "Leaves that the index has not yet")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,28 +81,22 @@ def run(
             witnessing = _witnessing(settings, policy)
             cosigning = Cosigning(ledger, witnessing, limits=settings.limits)
             source = PageSource(settings, position=sealer.position, topic=topic)
-            indexer = Indexer(
-                settings.postgres_dsn_file, settings.ledger_dir, policy or signer.verifier
-            )
             scrubber = Scrubber(
                 lambda: scrubbed_sides(settings, signer.verifier, topic=topic),
                 rhythm=settings.rhythm,
             )
-            indexer.start()
             scrubber.start()
             log.info("open", position=sealer.position, size=sealer.checkpoint.size)
             parts = Parts(
                 source=source,
                 sealer=sealer,
                 cosigning=cosigning,
-                indexer=indexer,
                 alarm=lambda: scrubber.alarm,
             )
             try:
                 Sealing(parts, health=health).run(stop, on_step=on_step)
             finally:
                 scrubber.close()
-                indexer.close()
                 source.close()
                 if witnessing is not None:
                     witnessing.close()
@@ -140,7 +132,6 @@ class Parts:
     source: PageSource
     sealer: Sealer
     cosigning: Cosigning
-    indexer: Indexer
     alarm: Callable[[], str | None] = lambda: None
 
 
@@ -149,13 +140,11 @@ class Sealing:
 
     def __init__(self, parts: Parts, *, health: Health) -> None:
         self._source, self._sealer = parts.source, parts.sealer
-        self._cosigning, self._indexer = parts.cosigning, parts.indexer
-        self._alarm = parts.alarm
+        self._cosigning, self._alarm = parts.cosigning, parts.alarm
         self._health = health
         self._surveyed = self._level = time.monotonic()
         _size.set(self._sealer.checkpoint.size)
         _age.set_function(lambda: time.monotonic() - self._level)
-        _unindexed.set_function(lambda: max(0, self._sealer.checkpoint.size - self._indexer.size))
 
     def run(self, stop: threading.Event, *, on_step: OnStep) -> None:
         """Seal until `stop` is set. A broker that does not answer makes the process unready.
@@ -172,8 +161,7 @@ class Sealing:
                     stop.wait(RETRY_S)
                 else:
                     sealed = seal_batch(self._source, self._sealer, on_step=on_step)
-                if self._cosigning.keep_up():
-                    self._indexer.wake()
+                self._cosigning.keep_up()
                 self._survey(idle=sealed is None)
             except Retryable as error:
                 self._health.unready(str(error))
@@ -212,7 +200,6 @@ class Sealing:
                 self._source.say_level(until)
 
     def _report(self, sealed: Sealed, *, seconds: float) -> None:
-        self._indexer.wake()
         if self._cosigning.unwitnessed_s == 0:
             self._level = time.monotonic()
         _seconds.observe(seconds)

@@ -21,7 +21,9 @@ MAX_UNWITNESSED_S = 4 * 3600.0  # as long as X-Road lets time-stamps wait
 
 
 class SealingSettings(ProcessSettings):
-    """Where the ledger and its index are, who signs and who cosigns it, and who may write pages.
+    """Where the ledger is, who signs and who cosigns it, and who may write pages.
+
+    The index is only read, for the scrubber.
 
     Without a policy of witnesses the log's own signature publishes a checkpoint. With one, sealing
     warns when leaves have waited `witness_warn_s` for a quorum, and stops at `witness_stop_s`. An

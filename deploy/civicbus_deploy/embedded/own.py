@@ -33,6 +33,7 @@ ROOMS = {
     **dict.fromkeys(ENFORCEMENT, "enforcement"),
     **dict.fromkeys(CONSENT, "consent"),
     "sealing": "sealing",
+    "indexing": "indexing",
     "population": "population",
     "lookup": "lookup",
     "officers": "officers",
@@ -49,7 +50,7 @@ PORTS = (
     *(f"{name}_health" for name in ROOMS),
 )
 RECORDERS = (*ENFORCEMENT, "lookup", "officers", "flags", "provisioning", "oversight")
-PRINCIPALS = {
+PRINCIPALS = {  # at the broker; indexing has none
     "enforcement": "bus-enforce",
     "consent": "bus-consent",
     "sealing": "bus-sealing",
@@ -203,6 +204,7 @@ def _fingerprint(folder: StateFolder, settings: Path, room: str) -> str:
     besides = {
         "enforcement": pseudonyms.keyring_file(folder),
         "sealing": witnesses.policy_file(folder),
+        "indexing": witnesses.policy_file(folder),
         "lookup": agency_keys_file(folder),
         "officers": issuers_file(folder),
     }.get(room)
@@ -212,17 +214,21 @@ def _fingerprint(folder: StateFolder, settings: Path, room: str) -> str:
 
 
 def _shared(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[str, Any]:
-    principal = PRINCIPALS[ROOMS[name]]
-    return {
+    own = {
         "name": name,
         "environment": "development",
+        "health_port": ports[f"{name}_health"],
+    }
+    principal = PRINCIPALS.get(ROOMS[name])
+    if principal is None:
+        return own
+    return own | {
         "bootstrap": f"{HOST}:{ports['kafka']}",
         "security_protocol": kafka.SECURITY_PROTOCOL,
         "sasl_mechanism": kafka.SASL_MECHANISM,
         "username": principal,
         "password_file": str(folder.secrets / f"kafka-{principal}"),
         "registry_url": registry.url(ports["registry"]),
-        "health_port": ports[f"{name}_health"],
         "otlp_endpoint": f"http://{HOST}:{ports['otlp']}/v1/traces",
     }
 
@@ -253,6 +259,13 @@ def _special(folder: StateFolder, ports: Mapping[str, int], name: str) -> dict[s
                 "log_key_file": str(folder.secrets / "log-key.pem"),
                 "origin": ORIGIN,
                 "recorder_keys_file": str(recorder_keys_file(folder)),
+                "witness_policy_file": str(witnesses.policy_file(folder)),
+            }
+        case "indexing":
+            return {
+                **dsn,
+                "ledger_dir": str(folder.ledger),
+                "ledger_vkey_file": str(ledger_vkey_file(folder)),
                 "witness_policy_file": str(witnesses.policy_file(folder)),
             }
         case "population":

@@ -34,9 +34,9 @@ VAULT_LOGINS = (vault.RECORDER_ROLE, vault.READER_ROLE, vault.ERASER_ROLE)
 # Database and the role that owns it: nothing of ours connects as the server's admin.
 DATABASES = {"civicbus": "bus", "registry": "registry", VAULT: "vault"}
 # The rooms that keep tables in `civicbus`, each as a role that owns its schemas and no other's.
-ROOMS = ("sealing", "population", "lookup", "consent", "flags", "officers")
+ROOMS = ("indexing", "population", "lookup", "consent", "flags", "officers")
 # Who may do in others' tables what a role may.
-GUESTS = {"enforcement": USES_ROLE, "officers": INDEX_ROLE}
+GUESTS = {"enforcement": USES_ROLE, "officers": INDEX_ROLE, "sealing": INDEX_ROLE}
 ELSEWHERE = Path("/var/lib/civicbus")
 
 _SETTINGS = {
@@ -191,6 +191,10 @@ class Postgres:
                 make_role(connection, login, password=self._password(login))
                 _grant(connection, "connect on database vault", to=login)
         folder = self._ground.folder
+        with connect_admin(folder.home, self._port, database="civicbus") as connection:
+            # once sealing filled the index itself; now it only reads it
+            connection.execute("reassign owned by sealing to indexing")
+            connection.execute("revoke create on database civicbus from sealing")
         for role in dict.fromkeys(("bus", *ROOMS, *GUESTS)):
             write_file(dsn_file(folder, role), self._dsn(role, "civicbus"))
         for role in (VAULT, *VAULT_LOGINS):
@@ -214,14 +218,14 @@ class Postgres:
         return connect_admin(self._ground.folder.home, self._port)
 
 
-def connect_admin(home: Path, port: int) -> psycopg.Connection:
+def connect_admin(home: Path, port: int, *, database: str = "postgres") -> psycopg.Connection:
     """A connection of the server's admin, in autocommit."""
     return psycopg.connect(
         host=HOST,
         port=port,
         user=ADMIN,
         password=secrets.read(home, "postgres-admin"),
-        dbname="postgres",
+        dbname=database,
         autocommit=True,
         connect_timeout=3,
     )

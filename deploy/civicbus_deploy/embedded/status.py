@@ -187,7 +187,7 @@ def _sealing_gauges(folder: StateFolder) -> dict[str, float]:
 def _reviews_overdue(folder: StateFolder) -> int | None:
     """How many emergencies wait for their review too long; None where the index does not answer."""
     try:
-        engine = make_engine(postgres.dsn_file(folder, "sealing"))
+        engine = make_engine(postgres.dsn_file(folder, "indexing"))
     except Refused:
         return None
     try:

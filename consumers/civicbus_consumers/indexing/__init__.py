@@ -1,0 +1,1 @@
+"""Keeps the index level with the published checkpoint; sealing never waits for it."""

@@ -1,0 +1,7 @@
+"""`python -m civicbus_consumers.indexing --settings FILE`."""
+
+import sys
+
+from civicbus_consumers.indexing.app import main
+
+sys.exit(main())

@@ -1,0 +1,60 @@
+"""Fills the index from the ledger's bundles, batch by batch; each is one transaction.
+
+Rows and how far they go are committed together, so that an end at any moment repeats and skips
+nothing. The ledger is complete without an index.
+"""
+
+from __future__ import annotations
+
+from civicbus_audit.index.database import make_engine, migrate
+from civicbus_audit.index.filling import BATCH, fill, indexed_size
+from civicbus_audit.places import Places
+from civicbus_audit.stored import StoredLog
+from civicbus_audit.verify import published
+from civicbus_schemas.errors import BusError
+from sqlalchemy import Engine
+
+
+class Indexer:
+    """Brings the index level with the published checkpoint.
+
+    `published` and `size` say how far ledger and index were when this was last asked.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places, self._trust = places, places.trust()
+        self._engine: Engine | None = None
+        self.published = self.size = 0
+
+    def index_next(self) -> bool:
+        """Index the next batch of what is published; whether there was one.
+
+        Raises `BusError`; whatever it is, the next call connects anew and goes on from where the
+        index is.
+        """
+        directory = self._places.directory()
+        checkpoint, _ = published(directory, self._trust)
+        self.published = checkpoint.size
+        if self._engine is not None and self.size == checkpoint.size:
+            return False
+        try:
+            engine = self._connected()
+            end = min(checkpoint.size, indexed_size(engine) + BATCH)
+            added = fill(engine, StoredLog(directory.read, end))
+        except BusError:
+            self.close()
+            raise
+        self.size = end
+        return added > 0
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def _connected(self) -> Engine:
+        if self._engine is None:
+            self._engine = make_engine(self._places.dsn_file)
+            migrate(self._engine)
+        return self._engine

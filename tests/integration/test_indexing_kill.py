@@ -1,0 +1,55 @@
+"""Indexing processes under real SIGKILL: every leaf has its one row, whatever the moment."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from civicbus_audit.index.database import make_engine
+from civicbus_audit.index.examining import examine_index
+from civicbus_audit.ledger import Ledger
+from civicbus_audit.note import Signer
+from civicbus_audit.sealer import Sealer
+from civicbus_schemas.ids import new_recorder_id
+
+from tests.fakes.pages import PUBLIC_KEYS, FakeRecorder, decision, messages
+from tests.integration.sealing_place import LOG_KEY, ORIGIN, SealingPlace
+from tests.stack import Stack, wait_until
+
+pytestmark = [pytest.mark.broker, pytest.mark.crash]
+
+
+def test_every_leaf_has_its_row_when_indexing_was_killed_at_any_moment(
+    stack: Stack, tmp_path: Path, rounds: int
+) -> None:
+    chance = random.Random(7)  # noqa: S311
+    place, recorder = SealingPlace.create(stack, tmp_path), FakeRecorder(new_recorder_id())
+    with Ledger.open(place.ledger_dir, origin=ORIGIN, signer=Signer(ORIGIN, LOG_KEY)) as ledger:
+        sealer = Sealer(ledger, keys=PUBLIC_KEYS)
+        for _ in range(rounds):
+            process, moment = place.start_indexing(), threading.Event()
+            try:
+                for _ in range(chance.randint(20, 60)):
+                    page = recorder.write(*[decision()] * 200)
+                    sealer.seal(messages(page, start=sealer.position))
+                    moment.wait(0.03)
+            finally:
+                process.kill()
+                process.wait()
+        process = place.start_indexing()
+        try:
+            sealer.seal(messages(recorder.write(decision()), start=sealer.position))
+            wait_until(lambda: place.indexed() == place.size(), what="the index")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.wait()
+        engine = make_engine(place.folder / "dsn")
+        try:
+            assert list(examine_index(engine, ledger.log)) == []
+        finally:
+            engine.dispose()
