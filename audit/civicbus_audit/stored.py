@@ -15,7 +15,15 @@ from civicbus_schemas.errors import EvidenceBroken, Refused
 from civicbus_audit.merkle import inclusion_proof, perfect_root
 from civicbus_audit.proof import LogProof
 from civicbus_audit.sealed import decode_sealed, sealed_path
-from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, decode_bundle, decode_hashes, tile_at
+from civicbus_audit.tiles import (
+    ENTRIES,
+    WIDTH,
+    Tile,
+    decode_bundle,
+    decode_hashes,
+    entry_of,
+    tile_at,
+)
 
 CHECKPOINT = "checkpoint"
 PENDING = "pending"  # signed by the log, and not yet by enough witnesses
@@ -32,6 +40,7 @@ class StoredLog:
     def __init__(self, read: Read, size: int) -> None:
         self._read, self.size = read, size
         self._last_bundle: tuple[int, list[bytes]] = (-1, [])
+        self._last_leaf = -1
         self._last_sealed: tuple[int, list[bytes]] = (-1, [])
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
@@ -65,7 +74,12 @@ class StoredLog:
         """One leaf."""
         if not 0 <= index < self.size:
             raise Refused("no such leaf", got=f"index {index}", expected=f"less than {self.size}")
-        return self.bundle(index // WIDTH)[index % WIDTH]
+        number, place = divmod(index, WIDTH)
+        if number in (self._last_bundle[0], self._last_leaf):  # whoever comes again reads on there
+            return self.bundle(number)[place]
+        self._last_leaf = number
+        data, stored = self._bytes(tile_at(ENTRIES, number, size=self.size))
+        return entry_of(data, stored, place)
 
     def sealed(self, index: int) -> bytes:
         """The sealed part beside a leaf; empty where there is none, or where it was erased."""

@@ -138,6 +138,18 @@ def decode_bundle(data: bytes, tile: Tile) -> list[bytes]:
     return entries
 
 
+def entry_of(data: bytes, tile: Tile, place: int) -> bytes:
+    """One entry of a bundle, the others unread; raises `InvalidBytes` where there is none."""
+    position, end = 0, len(data)
+    for _ in range(place):
+        position += 2 + int.from_bytes(data[position : position + 2], "big")
+    start = position + 2
+    position = start + int.from_bytes(data[position:start], "big")
+    if start > end or position > end:
+        malformed(f"{tile.path} cannot be read", got=f"{end} bytes", expected=f"an entry {place}")
+    return data[start:position]
+
+
 def check_form(data: bytes, tile: Tile) -> None:
     """Refuses the bytes of a tile or bundle that is not exactly as wide as its name says."""
     if tile.level == ENTRIES:

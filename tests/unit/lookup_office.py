@@ -20,6 +20,7 @@ from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.lookup.service import LookupService
 from civicbus_consumers.lookup.token import Keyring, UsedTokens, make_token
 from civicbus_consumers.lookup.worker import Worker
+from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_consumers.runtime.health import Health
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.page import HeaderLeaf, PageHeader
@@ -45,6 +46,7 @@ class Office:
     leases: FakeLeases = field(default_factory=FakeLeases)
     health: Health = field(default_factory=Health)
     vault: FakeVault = field(default_factory=FakeVault)
+    names: NameAllowance = field(default_factory=NameAllowance)
     reservations: Reservations = field(default_factory=NoneLeft)
     answer_timeout_s: float = 10.0
 
@@ -54,6 +56,7 @@ class Office:
             view=self.view,
             topic_key=samples.TOPIC_KEY,
             vault=self.vault,
+            names=self.names,
             reservations=self.reservations,
         )
         self.worker = Worker(
@@ -69,6 +72,7 @@ class Office:
             ),
             used=UsedTokens(started_at=time.time() - 10),
             body_timeout_s=0.3,
+            names=self.names,
         )
         lookups = LookupService(desk=self.worker, door=door, answer_timeout_s=self.answer_timeout_s)
         explaining = ExplainService(door=door, book=LawBook(policy=samples.policy))

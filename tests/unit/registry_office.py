@@ -21,6 +21,7 @@ from civicbus_consumers.consent.registry.service import ConsentService
 from civicbus_consumers.consent.registry.worker import RegistryWorker
 from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.token import Keyring, UsedTokens
+from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_producers.testing import UnsafeMemoryLog, UnsafeMemoryPublisher
 from civicbus_schemas.errors import Overdue
 from civicbus_schemas.ids import AgencyId, Pin
@@ -63,6 +64,7 @@ class RegistryOffice:
     log: UnsafeMemoryLog = field(default_factory=UnsafeMemoryLog)
     silent_broker: bool = False
     vault: FakeVault = field(default_factory=FakeVault)
+    names: NameAllowance = field(default_factory=NameAllowance)
 
     def __post_init__(self) -> None:
         seal = RowSeal(b"c" * 32)
@@ -75,6 +77,7 @@ class RegistryOffice:
             vault=self.vault,
             seal=seal,
             process="lookup-consents",
+            names=self.names,
         )
         self.worker = RegistryWorker(
             self.bench,
@@ -86,6 +89,7 @@ class RegistryOffice:
             keyring=Keyring({AgencyId(name): public for name in ("vneid", "bank", "vss")}),
             used=UsedTokens(started_at=time.time() - 10),
             body_timeout_s=0.3,
+            names=self.names,
         )
         self.service = ConsentService(
             door=door,

@@ -29,6 +29,7 @@ from civicbus_consumers.lookup.settings import LookupSettings, read_agency_keys
 from civicbus_consumers.lookup.states import STATE_PARTITIONS, States
 from civicbus_consumers.lookup.token import Keyring, UsedTokens
 from civicbus_consumers.lookup.worker import Worker
+from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_consumers.recording.wiring import open_vault, recorders
 from civicbus_consumers.runtime.health import Health, serve_health
 from civicbus_consumers.runtime.process import run_process
@@ -56,12 +57,19 @@ def run(settings: LookupSettings, stop: threading.Event) -> None:
         migrate(engine)
         consent_registry.migrate(consents)
         states = build_states(settings)
-        worker = build_worker(settings, states=states, engine=engine, health=health)
+        names = settings.allowance()
+        worker = build_worker(settings, states=states, names=names, engine=engine, health=health)
         worker.open()
         gc.collect()
         gc.freeze()
         stop.wait(max(0.0, used.ready_at - time.time()))
-        serve(settings, worker, states=states, used=used, stop=stop, engines=(engine, consents))
+        door = Door(
+            keyring=Keyring(read_agency_keys(settings.agency_keys_file)),
+            used=used,
+            body_timeout_s=settings.body_timeout_s,
+            names=names,
+        )
+        serve(settings, worker, states=states, door=door, stop=stop, engines=(engine, consents))
     finally:
         probes.shutdown()
         probes.server_close()
@@ -74,16 +82,11 @@ def serve(
     worker: Worker,
     *,
     states: States,
-    used: UsedTokens,
+    door: Door,
     stop: threading.Event,
     engines: tuple[Engine, Engine],
 ) -> None:
     """Serve while the workers work; raises what ended one. `engines`: leases, consents."""
-    door = Door(
-        keyring=Keyring(read_agency_keys(settings.agency_keys_file)),
-        used=used,
-        body_timeout_s=settings.body_timeout_s,
-    )
     lookups = LookupService(desk=worker, door=door, answer_timeout_s=settings.answer_timeout_s)
     explaining = ExplainService(door=door, book=LawBook(policy=lambda: states.policy))
     leases, registry = engines
@@ -125,10 +128,16 @@ def build_states(settings: LookupSettings) -> States:
 
 
 def build_worker(
-    settings: LookupSettings, *, states: States, engine: Engine, health: Health
+    settings: LookupSettings,
+    *,
+    states: States,
+    names: NameAllowance,
+    engine: Engine,
+    health: Health,
 ) -> Worker:
     """The worker on the real broker and database."""
     bench = Bench(
+        names=names,
         states=states,
         view=PopulationView(settings.postgres_dsn_file),
         topic_key=read_key(settings.topic_key_file),

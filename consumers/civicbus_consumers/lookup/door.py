@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from starlette.applications import Starlette
@@ -26,6 +26,7 @@ from civicbus_consumers.lookup.problems import (
 )
 from civicbus_consumers.lookup.request import MAX_BODY_BYTES
 from civicbus_consumers.lookup.token import Keyring, Token, UsedTokens
+from civicbus_consumers.recording.naming import NameAllowance
 
 log = structlog.get_logger("civicbus.door")
 
@@ -40,6 +41,7 @@ class Door:
     keyring: Keyring
     used: UsedTokens
     body_timeout_s: float
+    names: NameAllowance = field(default_factory=NameAllowance)
 
     def admit(self, request: Request) -> Token:
         """The token: whose it is, and that it is used for the first time; raises `Problem`."""
@@ -49,6 +51,8 @@ class Door:
         now = time.time()
         token = self.keyring.verify(values[0] if values else None, now=now)
         self.used.take(token, now=now)
+        if not self.names.permits(token.agency):
+            raise Problem(Code.TOO_MANY_NAMES)
         return token
 
     async def body(self, request: Request, *, limit_bytes: int = MAX_BODY_BYTES) -> bytes:

@@ -61,9 +61,13 @@ def answer_batch(lookups: Sequence[Lookup], bench: Bench, *, recorder: Recorder)
     with _failing(Code.VIEW_UNAVAILABLE, (BusError,)):
         seen = bench.view.read([lookup.request.pin for lookup in lookups])
     # Know whom the records may name: what they cannot name they cannot tell.
-    named = {who for one in lookups for who in subjects_of(one, bench.states.plan, seen)}
+    asked_at = datetime.now(UTC)
+    named = [frozenset(subjects_of(one, bench.states.plan, seen)) for one in lookups]
     with _failing(Code.CANNOT_RECORD, (BusError,)):
-        secrets = bench.vault.get_or_create(named)
+        secrets = bench.vault.get_or_create(frozenset().union(*named))
+    for lookup, subjects in zip(lookups, named, strict=True):
+        made = (secrets[subject] for subject in subjects)
+        bench.names.charge(lookup.token.agency, made, since=asked_at)
     # 5. At one time: take from limits, reserve uses of counted consents, decide, cut, and make the
     # records.
     page = recorder.open_page(datetime.now(UTC))

@@ -43,6 +43,7 @@ class Code(StrEnum):
     UNKNOWN_PATH = "unknown-path"
     NO_MATCH = "subject-not-matched"
     BUSY = "busy"
+    TOO_MANY_NAMES = "too-many-new-names"
     OVERDUE = "overdue"
     CANNOT_RECORD = "cannot-record"
     CANNOT_DECIDE = "cannot-decide"
@@ -202,6 +203,11 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         "Không xác định được người theo thông tin đã nêu: "
         "Họ tên, ngày sinh và số định danh phải cùng khớp.",
         "No person matches what was given: Full name, date of birth and PIN must agree.",
+    ),
+    Code.TOO_MANY_NAMES: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Cơ quan đã hỏi về quá nhiều người hoặc vụ việc mới: Hãy thử lại sau ít phút.",
+        "Too many new people and cases were asked about: Try again in some minutes.",
     ),
     Code.BUSY: (
         HTTPStatus.SERVICE_UNAVAILABLE,

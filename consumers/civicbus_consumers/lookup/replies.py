@@ -57,6 +57,7 @@ from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.lookup.turnstile import Turnstile
 from civicbus_consumers.lookup.uses import reserved_by, wanted_uses
 from civicbus_consumers.population.reading import Snapshot
+from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.runtime.partitioning import partition_of
 
@@ -134,6 +135,7 @@ class Bench:
     view: View
     topic_key: bytes
     vault: Vault
+    names: NameAllowance = field(default_factory=NameAllowance)
     reservations: Reservations = field(default_factory=NoneLeft)
     people: Reservations = field(default_factory=NoneLeft)
     allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))

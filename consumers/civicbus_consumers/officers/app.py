@@ -80,6 +80,7 @@ def build_desk(settings: OfficersSettings, engine: Engine, *, on_step: OnStep) -
         IndexShelf(engine=engine, places=_places(settings)),
         begin_recorder=recorders(settings, process=settings.name),
         vault=open_vault(settings),
+        allowance=settings.allowance(),
         on_step=on_step,
     )
 

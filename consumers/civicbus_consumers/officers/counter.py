@@ -62,7 +62,10 @@ class Counter:
 
     def admit(self, authorization: str | None) -> Pass:
         """Who asks; raises `OfficersProblem`."""
-        return verify(authorization, self.issuers, now=time.time())
+        holder = verify(authorization, self.issuers, now=time.time())
+        if not self.desk.allowance.permits(holder.asker.agency):
+            raise OfficersProblem(Code.TOO_MANY_NAMES)
+        return holder
 
     async def ask(self, holder: Pass, asked: Asked, *, trace: str | None) -> Answer:
         """The next rows of a question, from where its cursor stands; raises `Problem`."""

@@ -37,6 +37,7 @@ from civicbus_consumers.officers.records import (
     subjects_of,
 )
 from civicbus_consumers.officers.rules import (
+    Asker,
     Denied,
     Find,
     Granted,
@@ -46,6 +47,7 @@ from civicbus_consumers.officers.rules import (
     judge,
 )
 from civicbus_consumers.officers.token import Pass
+from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_consumers.recording.pages import Stamp
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.recording.seal import sealed_under
@@ -108,9 +110,11 @@ class Desk:
         *,
         begin_recorder: BeginRecorder,
         vault: Vault,
+        allowance: NameAllowance | None = None,
         on_step: OnStep = nothing,
     ) -> None:
         self.shelf, self.vault, self._on_step = shelf, vault, on_step
+        self.allowance = allowance or NameAllowance()
         self._begin_recorder = begin_recorder
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
@@ -206,13 +210,16 @@ class Desk:
             if self._released != self._told:
                 self._tell()
 
-    def names(self, subjects: Collection[Subject]) -> Secrets:
+    def names(self, subjects: Collection[Subject], *, asker: Asker) -> Secrets:
         """What a record names these by, and is sealed under; raises `OfficersProblem`."""
+        asked_at = datetime.now(UTC)
         try:
-            return self.vault.get_or_create(subjects)
+            secrets = self.vault.get_or_create(subjects)
         except BusError as error:
             log.error("not recorded", error=type(error).__name__)
             raise OfficersProblem(Code.CANNOT_RECORD) from error
+        self.allowance.charge(asker.agency, secrets.values(), since=asked_at)
+        return secrets
 
     def write(
         self,
@@ -265,7 +272,7 @@ class Desk:
         kind: RecordKind | None = None,
     ) -> tuple[Secrets, Receipt, Page]:
         """The question, durable, and what it names somebody by; raises `OfficersProblem`."""
-        secrets = self.names(set(subjects_of(holder.asker, question)))
+        secrets = self.names(set(subjects_of(holder.asker, question)), asker=holder.asker)
         receipt, page = self.write(
             lambda stamp: record_query(
                 holder, question, verdict, secrets=secrets, stamp=stamp, kind=kind

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from civicbus_producers.settings import InvalidSettings, require_private_path
 from pydantic import Field, model_validator
 
+from civicbus_consumers.recording import naming
 from civicbus_consumers.recording.fuse import Fuse, Unwatched, sealing_fuse
 from civicbus_consumers.runtime.settings import ProcessSettings
 
@@ -52,12 +53,20 @@ class RecordingSettings(PageSettings):
 class AnsweringSettings(RecordingSettings):
     """Where a process that records answers, how long it reads a body, how many it serves at once.
 
-    It speaks plain HTTP and so listens on loopback only; TLS ends in front of it.
+    An agency's questions may have `names_at_once` new rows made in the vault, which come back at
+    `names_per_s`. It speaks plain HTTP and so listens on loopback only; TLS ends in front of it.
     """
 
     host: str
     port: int
+    names_per_s: float = Field(default=naming.PER_S, gt=0)
+    names_at_once: int = Field(default=naming.AT_ONCE, gt=0)
     body_timeout_s: float = 3.0
+
+    def allowance(self) -> naming.NameAllowance:
+        """What each agency may have made; one for all rooms of a process."""
+        return naming.NameAllowance(per_s=self.names_per_s, at_once=self.names_at_once)
+
     max_connections: int
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ what was recorded and not committed is told by the chain of pages as not release
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -42,6 +42,7 @@ from civicbus_consumers.consent.registry.store import Entry, RegistryStore
 from civicbus_consumers.consent.registry.terms import DataAgreement, Key, derive_data_agreements
 from civicbus_consumers.lookup.database import View
 from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_consumers.recording.recorder import Recorder
 
 T = TypeVar("T")
@@ -104,6 +105,7 @@ class Bench:
     vault: Vault
     seal: RowSeal
     process: str
+    names: NameAllowance = field(default_factory=NameAllowance)
 
 
 def settle(asked: Asked, bench: Bench, *, recorder: Recorder) -> Settled:
@@ -120,9 +122,11 @@ def settle(asked: Asked, bench: Bench, *, recorder: Recorder) -> Settled:
     pins = [demand.pin] if signer is None else [demand.pin, signer.pin]
     seen = _failing(Code.VIEW_UNAVAILABLE, lambda: bench.view.read(pins), BusError)
     # Know them in records: what cannot name them cannot tell of them.
+    asked_at = datetime.now(UTC)
     secrets = _failing(
         Code.CANNOT_RECORD, lambda: bench.vault.get_or_create([person(pin) for pin in pins])
     )
+    bench.names.charge(asked.asker, secrets.values(), since=asked_at)
     # 3. Hold the person's consents still until the end.
     try:
         with bench.store.entry(name) as entry:

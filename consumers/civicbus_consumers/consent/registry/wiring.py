@@ -82,6 +82,7 @@ def build_registry(
         vault=open_vault(settings),
         seal=seal,
         process=process_of(settings.name),
+        names=door.names,
     )
     outbox = Outbox(
         store, seal=seal, connect=lambda: Publisher.connect(connection.agency, connection)

@@ -84,7 +84,7 @@ class CaseDesk:
         """Do it; raises `OfficersProblem`."""
         with self.desk.held():
             case, refused = self._judge(holder, demand)  # 1
-            secrets = self.desk.names(set(subjects_of(holder.asker, demand)))
+            secrets = self.desk.names(set(subjects_of(holder.asker, demand)), asker=holder.asker)
             receipt, page = self.desk.write(
                 lambda stamp: record_act(holder, demand, refused, secrets=secrets, stamp=stamp),
                 secret=secret_of(holder.asker, demand),

@@ -117,7 +117,7 @@ class SavedDesk:
             return Done(receipt=receipt, ref=ref, listed=listed)
 
     def _asker(self, holder: Pass) -> tuple[Secret, str | None]:
-        secrets = self.desk.names({who(holder.asker)})
+        secrets = self.desk.names({who(holder.asker)}, asker=holder.asker)
         return secrets[who(holder.asker)], officer_of(holder.asker, secrets)
 
     def _record(
