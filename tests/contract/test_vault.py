@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from civicbus_audit.index import database
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.vault.database import migrate
 from civicbus_audit.vault.port import Erasing, Vault
@@ -127,3 +128,11 @@ def test_a_vault_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="vault") as caught:
         vault.get_or_create([LAN])
     assert LAN.name not in str(caught.value)
+
+
+@pytest.mark.broker
+def test_no_plan_is_kept_when_a_statement_is_repeated(stack: Stack) -> None:
+    with database.connect(stack.create_database(), statement_s=2) as connection:
+        for number in range(20):
+            connection.execute("select %s = any(%s)", (number, [1, 2, 3]))
+        assert connection.execute("select count(*) from pg_prepared_statements").fetchone() == (0,)

@@ -14,7 +14,7 @@ import pytest
 from civicbus_audit.cli import app
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.index import examining, filling
-from civicbus_audit.index.database import connect, make_engine, migrate
+from civicbus_audit.index.database import make_engine, migrate
 from civicbus_audit.index.examining import examine_index
 from civicbus_audit.index.filling import fill, indexed_size, rebuild
 from civicbus_audit.index.searching import Entry, Release, confirm, confirm_complete, search
@@ -104,13 +104,6 @@ def engine(home: Path, log: StoredLog) -> Iterator[Engine]:
 
 def found(engine: Engine, query: Query) -> list[int]:
     return [entry.index for entry in search(engine, query)]
-
-
-def test_no_plan_is_kept_when_a_statement_is_repeated(stack: Stack) -> None:
-    with connect(stack.create_database(), statement_s=2) as connection:
-        for number in range(20):
-            connection.execute("select %s = any(%s)", (number, [1, 2, 3]))
-        assert connection.execute("select count(*) from pg_prepared_statements").fetchone() == (0,)
 
 
 def test_leaves_are_found_by_each_of_their_properties_when_they_are_indexed(engine: Engine) -> None:
