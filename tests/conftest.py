@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import pytest
+from civicbus_audit.standalone import verify as alone
 from civicbus_deploy.embedded import java
 from hypothesis import settings
 
@@ -34,6 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; the others in their order."""
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def judged_signatures() -> Iterator[None]:
+    """The verifier that others copy judges the same bytes once: in Python it takes milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alone, "ed25519_verifies", lru_cache(4096)(alone.ed25519_verifies))
+        yield
 
 
 @pytest.fixture(scope="session")

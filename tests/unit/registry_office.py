@@ -83,6 +83,7 @@ class RegistryOffice:
             self.bench,
             outbox=Outbox(self.store, seal=seal, connect=self._connect),
             begin_recorder=lambda closes: samples.recorder(self.pages, closes),
+            poll_s=0.005,
         )
         public = samples.SIGNER.public_key().public_bytes_raw()
         door = Door(

@@ -49,8 +49,10 @@ class RegistryWorker:
         *,
         outbox: Outbox,
         begin_recorder: Callable[[PageRef | None], Recorder],
+        poll_s: float = POLL_S,
     ) -> None:
         self._bench, self._outbox, self._begin_recorder = bench, outbox, begin_recorder
+        self._poll_s = poll_s
         self._queue: queue.Queue[_Job] = queue.Queue(MAX_WAITING)
         self._recorder: Recorder | None = None
         self._told: PageRef | None = None
@@ -70,7 +72,7 @@ class RegistryWorker:
         try:
             while not stop.is_set():
                 try:
-                    job = self._queue.get(timeout=POLL_S)
+                    job = self._queue.get(timeout=self._poll_s)
                 except queue.Empty:
                     self._tend()
                     continue
