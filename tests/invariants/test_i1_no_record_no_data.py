@@ -99,11 +99,33 @@ def test_nothing_is_lost_doubled_or_unrecorded_when_the_worker_dies_after_any_st
                     assert worker.wait() == -signal.SIGKILL, worker.log.read_text()[-2000:]
     books = settle(bus)
     assert_books_hold(books, births.ids)
-    aborted = set(books.headers) - books.released_pages
-    assert any(books.headers[page].records for page in aborted), "some pages were never released"
+    assert _unreleased(books), "some pages were never released"
     with_records = {p for p in map(books.page_of.get, books.records) if p is not None}
     unreleased = {books.page_of[r] for r in delivered_but_unreleased(books)}
     assert unreleased <= _newest(books, with_records), "only the newest page may await its word"
+
+
+def test_batch_is_taken_again_when_the_clock_is_set_before_its_release(
+    bus: Bus, births: Births, rounds: int
+) -> None:
+    before = len(_unreleased(settle(bus)))
+    steps = ("page-acknowledged:1", "offsets-sent:1")
+    for _ in range(rounds):
+        for step in steps:
+            births.publish(12)
+            with bus.running("enforce-0", "--jump-at", step) as worker, bus.running("enforce-1"):
+                bus.wait(lambda: bus.is_drained(SOURCE), "enforcement")
+                assert worker.process.poll() is None, worker.log.read_text()[-2000:]
+    books = settle(bus)
+    assert_books_hold(books, births.ids)
+    assert len(_unreleased(books)) == before + rounds * len(steps), "each jump cost one page"
+
+
+def _unreleased(books: Books) -> set[tuple[str, int]]:
+    """The pages with records that were never released."""
+    return {
+        page for page in set(books.headers) - books.released_pages if books.headers[page].records
+    }
 
 
 def _newest(books: Books, pages: set[tuple[str, int]]) -> set[tuple[str, int]]:

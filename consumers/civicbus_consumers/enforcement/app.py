@@ -37,6 +37,7 @@ from civicbus_consumers.access.plan import Plan, compile_plan
 from civicbus_consumers.consent.registry.tables import day_place
 from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.enforcement.broker import Releases, Sources, find_note, find_positions
+from civicbus_consumers.enforcement.clock import SYSTEM_CLOCK, Clock
 from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.deliveries import Keys
 from civicbus_consumers.enforcement.handler import OnStep, nothing
@@ -66,13 +67,19 @@ def main(arguments: list[str] | None = None) -> int:
     return run_process(settings.name, lambda stop: run(settings, stop))
 
 
-def run(settings: EnforcementSettings, stop: threading.Event, *, on_step: OnStep = nothing) -> None:
+def run(
+    settings: EnforcementSettings,
+    stop: threading.Event,
+    *,
+    on_step: OnStep = nothing,
+    clock: Clock = SYSTEM_CLOCK,
+) -> None:
     """Fence the predecessor, settle its last batch, then work until asked to stop."""
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
     health = Health()
     server = serve_health(health, settings.health_port)
     try:
-        worker = build_worker(settings, health=health, on_step=on_step)
+        worker = build_worker(settings, health=health, on_step=on_step, clock=clock)
         gc.collect()
         gc.freeze()
         worker.run(stop)
@@ -81,7 +88,7 @@ def run(settings: EnforcementSettings, stop: threading.Event, *, on_step: OnStep
 
 
 def build_worker(
-    settings: EnforcementSettings, *, health: Health, on_step: OnStep = nothing
+    settings: EnforcementSettings, *, health: Health, on_step: OnStep, clock: Clock
 ) -> Worker:
     """Take over the group, in the order in which safety lies.
 
@@ -103,6 +110,7 @@ def build_worker(
     note = find_note(consumer, tail.positions())
     told = find_positions(consumer, tail.positions())
     bench = _bench(settings, registry, tail, releases=releases, note=note, told=told)
+    bench.clock = clock
     bench.states.catch_up()
     sources = Sources(consumer, _source_partitions(settings, bench.states.ready.policy))
     sources.assign()
