@@ -140,14 +140,18 @@ def decode_bundle(data: bytes, tile: Tile) -> list[bytes]:
 
 def entry_of(data: bytes, tile: Tile, place: int) -> bytes:
     """One entry of a bundle, the others unread; raises `InvalidBytes` where there is none."""
-    position, end = 0, len(data)
-    for _ in range(place):
-        position += 2 + int.from_bytes(data[position : position + 2], "big")
-    start = position + 2
-    position = start + int.from_bytes(data[position:start], "big")
-    if start > end or position > end:
-        malformed(f"{tile.path} cannot be read", got=f"{end} bytes", expected=f"an entry {place}")
-    return data[start:position]
+    start = end = 0
+    try:
+        for _ in range(place + 1):
+            start = end + 2
+            end = start + (data[end] << 8 | data[end + 1])
+    except IndexError:
+        end = len(data) + 1
+    if end > len(data):
+        malformed(
+            f"{tile.path} cannot be read", got=f"{len(data)} bytes", expected=f"entry {place}"
+        )
+    return data[start:end]
 
 
 def check_form(data: bytes, tile: Tile) -> None:

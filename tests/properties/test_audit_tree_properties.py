@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 from civicbus_audit import merkle, tiles
-from civicbus_schemas.errors import EvidenceBroken, Refused
+from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +88,18 @@ def test_a_bundle_has_one_spelling_when_it_can_be_read_at_all(data: bytes, width
     except Refused:
         return
     assert tiles.encode_bundle(entries) == data
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=256), st.data())
+def test_one_entry_is_that_of_the_whole_bundle_or_there_is_none(
+    entries: list[bytes], draw: st.DataObject
+) -> None:
+    tile, data = tiles.Tile(level=tiles.ENTRIES, index=0), tiles.encode_bundle(entries)
+    place = draw.draw(st.integers(0, len(entries) - 1))
+    assert tiles.entry_of(data, tile, place) == entries[place]
+    for cut, beyond in ((data, len(entries)), (data[:-1], len(entries) - 1)):
+        with pytest.raises(InvalidBytes):
+            tiles.entry_of(cut, tile, beyond)
 
 
 @given(st.integers(0, 10**13), st.integers(1, 256), st.integers(0, 63) | st.just(tiles.ENTRIES))

@@ -15,6 +15,7 @@ from civicbus_audit.evidence.completeness import asked_by
 from civicbus_audit.query import Query
 from civicbus_audit.standalone import verify as alone
 from civicbus_schemas.errors import EvidenceBroken
+from civicbus_schemas.vocabulary import RecordKind
 from typer.testing import CliRunner
 
 from tests.fakes.pages import AT
@@ -157,7 +158,15 @@ def test_a_proof_is_about_one_name_and_a_period_when_a_query_asks_for_just_that(
     assert asked is not None
     assert (asked.texts, asked.since, asked.until) == ((person(1),), whole.since, whole.until)
     assert not asked.as_citizen
-    for more in ({"officer": OFFICER}, {"before": 3}, {"decided": True}, {"subject": None}):
+    assert asked_by(replace(whole, except_kinds=(RecordKind.OFFICER_QUERY,))) == asked
+    deferred = {"except_kinds": (RecordKind.ACCESS_DEFERRED,)}
+    for more in (
+        deferred,
+        {"officer": OFFICER},
+        {"before": 3},
+        {"decided": True},
+        {"subject": None},
+    ):
         assert asked_by(replace(whole, **more)) is None  # type: ignore[arg-type]
 
 

@@ -46,6 +46,13 @@ from civicbus_audit.verify import Directory, published
 
 FORMAT = "civicbus-evidence@v1"
 _NOT_RECORDS = (HEADER_LEAF, NOTICE, INDEX_COMMIT)
+_RELEASED = {
+    "told": False,
+    "en": "Records say what was allowed, and were durable before anything moved. Whether it was "
+    "then released stands in later pages of the same recorder, which this bundle does not hold.",
+    "vi": "Bản ghi nói điều đã được phép và được lưu bền trước khi dữ liệu rời đi. Dữ liệu có thực "
+    "sự được chuyển giao hay không nằm ở các trang sau của cùng bộ ghi, gói này không chứa.",
+}
 _STATEMENT = (
     "Every leaf from the first to the last of the checkpoint was read, and judged by the query; "
     "leaves of kinds that this program does not know are counted as unreadable."
@@ -198,6 +205,7 @@ def _manifest(request: Request, exported: Exported, *, at: datetime) -> dict[str
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
         "records": exported.records,
+        "released": _RELEASED,
         "completeness": {
             "statement": _STATEMENT,
             "first_leaf": 0,
