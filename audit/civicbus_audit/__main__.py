@@ -2,4 +2,5 @@
 
 from civicbus_audit.cli import app
 
-app(prog_name="civicbus-audit")
+if __name__ == "__main__":
+    app(prog_name="civicbus-audit")

@@ -18,8 +18,10 @@ from civicbus_schemas.errors import Refused
 from civicbus_schemas.record import RECORD, Record
 
 from civicbus_audit import options, quorum, restoring
+from civicbus_audit.checkpoint import Checkpoint
 from civicbus_audit.completeness.verifying import verify_complete
 from civicbus_audit.completing import prove_complete_command, tell_complete
+from civicbus_audit.crew import Crew, crew_of
 from civicbus_audit.evidence.command import export_records
 from civicbus_audit.fences import Examination, examine, read_withdrawals
 from civicbus_audit.finding import find_record
@@ -41,9 +43,8 @@ from civicbus_audit.presenting import (
 )
 from civicbus_audit.proof import format_proof
 from civicbus_audit.quorum import Trust
-from civicbus_audit.recount import Progress
 from civicbus_audit.serving.command import serve
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.stored import Progress, StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix, verify_proof
 from civicbus_audit.witness.cli import app as witness_app
 
@@ -68,6 +69,7 @@ def verify(
     older: Annotated[
         Path | None, typer.Option(help="An older checkpoint that must be a prefix.")
     ] = None,
+    processes: options.Processes = None,
     home: Home = options.HOME,
     vkey: Vkey = None,
     policy: Policy = None,
@@ -85,7 +87,9 @@ def verify(
         elif proof:
             _verify_proof(proof, places.trust(), leaf=leaf, json=json, lang=lang)
         else:
-            _verify_ledger(places, older=older, json=json, lang=lang)
+            with crew_of(processes) as crew:
+                checkpoint = _verify_ledger(places, crew=crew, lang=lang)
+            _tell_ledger(places, checkpoint, older=older, json=json, lang=lang)
 
 
 @app.command()
@@ -181,11 +185,17 @@ app.command("export")(export_records)
 app.add_typer(witness_app)
 
 
-def _verify_ledger(places: Places, *, older: Path | None, json: bool, lang: Language) -> None:
+def _verify_ledger(places: Places, *, crew: Crew, lang: Language) -> Checkpoint:
     trust, directory = places.trust(), places.directory()
     size = published(directory, trust)[0].size
     with pace(say("verifying", lang), 2 * size) as advance:
-        checkpoint = verify_ledger(directory, trust, on_progress=advance)
+        return verify_ledger(directory, trust, on_progress=advance, crew=crew)
+
+
+def _tell_ledger(
+    places: Places, checkpoint: Checkpoint, *, older: Path | None, json: bool, lang: Language
+) -> None:
+    trust, directory = places.trust(), places.directory()
     told: dict[str, Any] = {
         "holds": True,
         "origin": checkpoint.origin,

@@ -25,8 +25,7 @@ from civicbus_audit.completeness.verifying import Complete, verify_complete
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
-from civicbus_audit.recount import Progress
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.stored import Progress, StoredLog
 from civicbus_audit.verify import published
 
 _COLUMNS = ("index", "at", "recipient", "purpose", "basis", "dataset", "fields", "decision", "id")

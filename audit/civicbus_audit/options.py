@@ -39,6 +39,9 @@ VaultDsnFile = Annotated[
     typer.Option(help="The vault's address, if not HOME/secrets/vault-reader-dsn."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="How many check at once; one for each core if not said.")
+]
 Lang = Annotated[
     Language, typer.Option(envvar="CIVICBUS_LANG", help="The language of headings: vi or en.")
 ]

@@ -6,37 +6,48 @@ names the first place where they contradict the entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 from civicbus_schemas.errors import EvidenceBroken
 
+from civicbus_audit.crew import ALONE, Crew
 from civicbus_audit.merkle import leaf_hash, perfect_root, root_of_range
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.stored import Progress, StoredLog
 from civicbus_audit.tiles import ENTRIES, MAX_LEVEL, WIDTH, tile_at
 
-Progress = Callable[[int], None]
-"""Told the number of leaves counted so far, once a bundle."""
+_AT_ONCE = 64  # tiles
 
 
-def recount(log: StoredLog, *, since: int = 0, on_progress: Progress | None = None) -> bytes:
+def recount(
+    log: StoredLog,
+    *,
+    since: int = 0,
+    on_progress: Progress | None = None,
+    crew: Crew = ALONE,
+) -> bytes:
     """The root of the whole log; leaves before the tile that holds leaf `since` count as tiles say.
 
     1. Every entry has the hash that its level-0 tile gives it.
     2. Every full tile has the root that the tile above gives it.
     3. The root follows from the tiles by the RFC's definition.
     """
-    for level in range(MAX_LEVEL + 1):
-        count = log.size >> 8 * level
-        if not count:
-            break
-        for index in range(since >> 8 * (level + 1), -(-count // WIDTH)):
-            if level == 0:
-                _check_entries(log, index)
-            if (index + 1) * WIDTH <= count:
-                _check_parent(log, level, index)
-            if level == 0 and on_progress:
-                on_progress(min(log.size, (index + 1) * WIDTH))
+    bottom = range(since // WIDTH, -(-log.size // WIDTH))
+    for size in crew.each(partial(_check_bottom, log), bottom, at_once=_AT_ONCE):
+        if on_progress:
+            on_progress(size)
+    for level in range(1, MAX_LEVEL + 1):
+        for index in range(since >> 8 * (level + 1), (log.size >> 8 * level) // WIDTH):
+            _check_parent(log, level, index)
     return root_of_range(0, log.size, log.node)
+
+
+def _check_bottom(log: StoredLog, index: int) -> int:
+    """The size up to which the leaves of this bundle are counted, with its tile."""
+    size = min(log.size, (index + 1) * WIDTH)
+    _check_entries(log, index)
+    if size == (index + 1) * WIDTH:
+        _check_parent(log, 0, index)
+    return size
 
 
 def _check_entries(log: StoredLog, index: int) -> None:

@@ -26,9 +26,8 @@ from civicbus_audit.ledger import LOCK
 from civicbus_audit.memory import Memory
 from civicbus_audit.merkle import CompactRange
 from civicbus_audit.quorum import Trust
-from civicbus_audit.recount import Progress
 from civicbus_audit.state import STATE, LedgerState
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.stored import Progress, StoredLog
 from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, is_within, tile_at
 from civicbus_audit.verify import published, signed_head, verify_ledger
 

@@ -31,6 +31,9 @@ PENDING = "pending"  # signed by the log, and not yet by enough witnesses
 Read = Callable[[str], bytes]
 """The bytes at a path relative to the ledger; raises `FileNotFoundError`."""
 
+Progress = Callable[[int], None]
+"""Told the number of leaves passed so far, once a bundle."""
+
 _CACHED_TILES = 64
 
 
@@ -43,6 +46,10 @@ class StoredLog:
         self._last_leaf = -1
         self._last_sealed: tuple[int, list[bytes]] = (-1, [])
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type[StoredLog], tuple[Read, int]]:
+        """Whoever is handed the log reads for himself."""
+        return StoredLog, (self._read, self.size)
 
     def bundle(self, index: int) -> list[bytes]:
         """The entries of the index-th bundle."""

@@ -10,12 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice, pairwise
 from typing import Protocol
 
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused
 
 from civicbus_audit.checkpoint import Checkpoint
-from civicbus_audit.completeness.checking import CommitsChecked
+from civicbus_audit.completeness.checking import check_commit
+from civicbus_audit.completeness.commit import INDEX_COMMIT, Tally
+from civicbus_audit.crew import ALONE, Crew
 from civicbus_audit.merkle import (
     consistency_proof,
     leaf_hash,
@@ -24,8 +28,8 @@ from civicbus_audit.merkle import (
 )
 from civicbus_audit.proof import parse_proof
 from civicbus_audit.quorum import Trust, open_trusted, without_witnesses
-from civicbus_audit.recount import Progress, recount
-from civicbus_audit.stored import CHECKPOINT, PENDING, StoredLog
+from civicbus_audit.recount import recount
+from civicbus_audit.stored import CHECKPOINT, PENDING, Progress, StoredLog
 from civicbus_audit.tiles import WIDTH, Tile, is_within, tile_at
 
 _PUBLISHING_S = 2.0
@@ -79,7 +83,11 @@ def signed_head(directory: Directory, trust: Trust) -> Checkpoint:
 
 
 def verify_ledger(
-    directory: Directory, trust: Trust, *, on_progress: Progress | None = None
+    directory: Directory,
+    trust: Trust,
+    *,
+    on_progress: Progress | None = None,
+    crew: Crew = ALONE,
 ) -> Checkpoint:
     """The checkpoint of a ledger in which everything holds; each leaf is told to have passed twice.
 
@@ -90,7 +98,7 @@ def verify_ledger(
     """
     checkpoint, _ = published(directory, trust)
     stored = StoredLog(directory.read, checkpoint.size)
-    root = recount(stored, on_progress=on_progress)
+    root = recount(stored, on_progress=on_progress, crew=crew)
     if root != checkpoint.root:
         raise EvidenceBroken(
             f"the entries do not lead to the signed root of size {checkpoint.size}",
@@ -99,7 +107,7 @@ def verify_ledger(
         )
     _check_extent(directory, trust)
     _check_superseded(directory, stored)
-    _check_commits(stored, on_progress=on_progress)
+    _check_commits(stored, on_progress=on_progress, crew=crew)
     return checkpoint
 
 
@@ -172,13 +180,29 @@ def _beyond(directory: Directory, size: int) -> str | None:
     return None
 
 
-def _check_commits(log: StoredLog, *, on_progress: Progress | None) -> None:
-    checked = CommitsChecked()
-    for number in range(-(-log.size // WIDTH)):
-        for leaf in log.bundle(number):
-            checked.see(leaf)
+def _check_commits(log: StoredLog, *, on_progress: Progress | None, crew: Crew) -> None:
+    """Each commit by itself; the leaves behind the newest are under none yet."""
+    entries = log.containing(INDEX_COMMIT.single_object_header)
+    commits = (index for index, leaf in entries if INDEX_COMMIT.wrote(leaf))
+    # pieces that others do are told when they are done
+    check = partial(_check_commit, log, on_progress if crew.alone else None)
+    for end in crew.each(check, pairwise([0, *commits])):
         if on_progress:
-            on_progress(log.size + checked.size)
+            on_progress(log.size + end)
+    if on_progress:
+        on_progress(2 * log.size)
+
+
+def _check_commit(log: StoredLog, on_progress: Progress | None, span: tuple[int, int]) -> int:
+    """Checks the commit at the span's end, which covers the leaves before it; where that is."""
+    first, end = span
+    tally = Tally(first)
+    for index, leaf in islice(log.leaves(first), end - first):
+        if on_progress and index % WIDTH == 0:
+            on_progress(log.size + index)
+        tally.add(leaf)
+    check_commit(log.leaf(end), tally)
+    return end
 
 
 def _check_superseded(directory: Directory, log: StoredLog) -> None:

@@ -198,6 +198,10 @@ RUN_BY = {
         "tests/unit/test_benchmarks_checks.py"
         "::test_bundles_are_made_and_verified_when_evidence_is_measured"
     ),
+    "python -m tests.benchmarks.verifying": (
+        "tests/unit/test_benchmarks_checks.py"
+        "::test_a_ledger_is_sealed_and_verified_when_verifying_is_measured"
+    ),
     "python -m tests.benchmarks.flags": (
         "tests/properties/test_flags_properties.py"
         "::test_nearly_every_kind_of_abuse_is_found_when_the_set_is_small"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from civicbus_audit import committing
 from civicbus_audit.completeness.commit import INDEX_COMMIT, IndexCommit
+from civicbus_audit.crew import crew_of
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
 from civicbus_audit.sealer import Sealed, Sealer
@@ -152,15 +153,21 @@ def test_each_commit_stands_once_when_each_call_of_the_disk_fails_in_turn() -> N
     assert call > 20
 
 
-def test_verify_names_the_commit_when_whoever_holds_the_log_s_key_hides_a_reading() -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_verify_names_the_commit_when_whoever_holds_the_log_s_key_hides_a_reading(
+    processes: int,
+) -> None:
     bench = Bench()
-    bench.seal(topic(0, 30))
+    bench.seal(topic(0, 61, 62, 121, 122))
     with bench.open() as ledger:
-        honest = Sealer(ledger, keys=PUBLIC_KEYS)._committing._tally.commit(at(60))
+        honest = Sealer(ledger, keys=PUBLIC_KEYS)._committing._tally.commit(at(180))
         forged = replace(honest, head=replace(honest.head, root=bytes(32)))
-        ledger.append([forged.encode()], [b""], position=2)
-    with pytest.raises(EvidenceBroken, match=r"commit in leaf 6 is not .* leaves 0 to 5 make"):
-        verify_ledger(bench.files, LOG.verifier)
+        ledger.append([forged.encode()], [b""], position=5)
+    with (
+        crew_of(processes) as crew,
+        pytest.raises(EvidenceBroken, match=r"commit in leaf 17 is not .* leaves 10 to 16 make"),
+    ):
+        verify_ledger(bench.files, LOG.verifier, crew=crew)
 
 
 def test_a_page_is_set_aside_when_a_record_poses_as_a_commit() -> None:

@@ -16,7 +16,7 @@ from civicbus_schemas.page import Page
 from civicbus_schemas.record import Record
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.benchmarks import evidence, pure, workload
+from tests.benchmarks import evidence, pure, verifying, workload
 from tests.benchmarks.checks import (
     Expectation,
     Given,
@@ -203,3 +203,13 @@ def test_bundles_are_made_and_verified_when_evidence_is_measured(
     told = capsys.readouterr().out
     assert "bundle of one person" in told
     assert "The bundle holds: 2000 records" in told
+
+
+def test_a_ledger_is_sealed_and_verified_when_verifying_is_measured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = ["--leaves", "4000", "--an-hour", "1000", "--rounds", "1", "--out", str(tmp_path)]
+    assert verifying.main(options) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["leaves"] >= 4000
+    assert len(told["leaves_a_second"]) == 3

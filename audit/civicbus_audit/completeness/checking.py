@@ -34,7 +34,7 @@ class CommitsChecked:
         """
         closed = None
         if INDEX_COMMIT.wrote(leaf):
-            closed = _checked(leaf, self.tally), self.tally
+            closed = check_commit(leaf, self.tally), self.tally
             self.tally = Tally(self.size)
         self.tally.add(leaf)
         return closed
@@ -48,7 +48,11 @@ def check_commits(leaves: Iterable[bytes]) -> Iterator[tuple[IndexCommit, Tally]
             yield closed
 
 
-def _checked(leaf: bytes, tally: Tally) -> IndexCommit:
+def check_commit(leaf: bytes, tally: Tally) -> IndexCommit:
+    """The commit of a leaf that stands behind these leaves.
+
+    Raises `EvidenceBroken` if it is another than they make.
+    """
     place = f"the index commit in leaf {tally.end}"
     try:
         commit = IndexCommit.decode(leaf)

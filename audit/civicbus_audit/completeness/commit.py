@@ -7,6 +7,7 @@ for `at`: whoever has the leaves makes it again.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -106,7 +107,7 @@ class Tally:
 
     def __init__(self, first: int) -> None:
         self.first = self.end = first
-        self._filed: dict[Filed, list[int]] = {}
+        self._filed = defaultdict[Filed, list[int]](list)
         self._seed = sha256(first.to_bytes(8, "big"))
         self._earliest: int | None = None
         self._latest: int | None = None
@@ -121,13 +122,15 @@ class Tally:
             self._unreadable += not (is_known(leaf) or INDEX_COMMIT.wrote(leaf))
         else:
             at, names = filing
-            if self._earliest is None or at < self._earliest:
-                self._earliest = at
-            if self._latest is None or at > self._latest:
-                self._latest = at
+            if at != self._latest:  # the same for a whole batch
+                self._see(at)
             for name in names:
-                self._filed.setdefault(name, []).append(self.end)
+                self._filed[name].append(self.end)
         self.end += 1
+
+    def _see(self, at: int) -> None:
+        self._earliest = at if self._earliest is None else min(at, self._earliest)
+        self._latest = at if self._latest is None else max(at, self._latest)
 
     def tree(self) -> KeyTree:
         """The tree of all names, counted once for the same leaves."""

@@ -38,7 +38,6 @@ _SHORT_BEGINNING = re.compile(  # the schema of `RECORD`, from its version to it
     rf"(?:\x00|\x02({_SHORT}))(?:\x00|\x02(.{{{_PSEUDONYM_BYTES}}}))".encode("ascii"),
     re.DOTALL,
 )
-_DECISION, _DEFERRED = RecordKind.ACCESS_DECISION.encode(), RecordKind.ACCESS_DEFERRED.encode()
 
 
 _Beginning = tuple[bytes, int, bytes | None, bytes | None, bytes | None]
@@ -58,6 +57,15 @@ class By(StrEnum):
     OFFICER = "officer"
     RECIPIENT = "recipient"
 
+    __hash__ = str.__hash__  # an enum's own is ten times slower, and each leaf asks for it
+
+
+# by names of this module: to look a member up in its class takes as long as to match the pattern
+_SUBJECT, _DEFERRED, _OFFICER, _RECIPIENT = By
+_ABOUT = {
+    RecordKind.ACCESS_DECISION.encode(): _SUBJECT,
+    RecordKind.ACCESS_DEFERRED.encode(): _DEFERRED,
+}
 
 Filed = tuple[By, bytes]
 """A name as a record's bytes have it, and of which sort it is."""
@@ -95,14 +103,14 @@ def filing_of(leaf: bytes) -> Filing | None:
     except (IndexError, ValueError):
         return None
     kind, at, officer, recipient, subject = beginning
-    names = list[Filed]()
+    about, names = _ABOUT.get(kind), list[Filed]()
     if officer is not None:
-        names.append((By.OFFICER, officer))
-    if kind in (_DECISION, _DEFERRED):
+        names.append((_OFFICER, officer))
+    if about is not None:
         if subject is not None:
-            names.append((By.SUBJECT if kind == _DECISION else By.DEFERRED, subject))
+            names.append((about, subject))
         if recipient is not None:
-            names.append((By.RECIPIENT, recipient))
+            names.append((_RECIPIENT, recipient))
     return at, tuple(names)
 
 

@@ -19,8 +19,7 @@ from civicbus_audit.completeness.commit import IndexCommit, Tally
 from civicbus_audit.completeness.document import Answers, Document
 from civicbus_audit.completeness.filing import Name
 from civicbus_audit.multiproof import multiproof
-from civicbus_audit.recount import Progress
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.stored import Progress, StoredLog
 from civicbus_audit.tiles import WIDTH
 
 _CASE_CLOSED = RecordKind.CASE_CLOSED.encode()

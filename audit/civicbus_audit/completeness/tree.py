@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
+from struct import pack
 
 from civicbus_schemas.errors import EvidenceBroken
 
 from civicbus_audit.canonical import HASH_BYTES
 from civicbus_audit.completeness.filing import By, Filed
-from civicbus_audit.merkle import leaf_hash, node_hash, root_of_range
+from civicbus_audit.merkle import leaf_hash, root_of_range
 from civicbus_audit.multiproof import multiproof, root_of_some
 
 ENTRY_BYTES = 2 * HASH_BYTES
@@ -117,8 +118,11 @@ class KeyTree:
 
     @cached_property
     def _entries(self) -> list[bytes]:
-        salted = ((name, at, self.salts[name[0]]) for name, at in self.filed.items())
-        return sorted(_entry(_key(name, salt), at, salt) for name, at, salt in salted)
+        salts = self.salts
+        return sorted(
+            _entry(_key(name, salt := salts[name[0]]), leaves, salt)
+            for name, leaves in self.filed.items()
+        )
 
     @cached_property
     def _levels(self) -> list[list[bytes]]:
@@ -126,7 +130,8 @@ class KeyTree:
         levels = [[leaf_hash(entry) for entry in self._entries]]
         while len(levels[-1]) > 1:
             below = iter(levels[-1])
-            levels.append([node_hash(a, b) for a, b in zip(below, below, strict=False)])
+            pairs = zip(below, below, strict=False)
+            levels.append([sha256(b"\x01" + a + b).digest() for a, b in pairs])
         return levels
 
     def _node(self, height: int, index: int) -> bytes:
@@ -138,7 +143,7 @@ def _key(name: Filed, salt: bytes) -> bytes:
 
 
 def _entry(key: bytes, leaves: Sequence[int], salt: bytes) -> bytes:
-    numbers = b"".join(index.to_bytes(8, "big") for index in leaves)
+    numbers = pack(f">{len(leaves)}Q", *leaves)
     return key + sha256(_PLACES + salt + numbers).digest()
 
 

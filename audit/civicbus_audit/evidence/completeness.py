@@ -21,8 +21,7 @@ from civicbus_audit.completeness.proving import prove_complete
 from civicbus_audit.completeness.verifying import verify_complete
 from civicbus_audit.query import Query
 from civicbus_audit.quorum import Trust
-from civicbus_audit.recount import Progress
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.stored import Progress, StoredLog
 
 FILE = "completeness.json"
 MAX_PROVED = 20_000

@@ -38,9 +38,9 @@ from civicbus_audit.notice import NOTICE
 from civicbus_audit.policy import format_policy
 from civicbus_audit.query import Query
 from civicbus_audit.quorum import Log, Policy, Trust
-from civicbus_audit.recount import Progress, recount
+from civicbus_audit.recount import recount
 from civicbus_audit.standalone import verify as standalone
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.stored import Progress, StoredLog
 from civicbus_audit.tiles import WIDTH
 from civicbus_audit.verify import Directory, published
 

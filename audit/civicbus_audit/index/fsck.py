@@ -12,6 +12,7 @@ import typer
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 
 from civicbus_audit import options
+from civicbus_audit.crew import crew_of
 from civicbus_audit.index.commands import published_log
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes, needs_index
 from civicbus_audit.places import Places
@@ -70,8 +71,9 @@ def _check_ledger(places: Places, *, repair: bool, lang: Language) -> list[str]:
 
 
 def _verify(places: Places, *, lang: Language) -> None:
-    with pace(say("verifying", lang), 2 * published_log(places).size) as advance:
-        verify_ledger(places.directory(), places.trust(), on_progress=advance)
+    size = published_log(places).size
+    with crew_of(None) as crew, pace(say("verifying", lang), 2 * size) as advance:
+        verify_ledger(places.directory(), places.trust(), on_progress=advance, crew=crew)
 
 
 def _check_index(places: Places, *, lang: Language) -> list[Fault]:
