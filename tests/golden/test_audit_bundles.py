@@ -57,7 +57,7 @@ def proved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 NAMES = ("README.md", "checkpoint", "completeness.json", "exporter.vkey", "leaves.bin",
          "manifest.json", "manifest.sig", "proof.hashes", "records.csv", "records.ndjson",
-         "trust.policy", "verify.py")  # fmt: skip
+         "releases.csv", "trust.policy", "verify.py")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,7 +126,7 @@ def _resign(copy: Path, change: Callable[[dict[str, object]], object]) -> None:
 
 
 def _drop_last_record(copy: Path) -> None:
-    for name in ("records.ndjson", "records.csv"):
+    for name in ("records.ndjson", "records.csv", "releases.csv"):
         lines = (copy / name).read_bytes().splitlines(keepends=True)
         (copy / name).write_bytes(b"".join(lines[:-1]))
     leaf = json.loads((copy / "records.ndjson").read_bytes().splitlines()[-1])
@@ -147,6 +147,18 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
             (c / "records.csv").read_bytes().replace(b"vss", b"vst", 1)
         ),
         r"records.csv, record \d+, does not say what leaf \d+ says",
+    ),
+    "a-refusal-was-released": (
+        lambda c: (c / "releases.csv").write_bytes(
+            (c / "releases.csv").read_bytes().replace(b",none", b",released", 1)
+        ),
+        r"releases.csv, record \d+, says what cannot be of leaf \d+",
+    ),
+    "a-release-is-of-another-leaf": (
+        lambda c: (c / "releases.csv").write_bytes(
+            (c / "releases.csv").read_bytes().replace(b"\n31,", b"\n30,", 1)
+        ),
+        r"releases.csv, record \d+, does not say what leaf 31 says",
     ),
     "a-record-was-left-out": (_drop_last_record, "proof.hashes|root|manifest"),
     "a-hash-was-changed": (lambda c: flipped(c / "proof.hashes", 40), "do not lead to the"),

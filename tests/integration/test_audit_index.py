@@ -17,11 +17,12 @@ from civicbus_audit.index import examining, filling
 from civicbus_audit.index.database import make_engine, migrate
 from civicbus_audit.index.examining import examine_index
 from civicbus_audit.index.filling import fill, indexed_size, rebuild
-from civicbus_audit.index.searching import Entry, Release, confirm, confirm_complete, search
+from civicbus_audit.index.searching import Entry, confirm, confirm_complete, search
 from civicbus_audit.index.tables import leaf, progress, recorder
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
 from civicbus_audit.query import Query
+from civicbus_audit.release import Release
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.sequencing import PageMessage
 from civicbus_audit.stored import StoredLog

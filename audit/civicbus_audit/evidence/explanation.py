@@ -24,8 +24,9 @@ vào đâu. `index-commits`: completeness.json chứng minh mọi quyết địn
 đó, hoặc mọi bản ghi nêu cán bộ đó, đến lá `covered`; phần còn lại, cũng như bản ghi thuộc loại
 khác, là lời khai đã ký của người xuất dữ liệu, sau khi đọc mọi lá. `re-scan`: tất cả chỉ là lời
 khai ấy, vì lý do được nêu. Ai có sổ cái đều có thể đếm lại.
-Bản ghi nói điều đã được quyết định và ghi lại trước khi dữ liệu rời đi; các trang sau của sổ cái
-cho biết dữ liệu có thực sự được chuyển giao hay không.
+Bản ghi nói điều đã được quyết định và ghi lại trước khi dữ liệu rời đi. Dữ liệu có thực sự được
+chuyển giao hay không do các trang sau của sổ cái cho biết; releases.csv là lời khai đã ký của người
+xuất về điều đó.
 
 ## English
 
@@ -46,13 +47,14 @@ That no other record matches: `completeness` in manifest.json says on what it re
 of all records that name the officer, up to leaf `covered`; what is behind, and records of other
 kinds, rest on the exporter's signed statement, after reading every leaf. With `re-scan` all of it
 is that statement, for the reason given. Whoever has the ledger can count again.
-A record says what was decided and recorded before anything moved; later pages of the ledger say
-whether the data was then released.
+A record says what was decided and recorded before anything moved. Whether the data was then
+released is told by later pages of the ledger; releases.csv is the exporter's signed word for it.
 
 | File | What it is |
 |---|---|
 | manifest.json, manifest.sig | query, officer, purpose, counts, SHA-256 of every file |
 | records.ndjson, records.csv | the records, for programs and for people |
+| releases.csv | of each record: released, aborted, unsettled, or none where nothing was disclosed |
 | leaves.bin | the leaves: number (8 bytes), length (2), bytes; big-endian |
 | proof.hashes | one proof for all leaves (RFC 6962; the roots of the subtrees without any) |
 | checkpoint, trust.policy, exporter.vkey | what was signed, whose signatures count |

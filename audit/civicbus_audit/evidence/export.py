@@ -30,6 +30,7 @@ from civicbus_audit.evidence.completeness import Completeness, asked_by, documen
 from civicbus_audit.evidence.container import write_zip
 from civicbus_audit.evidence.explanation import README
 from civicbus_audit.evidence.records import COLUMNS, as_line, as_row, csv_row, plain
+from civicbus_audit.evidence.releases import Releases
 from civicbus_audit.evidence.request import Request
 from civicbus_audit.index.rows import record_row
 from civicbus_audit.multiproof import multiproof
@@ -47,11 +48,12 @@ from civicbus_audit.verify import Directory, published
 FORMAT = "civicbus-evidence@v1"
 _NOT_RECORDS = (HEADER_LEAF, NOTICE, INDEX_COMMIT)
 _RELEASED = {
-    "told": False,
-    "en": "Records say what was allowed, and were durable before anything moved. Whether it was "
-    "then released stands in later pages of the same recorder, which this bundle does not hold.",
-    "vi": "Bản ghi nói điều đã được phép và được lưu bền trước khi dữ liệu rời đi. Dữ liệu có thực "
-    "sự được chuyển giao hay không nằm ở các trang sau của cùng bộ ghi, gói này không chứa.",
+    "en": "releases.csv says of each disclosure what later pages, up to this checkpoint, told of "
+    "it: released, aborted (it may have been seen), or nothing yet. The exporter signs that; the "
+    "pages that say it are not in this bundle.",
+    "vi": "releases.csv cho biết các trang sau, đến điểm kiểm này, nói gì về từng lần tiết lộ: đã "
+    "chuyển giao, đã hủy (có thể đã bị xem), hoặc chưa nói gì. Người xuất ký xác nhận điều đó; các "
+    "trang ấy không nằm trong gói này.",
 }
 _STATEMENT = (
     "Every leaf from the first to the last of the checkpoint was read, and judged by the query; "
@@ -144,7 +146,7 @@ def _write_records(
 ) -> tuple[array[int], int]:
     """The numbers of the leaves that match, 8 bytes each, and how many leaves nobody can read."""
     indices, unreadable = array("Q"), 0
-    needles, matches = query.needles(), query.predicate()
+    needles, matches, releases = query.needles(), query.predicate(), Releases()
     with (
         (folder / "leaves.bin").open("wb") as leaves,
         (folder / "records.ndjson").open("wb") as lines,
@@ -154,6 +156,7 @@ def _write_records(
         for number in range(-(-log.size // WIDTH)):
             for index, leaf in enumerate(log.bundle(number), number * WIDTH):
                 if not RECORD.wrote(leaf):
+                    releases.see(leaf)
                     unreadable += not any(known.wrote(leaf) for known in _NOT_RECORDS)
                     continue
                 if not all(needle in leaf for needle in needles):
@@ -166,10 +169,13 @@ def _write_records(
                 if matches({"index": index} | record_row(datum)):
                     _write_one((leaves, lines, rows), index, leaf, datum=datum)
                     indices.append(index)
+                    releases.take(datum)
             if most is not None and len(indices) > most:
                 raise TooLarge("more records match than this bundle may hold", expected=f"≤ {most}")
             if tell:
                 tell(log.size + min(log.size, (number + 1) * WIDTH))
+    with (folder / "releases.csv").open("wb") as told:
+        told.writelines(releases.rows(indices))
     return indices, unreadable
 
 
@@ -205,7 +211,7 @@ def _manifest(request: Request, exported: Exported, *, at: datetime) -> dict[str
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
         "records": exported.records,
-        "released": _RELEASED,
+        "releases": _RELEASED,
         "completeness": {
             "statement": _STATEMENT,
             "first_leaf": 0,

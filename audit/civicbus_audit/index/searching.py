@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from civicbus_schemas.errors import EvidenceBroken, Refused
@@ -20,17 +19,10 @@ from civicbus_audit.index.database import errors_translated
 from civicbus_audit.index.rows import row_of
 from civicbus_audit.index.tables import leaf, recorder
 from civicbus_audit.query import BYTES, DISCLOSING, TEXTS, Query
+from civicbus_audit.release import Release
 from civicbus_audit.stored import StoredLog
 
 MAX_LIMIT = 1_000
-
-
-class Release(StrEnum):
-    """What became of a permitted disclosure, as later pages tell."""
-
-    RELEASED = "released"
-    UNSETTLED = "unsettled"
-    ABORTED = "aborted-may-have-been-seen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

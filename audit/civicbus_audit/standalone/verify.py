@@ -802,6 +802,9 @@ def _parts_of_zip(path: Path) -> dict[str, Part]:
     return parts
 
 
+RELEASES = ("released", "unsettled", "aborted-may-have-been-seen", "none")
+
+
 @dataclass(kw_only=True)
 class Leaves:
     """Reads leaves.bin once, and proves and compares each leaf on the way.
@@ -837,6 +840,13 @@ class Leaves:
                 self.filed.append(index)
         self._compare("records.ndjson", as_line(index, self.leaf, record))
         self._compare("records.csv", as_row(index, record))
+        self._compare("releases.csv", b"%d," % index)
+        first = self.parts["releases.csv"].read(1).decode("latin-1")
+        discloses = record["decision"] in ("permit", "breakglass")
+        word = next((word for word in RELEASES if word[0] == first), None)
+        if word is None or (word != "none") != discloses:
+            broken(f"releases.csv, record {self.count}, says what cannot be of leaf {index}")
+        self._compare("releases.csv", word[1:].encode() + b"\r\n")
 
     def _compare(self, name: str, expected: bytes) -> None:
         if self.parts[name].read(len(expected)) != expected:
@@ -858,7 +868,7 @@ class Leaves:
         return node_hash(left, self.root(middle, end))
 
 
-CONTENT = ("leaves.bin", "proof.hashes", "records.ndjson", "records.csv")
+CONTENT = ("leaves.bin", "proof.hashes", "records.ndjson", "records.csv", "releases.csv")
 SIGNED = ("checkpoint", "README.md", "exporter.vkey", "trust.policy", "verify.py", *CONTENT)
 PROOF = "completeness.json"
 MAX_PROVED, MAX_PROOF_BYTES = 20_000, 1 << 30
@@ -1006,6 +1016,9 @@ def _verify_leaves(
 ) -> Leaves:
     if parts["records.csv"].read(len(csv_row(COLUMNS))) != csv_row(COLUMNS):
         broken("records.csv has another first line")
+    head = csv_row(["index", "release"])
+    if parts["releases.csv"].read(len(head)) != head:
+        broken("releases.csv has another first line")
     leaves = Leaves(parts=parts, names=names)
     leaves.advance()
     size = checkpoint.size
