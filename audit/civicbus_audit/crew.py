@@ -10,9 +10,12 @@ import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+
+from civicbus_schemas.errors import Unavailable
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -34,11 +37,19 @@ class Crew:
     ) -> Iterator[Result]:
         """The results in the order of the pieces; raises what the first bad piece raised.
 
-        Others are handed task and pieces by pickling, so many `at_once`.
+        Others are handed task and pieces by pickling, so many `at_once`. Raises `Unavailable` where
+        one of them was ended from outside, which says nothing of the piece.
         """
         if self.pool is None:
-            return map(task, pieces)
-        return self.pool.map(task, pieces, chunksize=at_once)
+            yield from map(task, pieces)
+            return
+        try:
+            yield from self.pool.map(task, pieces, chunksize=at_once)
+        except BrokenProcessPool:
+            raise Unavailable(
+                "a process that checked a piece was ended",
+                next_step="look at the machine's memory, then try again with --processes 1",
+            ) from None
 
 
 ALONE = Crew()

@@ -27,10 +27,10 @@ from civicbus_audit.merkle import EMPTY_ROOT, root_of_range
 from civicbus_audit.stored import StoredLog
 
 BATCH = 16_384
-_COPIED = list(leaf.columns)
-_NAMES = ", ".join(f'"{column.name}"' for column in _COPIED)
+_COPIED = [column.name for column in leaf.columns]
+_NAMES = ", ".join(f'"{name}"' for name in _COPIED)
 _POSTGRES = dialect()  # type: ignore[no-untyped-call]
-_TYPES = [column.type.compile(dialect=_POSTGRES).lower() for column in _COPIED]
+_TYPES = [column.type.compile(dialect=_POSTGRES).lower() for column in leaf.columns]
 
 Progress = Callable[[int], None]
 
@@ -160,7 +160,7 @@ def _copy(connection: Connection, rows: Iterable[Row]) -> None:
         with cursor.copy(statement) as copy:
             copy.set_types(_TYPES)
             for row in rows:
-                copy.write_row([row.get(column.name) for column in _COPIED])
+                copy.write_row([row.get(name) for name in _COPIED])
 
 
 def _upsert(connection: Connection, rows: Sequence[Row]) -> None:

@@ -23,6 +23,10 @@ UNREADABLE = "unreadable"
 
 Row = dict[str, Any]
 
+_PLAIN = (
+    *("id", "kind", "at", "recipient", "subject", "agreement", "dataset", "fields", "purpose"),
+    *("basis", "consent", "decision", "reason", "rule", "policy"),
+)
 _ABOUT_A_RECORD = (RecordKind.BREAK_GLASS_REVIEW, RecordKind.PART_UNSEALING, *FLAG_KINDS)
 
 
@@ -60,11 +64,7 @@ def row_of(
 def record_row(datum: Mapping[str, Any]) -> Row:
     """What a decoded record adds to its leaf's row."""
     event, req = datum["event"] or {}, datum["req"] or {}
-    plain = (
-        "id kind at recipient subject agreement dataset fields purpose basis consent decision "
-        "reason rule policy"
-    )
-    return {name: datum[name] for name in plain.split()} | {
+    return {name: datum[name] for name in _PLAIN} | {
         "actor": datum["actor"]["agency"],
         "system": datum["actor"]["system"],
         "officer": datum["actor"]["officer"],
