@@ -60,7 +60,7 @@ def test_parent_links_events_and_error_are_kept_when_a_span_is_translated() -> N
 def bridge() -> Iterator[str]:
     """A bridge whose Zipkin is away."""
     server = otlp_bridge.serve(0, "http://127.0.0.1:1")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from civicbus_schemas.errors import Unavailable
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+_END_S = 0.1  # for so long a process that ends may wait for its probes
+
 
 class Health:
     """What a process says of itself. Alive while its loop beats; ready when it says so."""
@@ -79,5 +81,8 @@ def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
             got=error.strerror,
             next_step="end the process that holds it; it may be a predecessor",
         ) from None
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    serve = threading.Thread(
+        target=server.serve_forever, args=(_END_S,), name="health", daemon=True
+    )
+    serve.start()
     return server
