@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +21,7 @@ from civicbus_deploy.oversight.acting import (
     outcome_of,
 )
 from civicbus_deploy.oversight.acting import review as record_review
+from civicbus_deploy.oversight.options import AsJson, Home
 from civicbus_deploy.provisioning.app import Site
 
 app = typer.Typer(
@@ -30,10 +30,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Home = Annotated[
-    Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
 @app.command("list")

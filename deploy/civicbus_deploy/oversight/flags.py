@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +29,7 @@ from civicbus_deploy.embedded import postgres
 from civicbus_deploy.embedded.screen import paper
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.oversight.acting import Officer, open_vault, record_act
+from civicbus_deploy.oversight.options import AsJson, Home
 from civicbus_deploy.provisioning.app import Site
 
 app = typer.Typer(
@@ -38,10 +38,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Home = Annotated[
-    Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 _LISTED = ("id", "at", "agency", "officer", "score", "seen", "for", "state")
 
 

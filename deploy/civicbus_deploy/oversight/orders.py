@@ -32,6 +32,7 @@ from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.own import INSPECTORS, issuers_file
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.oversight.erasing import erase
+from civicbus_deploy.oversight.options import Home
 from civicbus_deploy.provisioning.app import Site
 
 app = typer.Typer(
@@ -41,9 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _HEADERS = {"Content-Type": "application/json", "Accept-Language": "en"}
-Home = Annotated[
-    Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
-]
 File = Annotated[Path, typer.Argument(help="The order.")]
 Name = Annotated[str, typer.Option(help="The official's id.")]
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from civicbus_consumers.flags.words import Flag
-from civicbus_consumers.officers.client import OfficersClient
 from civicbus_consumers.officers.rules import QueryPurpose, Role
 from civicbus_schemas.vocabulary import Outcome
 
-from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.oversight import casework, saved
 from civicbus_deploy.oversight.asking import answered, token_of
 from civicbus_deploy.oversight.exporting import export
+from civicbus_deploy.oversight.options import As, AsJson, Home, Issuer, client_of
 from civicbus_deploy.oversight.showing import given, print_rows, show
 
 _UNREAD = ("since", "recipient", "agreement", "purpose", "type", "record_id")
@@ -35,15 +33,7 @@ app = typer.Typer(
 app.add_typer(casework.app, name="case")
 app.add_typer(saved.app, name="saved")
 app.command("export")(export)
-Home = Annotated[
-    Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
-]
-As = Annotated[Role, typer.Option("--as", help="In which role.")]
 Name = Annotated[str, typer.Option(help="The official's id, or the citizen's number.")]
-Issuer = Annotated[
-    str | None, typer.Option(help="The agency that vouches; needed for an agency's auditor.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Words = Annotated[str | None, typer.Option()]
 
 
@@ -76,7 +66,6 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Put a question; it is on record before its answer is read."""
-    folder = StateFolder.at(home)
     find = {
         "pin": sys.stdin.readline().strip() if pin == "-" else pin,
         "agency": agency,
@@ -89,9 +78,7 @@ def ask(
         "until": until,
     }
     question = {"purpose": purpose, "limit": limit, "find": given(find)}
-    client = OfficersClient(
-        url=environment(folder)["officers_url"], token=token_of(folder, role, name, issuer=issuer)
-    )
+    client = client_of(role, name, issuer=issuer, home=home)
     document = answered(*client.ask(question | given({"case": case, "cursor": cursor})))
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
@@ -108,12 +95,8 @@ def unread(
     as_json: AsJson = False,
 ) -> None:
     """Which deliveries about a citizen their recipients have not read yet, as he may ask."""
-    folder = StateFolder.at(home)
     number = sys.stdin.readline().strip() if name == "-" else name
-    client = OfficersClient(
-        url=environment(folder)["officers_url"],
-        token=token_of(folder, Role.CITIZEN, number, issuer=None),
-    )
+    client = client_of(Role.CITIZEN, number, issuer=None, home=home)
     document = answered(*client.unread(given({"consent": consent})))
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")

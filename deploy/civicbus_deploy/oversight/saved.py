@@ -10,13 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from civicbus_consumers.flags.words import Flag
-from civicbus_consumers.officers.client import OfficersClient
 from civicbus_consumers.officers.rules import QueryPurpose, Role
 from civicbus_schemas.vocabulary import Outcome
 
-from civicbus_deploy.embedded.environment import environment
-from civicbus_deploy.embedded.state import StateFolder
-from civicbus_deploy.oversight.asking import answered, token_of
+from civicbus_deploy.oversight.asking import answered
+from civicbus_deploy.oversight.options import As, AsJson, Home, Issuer, Name, client_of
 from civicbus_deploy.oversight.showing import given, print_rows, show
 
 app = typer.Typer(
@@ -25,16 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-As = Annotated[Role, typer.Option("--as", help="In which role.")]
-Name = Annotated[str, typer.Option(help="The official's id; it is sealed.")]
-Issuer = Annotated[
-    str | None, typer.Option(help="The agency that vouches; needed for an agency's auditor.")
-]
-Home = Annotated[
-    Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
-]
 Id = Annotated[str, typer.Argument(help="The saved query's id.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Words = Annotated[str | None, typer.Option()]
 
 
@@ -118,7 +107,5 @@ def _do(
     issuer: str | None,
     home: Path | None,
 ) -> Mapping[str, Any]:
-    folder = StateFolder.at(home)
-    token = token_of(folder, role, name, issuer=issuer)
-    client = OfficersClient(url=environment(folder)["officers_url"], token=token)
+    client = client_of(role, name, issuer=issuer, home=home)
     return answered(*client.saved(act, demand))

@@ -1,0 +1,31 @@
+"""What the commands of oversight share: options, and the officers' process asked in a role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from civicbus_consumers.officers.client import OfficersClient
+from civicbus_consumers.officers.rules import Role
+
+from civicbus_deploy.embedded.environment import environment
+from civicbus_deploy.embedded.state import StateFolder
+from civicbus_deploy.oversight.asking import token_of
+
+Home = Annotated[
+    Path | None, typer.Option(help="State folder; else CIVICBUS_HOME, else .civicbus here.")
+]
+As = Annotated[Role, typer.Option("--as", help="In which role.")]
+Name = Annotated[str, typer.Option(help="The official's id; it is sealed.")]
+Issuer = Annotated[
+    str | None, typer.Option(help="The agency that vouches; needed for an agency's auditor.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def client_of(role: Role, name: str, *, issuer: str | None, home: Path | None) -> OfficersClient:
+    """A client of this stack's officers' process that asks as this official."""
+    folder = StateFolder.at(home)
+    token = token_of(folder, role, name, issuer=issuer)
+    return OfficersClient(url=environment(folder)["officers_url"], token=token)
