@@ -140,14 +140,15 @@ def test_a_citizen_cannot_tell_a_neighbour_when_it_is_an_investigation_of_himsel
     for hour in range(8):
         sample = sample_log(reading(2, hours=hour), investigation(1, hours=hour), COMMIT)
         ((_, tally),) = check_commits(sample.leaves)
-        deferred = _key((By.DEFERRED, himself), tally.tree().salts[By.DEFERRED])
+        hidden_salt = tally.tree().salts[By.DEFERRED]
+        deferred = _key((By.DEFERRED, himself), hidden_salt)
         (answers,) = json.loads(prove(sample, as_citizen=True))["answers"]
         salts = [base64.b64decode(salt) for salt in answers["salts"]]
         entries = [base64.b64decode(entry) for entry in answers["filed"][0]["neighbours"]]
         assert not {entry[:32] for entry in entries} & {
             _key((by, himself), salt) for by in By for salt in salts
         }
-        assert deferred not in salts
+        assert hidden_salt not in salts
         seen += any(entry.startswith(deferred) for entry in entries)
     assert seen  # the neighbour that would tell it does stand in some of the proofs
 
