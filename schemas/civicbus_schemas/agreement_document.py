@@ -150,7 +150,9 @@ def _parties(items: Any, source: str) -> tuple[Party, ...]:
         parties.append(Party(agency, Role(role)))
     if sorted(party.role for party in parties) != sorted(Role):
         raise InvalidAgreement(
-            where, got=[party.role.value for party in parties], expected=f"each of {[*Role]} once"
+            where,
+            got=[party.role.value for party in parties],
+            expected=f"each of {', '.join(Role)} once",
         )
     return tuple(parties)
 

@@ -104,17 +104,25 @@ def _check_owners(policy: PolicySet, contract: Contract) -> None:
             )
 
 
+def _check_parties(policy: PolicySet, agreement: Agreement) -> None:
+    """The provider's officer is the provider's, the data protection's is one of its agencies."""
+    guards = [agency.id for agency in policy.agencies.values() if agency.data_protection]
+    may = {Role.PROVIDER: [agreement.provider], Role.DATA_PROTECTION: guards}
+    for party in agreement.approved_by:
+        if party.agency not in may[party.role]:
+            raise InvalidAgreement(
+                f"{agreement.ref}: approved_by", got=str(party),
+                expected=f"{' or '.join(may[party.role]) or 'an agency'} as the {party.role}",
+                next_step="agencies.yaml says who is the data protection",
+            )  # fmt: skip
+
+
 def _check_names(policy: PolicySet, agreement: Agreement) -> None:
     signers = (party.agency for party in agreement.approved_by)
     for agency in (agreement.provider, agreement.recipient, *signers):
         if agency not in policy.agencies:
             raise InvalidAgreement(f"{agreement.ref}: unknown agency", got=agency)
-    for party in agreement.approved_by:
-        if party.role is Role.PROVIDER and party.agency != agreement.provider:
-            raise InvalidAgreement(
-                f"{agreement.ref}: approved_by", got=str(party),
-                expected=f"{agreement.provider} as the provider",
-            )  # fmt: skip
+    _check_parties(policy, agreement)
     if agreement.purpose not in policy.purposes:
         raise InvalidAgreement(
             f"{agreement.ref}: unknown purpose",

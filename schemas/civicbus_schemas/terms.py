@@ -23,7 +23,10 @@ class Title:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """A principal of the bus: families it publishes and receives, and views it keeps."""
+    """A principal of the bus: families it publishes and receives, and views it keeps.
+
+    `data_protection` says whether its officers may approve agreements as the data protection.
+    """
 
     id: AgencyId
     names: Title
@@ -31,6 +34,7 @@ class Agency:
     publishes: tuple[str, ...]
     receives: tuple[str, ...]
     keeps: tuple[str, ...]
+    data_protection: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,8 @@ class Basis:
 def parse_agency(name: str, body: Any) -> Agency:
     """The agency of that id; raises `InvalidAgreement` or `InvalidIdentifier`."""
     where = f"agency {name!a}"
-    exactly(body, {"names", "kind", "publishes", "receives", "keeps"}, where=where)
+    keys = {"names", "kind", "publishes", "receives", "keeps", "data_protection"}
+    exactly(body, keys, where=where)
     return Agency(
         id=agency_id(name),
         names=_title(body["names"], where=where),
@@ -74,6 +79,7 @@ def parse_agency(name: str, body: Any) -> Agency:
         publishes=_texts(body["publishes"], where=where),
         receives=_texts(body["receives"], where=where),
         keeps=_texts(body["keeps"], where=where),
+        data_protection=_flag(body, "data_protection", where=where),
     )
 
 
@@ -97,15 +103,12 @@ def parse_basis(name: str, body: Any) -> Basis:
     where = f"legal basis {name!a}"
     keys = {"titles", "article", "needs_consent", "sensitive", "recipient_kinds", "access"}
     exactly(body, keys, where=where)
-    for key in ("needs_consent", "sensitive"):
-        if not isinstance(body[key], bool):
-            raise InvalidAgreement(f"{where}: {key}", expected="true or false")
     return Basis(
         id=dotted_id(name, what="legal basis"),
         titles=_title(body["titles"], where=where),
         article=text(body["article"], where=where),
-        needs_consent=body["needs_consent"],
-        sensitive=body["sensitive"],
+        needs_consent=_flag(body, "needs_consent", where=where),
+        sensitive=_flag(body, "sensitive", where=where),
         recipient_kinds=_texts(body["recipient_kinds"], where=where),
         access=_access(body["access"], where=where),
     )
@@ -127,6 +130,13 @@ def text(value: Any, *, where: str) -> str:
     """The value, which must be a text with something in it."""
     if not isinstance(value, str) or not value:
         raise InvalidAgreement(where, got=type(value).__name__, expected="a text")
+    return value
+
+
+def _flag(body: dict[str, Any], key: str, *, where: str) -> bool:
+    value = body[key]
+    if not isinstance(value, bool):
+        raise InvalidAgreement(f"{where}: {key}", expected="true or false")
     return value
 
 

@@ -182,7 +182,7 @@ def policy() -> Document:
     """A policy set that holds all of the above."""
     agencies = {
         "moj": _agency("state", publishes=["civil-status"], keeps=["population"]),
-        "mps": _agency("state"),
+        "mps": _agency("state", data_protection=True),
         "vss": _agency("state", receives=["civil-status"]),
         "bank": _agency("bank"),
     }
@@ -276,6 +276,7 @@ def _agency(
     publishes: Sequence[str] = (),
     receives: Sequence[str] = (),
     keeps: Sequence[str] = (),
+    data_protection: bool = False,
 ) -> Document:
     return {
         "names": _title(),
@@ -283,6 +284,7 @@ def _agency(
         "publishes": list(publishes),
         "receives": list(receives),
         "keeps": list(keeps),
+        "data_protection": data_protection,
     }
 
 

@@ -1,12 +1,16 @@
-"""`civicbus consent list` in terminals of any width."""
+"""`civicbus consent`: what it prints, and what it says of mistakes."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from civicbus_consumers.consent.registry import cli
+from civicbus_consumers.consent.registry import calls, cli
 from civicbus_consumers.consent.registry.client import RegistryAnswer
+from civicbus_schemas.errors import Refused
 from typer.testing import CliRunner
 
 IDS = [f"0198f2c4-5d6e-7a8b-9c0d-{number:012}" for number in (1, 2)]
@@ -37,3 +41,40 @@ def test_every_id_is_whole_when_the_terminal_is_narrow_or_wide(
     for consent_id in IDS:
         assert f"{consent_id}@12" in result.stdout
     assert "…" not in result.stdout
+
+
+def test_nothing_is_asked_when_a_period_is_given_without_a_number_of_uses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cli, "shown_today", lambda *_: "00")
+    monkeypatch.setattr(cli, "call", lambda *_, **__: pytest.fail("the registry was asked"))
+    given = ["give", "001190012345", "--recipient", "bank", "--purpose", "credit.verify-customer"]
+    result = CliRunner().invoke(cli.app, [*given, "--field", "person:full_name", "--per", "day"])
+    assert result.exit_code == 2
+    assert "--uses" in result.output
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"member": "consent_id", "rule": "a UUID"}, "consent_id: a UUID"),
+        ({"fields": ["person:pin"]}, "without person:pin"),
+    ],
+)
+def test_what_was_wrong_is_named_when_the_registry_refuses(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], wanted: str
+) -> None:
+    refused = RegistryAnswer(status=400, code="malformed-request", document={"title": "No"} | told)
+    monkeypatch.setattr(calls, "_client", lambda *_: nullcontext(FakeClient(refused)))
+    with pytest.raises(Refused, match=wanted):
+        calls.call(Path(), "vneid", "refuse", body={})
+
+
+@dataclass
+class FakeClient:
+    """A registry that answers one thing."""
+
+    answer: RegistryAnswer
+
+    def call(self, *_: Any) -> RegistryAnswer:
+        return self.answer

@@ -113,7 +113,7 @@ def test_a_process_reads_the_same_set_when_the_bytes_arrive() -> None:
                      "agreements/bank.customer-address.yaml:11", "about others",
                      id="consent for another person's field"),
         pytest.param("agencies.yaml", swap("publishes: [health]", "publishes: health"),
-                     "agencies.yaml:16", "valid list", id="a text for a list"),
+                     "agencies.yaml:18", "valid list", id="a text for a list"),
         pytest.param("agencies.yaml", swap("kind: state-agency", "sort: state-agency"),
                      "agencies.yaml:", "kind", id="agency with an unknown key"),
         pytest.param("agencies.yaml", swap("receives: []", "receives: [tax]"),

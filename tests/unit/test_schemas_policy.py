@@ -92,6 +92,12 @@ SPOILT: dict[str, Spoil] = {
             {"agency": "moj", "role": "data-protection"},
         ]
     ),
+    "data protection by an agency that is none": lambda d: deal(d)["approved_by"][1].update(
+        agency="moj"
+    ),
+    "data protection is neither yes nor no": lambda d: d["agencies"]["mps"].update(
+        data_protection="no"
+    ),
     "statement on nothing": lambda d: d["statements"].append(
         signed.statement("vss.other@1", terms="0" * 64).document()
     ),

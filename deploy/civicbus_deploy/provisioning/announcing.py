@@ -35,6 +35,8 @@ PROCESS = "provisioning"
 """The recorder's name in its pages; `sign-provisioning.pem` is its key."""
 
 _TIMEOUT_S = 30.0
+_REACHED_S = 10.0
+"""How long a broker is asked that may not be running."""
 
 
 class PolicyTopic:
@@ -64,7 +66,7 @@ class PolicyTopic:
         with kafka_errors_translated("reading the policy", errors=self._errors):
             consumer = Consumer(consumer_config(self._access, client_id=PROCESS, group=PROCESS))
             try:
-                if STATE_POLICY not in consumer.list_topics(timeout=_TIMEOUT_S).topics:
+                if STATE_POLICY not in consumer.list_topics(timeout=_REACHED_S).topics:
                     return []
                 partition = TopicPartition(STATE_POLICY, 0)
                 low, high = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)

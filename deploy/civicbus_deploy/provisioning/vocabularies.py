@@ -24,6 +24,7 @@ class _Agency(_Shape):
     publishes: list[str]
     receives: list[str]
     keeps: list[str]
+    data_protection: bool
 
 
 class _Purpose(_Shape):

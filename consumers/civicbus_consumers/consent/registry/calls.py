@@ -26,10 +26,17 @@ def call(
         raise (Unavailable if answer.status == NOT_NOW else Refused)(
             f"{what}: {told.get('title')}",
             got=f"{answer.code} ({answer.status})",
-            expected=told.get("rule"),
+            expected=_wanted(told),
             next_step=str(told.get("detail", "")).rstrip(".") or None,
         )
     return answer
+
+
+def _wanted(told: Mapping[str, Any]) -> str | None:
+    """What of the request was refused: a member with its rule, or fields."""
+    if "member" in told:
+        return f"{told['member']}: {told.get('rule')}"
+    return f"without {', '.join(told['fields'])}" if "fields" in told else None
 
 
 def _client(home: Path, agency: str, language: str) -> ConsentClient:

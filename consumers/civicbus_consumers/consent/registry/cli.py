@@ -41,11 +41,13 @@ Id = Annotated[str, typer.Argument(help="The consent's id, a UUID.")]
 Signer = Annotated[
     str | None, typer.Option("--signer", help="Who signs: a guardian's number; else the citizen.")
 ]
-Level = Annotated[int, typer.Option("--eid-level", help="With which eID level the signer acts.")]
+Level = Annotated[
+    int, typer.Option("--eid-level", min=0, max=2, help="With which eID level the signer acts.")
+]
 Fields = Annotated[list[str], typer.Option("--field", help="<event type or view>:<path>; again.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Its end, in the machine's zone.")]
 Erase = Annotated[datetime | None, typer.Option("--erase-at", help="By when it is all erased.")]
-Count = Annotated[int | None, typer.Option("--uses", help="How often it may be used.")]
+Count = Annotated[int | None, typer.Option("--uses", min=1, help="How often it may be used.")]
 Per = Annotated[UsePeriod | None, typer.Option("--per", help="The period that uses count in.")]
 Version = Annotated[int, typer.Option("--version", help="The version that is changed.")]
 
@@ -241,6 +243,8 @@ def _terms(
     uses: int | None,
     per: UsePeriod | None,
 ) -> dict[str, Any]:
+    if per is not None and uses is None:
+        raise typer.BadParameter("how often in each period? Say --uses too.", param_hint="--per")
     ends = {"valid_until": until, "erase_at": erase_at}
     terms: dict[str, Any] = {
         name: end.astimezone().isoformat() for name, end in ends.items() if end is not None
