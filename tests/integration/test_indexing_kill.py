@@ -1,4 +1,4 @@
-"""Indexing processes under real SIGKILL: every leaf has its one row, whatever the moment."""
+"""Indexing: every leaf has its one row, however far behind, and under real SIGKILL."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from civicbus_audit.index import filling
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.examining import examine_index
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
 from civicbus_audit.sealer import Sealer
+from civicbus_consumers.indexing.indexer import Indexer
+from civicbus_consumers.indexing.settings import IndexingSettings
 from civicbus_schemas.ids import new_recorder_id
 
 from tests.fakes.pages import PUBLIC_KEYS, FakeRecorder, decision, messages
@@ -53,3 +56,19 @@ def test_every_leaf_has_its_row_when_indexing_was_killed_at_any_moment(
             assert list(examine_index(engine, ledger.log)) == []
         finally:
             engine.dispose()
+
+
+def test_every_leaf_has_its_row_when_the_index_is_many_batches_behind(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "BATCH", 300)  # sizes of which the ledger holds no tiles
+    place, recorder = SealingPlace.create(stack, tmp_path), FakeRecorder(new_recorder_id())
+    pages = [recorder.write(*[decision()] * 200) for _ in range(5)]
+    with Ledger.open(place.ledger_dir, origin=ORIGIN, signer=Signer(ORIGIN, LOG_KEY)) as ledger:
+        Sealer(ledger, keys=PUBLIC_KEYS).seal(messages(*pages))
+    indexer = Indexer(IndexingSettings.read(place.folder / "indexing.json").places)
+    try:
+        assert [indexer.index_next() for _ in range(5)] == [True] * 4 + [False]
+        assert indexer.size == indexer.published == 1005
+    finally:
+        indexer.close()

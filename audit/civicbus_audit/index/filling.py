@@ -48,14 +48,19 @@ def fill(engine: Engine, log: StoredLog, *, on_progress: Progress | None = None)
     """
     added = 0
     while True:
-        with errors_translated("filling the index"), engine.begin() as connection:
-            hold_writer_lock(connection)
-            count = _fill_batch(connection, log)
+        count = fill_batch(engine, log)
         added += count
         if on_progress:
             on_progress(added)
         if count < BATCH:
             return added
+
+
+def fill_batch(engine: Engine, log: StoredLog) -> int:
+    """Indexes the next `BATCH` leaves in one transaction; raises as `fill` does."""
+    with errors_translated("filling the index"), engine.begin() as connection:
+        hold_writer_lock(connection)
+        return _fill_batch(connection, log)
 
 
 def rebuild(dsn_file: Path, log: StoredLog, *, on_progress: Progress | None = None) -> int:

@@ -7,7 +7,7 @@ nothing. The ledger is complete without an index.
 from __future__ import annotations
 
 from civicbus_audit.index.database import make_engine, migrate
-from civicbus_audit.index.filling import BATCH, fill, indexed_size
+from civicbus_audit.index.filling import fill_batch, indexed_size
 from civicbus_audit.places import Places
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
@@ -39,12 +39,12 @@ class Indexer:
             return False
         try:
             engine = self._connected()
-            end = min(checkpoint.size, indexed_size(engine) + BATCH)
-            added = fill(engine, StoredLog(directory.read, end))
+            # the log in its published size: of others it may hold no tiles
+            added = fill_batch(engine, StoredLog(directory.read, checkpoint.size))
+            self.size = indexed_size(engine)
         except BusError:
             self.close()
             raise
-        self.size = end
         return added > 0
 
     def close(self) -> None:
