@@ -42,7 +42,7 @@ from tests.subjects import numbers_in
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 
 CARDS, AT_THE_BANK = "src.identity.identity.v1", "dlv.bank.identity.v1"
-PROCESSES = ("consent-0", "consent-1", "enforce-0", "enforce-1", "sealing")
+PROCESSES = ("consent-0", "consent-1", "enforce-0", "enforce-1", "sealing", "indexing")
 
 
 @pytest.fixture(scope="module")
