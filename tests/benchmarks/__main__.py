@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     if options.home is not None:
         console.log(f"memory of the stack in {options.home}")
         results["memory"] = stack_memory(options.home)
-    results["machine"]["load_after"] = machine.load()
+    results["machine"] |= machine.after()
     return results
 
 

@@ -18,7 +18,8 @@ _PACKAGES = ("confluent-kafka", "fastavro", "cryptography", "psycopg", "starlett
 
 
 def describe() -> dict[str, Any]:
-    """Machine, versions, commit and load, now."""
+    """Machine, versions, commit and load, now; `after` is to be called at the end."""
+    psutil.cpu_times_percent()  # from here on the stolen time is counted
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu(),
@@ -32,6 +33,11 @@ def describe() -> dict[str, Any]:
         "changed_files": len(_git("status", "--porcelain", "--untracked-files=no").splitlines()),
         "load": load(),
     }
+
+
+def after() -> dict[str, float]:
+    """The load now, and the share of all cores' time that the host took since `describe`, in %."""
+    return {"load_after": load(), "stolen_percent": psutil.cpu_times_percent().steal}
 
 
 def load() -> float:

@@ -32,7 +32,7 @@ def _machine(machine: dict[str, Any]) -> Text:
         f"{machine['at']} · {machine['cpu']}, {machine['cores']} cores,"
         f" {machine['memory_gib']} GiB · {machine['python']} · commit {machine['commit']}"
         f" (+{machine['changed_files']} changed files)"
-        f" · load {machine['load']} → {machine['load_after']}"
+        f" · load {machine['load']} → {machine['load_after']}, {machine['stolen_percent']} % stolen"
     )
 
 

@@ -231,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = bench.run(rate=options.rate, seconds=options.seconds)
     finally:
         stack.close()
-    found |= {"seconds": options.seconds, "machine": on | {"load_after": machine.load()}}
+    found |= {"seconds": options.seconds, "machine": on | machine.after()}
     options.out.mkdir(exist_ok=True)
     path = options.out / f"sealing-{on['at'].replace(':', '')}.json"
     path.write_text(json.dumps(found, indent=1), "utf-8")

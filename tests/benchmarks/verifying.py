@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
         found["sealed_a_second"] = round(found["leaves"] / (time.monotonic() - begun))
         rates = measure(folder, leaves=found["leaves"], rounds=options.rounds)
     found["leaves_a_second"] = {name: [round(r) for r in each] for name, each in rates.items()}
-    found["machine"]["load_after"] = machine.load()
+    found["machine"] |= machine.after()
     options.out.mkdir(exist_ok=True)
     path = options.out / f"verifying-{found['machine']['at'].replace(':', '')}.json"
     path.write_text(json.dumps(found, indent=1), "utf-8")

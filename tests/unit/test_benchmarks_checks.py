@@ -170,7 +170,7 @@ def test_the_report_has_a_line_for_every_row_when_all_was_measured() -> None:
         ("at", "cpu", "cores", "memory_gib", "python", "commit", "changed_files", "load"), "?"
     )
     results: dict[str, Any] = {
-        "machine": machine | {"load_after": "?"},
+        "machine": machine | {"load_after": "?", "stolen_percent": "?"},
         "release": {"lean": paths},
         "scale": {
             "agreements": {
