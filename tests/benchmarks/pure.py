@@ -57,6 +57,10 @@ class CalmStates:
         """Always caught up."""
         return self.positions
 
+    def has_news(self) -> bool:
+        """Never."""
+        return False
+
     def consents_of(self, key: bytes) -> SubjectConsents:
         """Nobody has consented to anything."""
         del key

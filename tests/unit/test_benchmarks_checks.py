@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from civicbus_consumers.enforcement.states import States
 from civicbus_deploy.provisioning.nation import load_nation, packaged_nation
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.page import Page
@@ -37,6 +38,12 @@ def round_of_six() -> tuple[list[workload.Sample], pure.Kept]:
     contract = nation.policy.contracts[workload.BIRTH]
     samples = list(islice(workload.samples(contract, first=0, topic_key=pure.TOPIC_KEY), EVENTS))
     return samples, pure.run_once(nation, samples)
+
+
+def test_states_that_stand_in_have_all_that_the_real_ones_have() -> None:
+    real = {name for name in dir(States) if not name.startswith("_")}
+    calm = {name for name in dir(pure.CalmStates) if not name.startswith("_")}
+    assert real - calm <= set(pure.CalmStates.__dataclass_fields__)
 
 
 @pytest.fixture(scope="module")

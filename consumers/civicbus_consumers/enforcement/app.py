@@ -88,7 +88,11 @@ def run(
 
 
 def build_worker(
-    settings: EnforcementSettings, *, health: Health, on_step: OnStep, clock: Clock
+    settings: EnforcementSettings,
+    *,
+    health: Health,
+    on_step: OnStep = nothing,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Worker:
     """Take over the group, in the order in which safety lies.
 
