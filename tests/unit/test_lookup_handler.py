@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from civicbus_audit.merkle import leaf_hash
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.handler import Unanswered, answer_batch
-from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.lookup.rules import VIEW
 from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_schemas.errors import InvalidBytes, Stopped, Unavailable

@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from civicbus_consumers.lookup.problems import (
-    Code,
-    Problem,
-    document,
-    preferred_language,
-    status_of,
-)
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem, document, preferred_language, status_of
 from civicbus_consumers.lookup.replies import outward
 from civicbus_consumers.lookup.rules import REFUSALS, Refusal
 

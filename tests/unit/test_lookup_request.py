@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from civicbus_consumers.lookup.problems import Code, Problem, document
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem, document
 from civicbus_consumers.lookup.request import MAX_BODY_BYTES, MAX_FIELDS, Mode, parse_request
 
 from tests.unit import lookup_samples as samples

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.token import (
     AUDIENCE,
     MAX_LIFE_S,

@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 import pytest
-from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.officers.problems import OfficersProblem
 from civicbus_consumers.officers.side_room import SideRoom
 

@@ -24,7 +24,8 @@ from civicbus_schemas.errors import InvalidIdentifier
 from civicbus_schemas.ids import agency_id, dotted_id, event_type
 
 from civicbus_consumers.explain.rules import Action, Question
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.request import MAX_FIELDS, PATH, json_object
 
 MAX_EVALUATIONS = 100

@@ -25,8 +25,9 @@ from starlette.routing import Route
 from civicbus_consumers.explain.answers import answer_document, error_document
 from civicbus_consumers.explain.request import Batch, parse_batch, parse_question
 from civicbus_consumers.explain.rules import Law, Question, compile_law, explain
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.door import NO_STORE, Door
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.problems import Problem
 
 MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID = "X-Request-ID"

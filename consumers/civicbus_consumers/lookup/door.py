@@ -17,13 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from civicbus_consumers.lookup.problems import (
-    MEDIA_TYPE,
-    Code,
-    Problem,
-    document,
-    preferred_language,
-)
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import MEDIA_TYPE, Problem, document, preferred_language
 from civicbus_consumers.lookup.request import MAX_BODY_BYTES
 from civicbus_consumers.lookup.token import Keyring, Token, UsedTokens
 from civicbus_consumers.recording.naming import NameAllowance

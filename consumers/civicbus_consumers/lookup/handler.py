@@ -15,7 +15,7 @@ from civicbus_producers.tracing import traceparent
 from civicbus_schemas.errors import BusError, Refused, Retryable
 from civicbus_schemas.page import Page, Position
 
-from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.replies import (
     Bench,
     Lookup,

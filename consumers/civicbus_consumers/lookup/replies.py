@@ -32,9 +32,9 @@ from civicbus_consumers.consent.uses import (
     is_counted,
     reserve_all,
 )
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.database import View
 from civicbus_consumers.lookup.matching import cut, people
-from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.lookup.records import (
     Ground,
     asking,

@@ -23,7 +23,8 @@ from typing import Any, NoReturn
 from civicbus_schemas.errors import InvalidIdentifier
 from civicbus_schemas.ids import Pin, dotted_id
 
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_FIELDS = 64

@@ -28,9 +28,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.door import NO_STORE, Door, problem_response
 from civicbus_consumers.lookup.flight import Departure, Flight, Waiting
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.replies import Lookup, Reply
 from civicbus_consumers.lookup.request import parse_request
 from civicbus_consumers.lookup.rules import Refusal

@@ -18,7 +18,8 @@ from civicbus_schemas.errors import InvalidIdentifier
 from civicbus_schemas.ids import AgencyId, agency_id
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.runtime.jwt import MalformedToken, PublicKey, read_bearer, sign
 
 AUDIENCE = "civicbus-lookup"

@@ -20,9 +20,10 @@ from civicbus_schemas.page import Page, PageRef, Position
 from civicbus_schemas.vocabulary import Outcome
 from prometheus_client import Counter
 
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.flight import Departure, Flight, HeldLease, Waiting
 from civicbus_consumers.lookup.handler import Unanswered, answer_batch
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.replies import Bench, Reply
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.recording.wiring import BeginRecorder

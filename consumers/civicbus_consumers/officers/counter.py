@@ -23,7 +23,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, set_span_in_context
 from prometheus_client import Counter as Metric
 
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.officers.desk import Answer, Desk, Slice
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.reading import Proved

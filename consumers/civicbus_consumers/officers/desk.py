@@ -28,7 +28,7 @@ from civicbus_schemas.record import Record
 from civicbus_schemas.subject import Secret, Secrets, Subject
 from civicbus_schemas.vocabulary import RecordKind
 
-from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.reading import Proved, Shelf, open_deferred, provable_of, query_of
 from civicbus_consumers.officers.records import (

@@ -12,7 +12,8 @@ from http import HTTPStatus
 
 from civicbus_schemas.vocabulary import Reason
 
-from civicbus_consumers.lookup.problems import Code, Problem, Texts
+from civicbus_consumers.lookup.codes import Code, Texts
+from civicbus_consumers.lookup.problems import Problem
 
 
 class OfficersCode(StrEnum):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.officers.problems import OfficersProblem
 
 SEATS = 4

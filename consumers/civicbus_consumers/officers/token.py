@@ -20,7 +20,7 @@ from civicbus_schemas.errors import InvalidIdentifier
 from civicbus_schemas.ids import AgencyId, Pin, agency_id
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.token import check_times
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.rules import Asker, Citizen, Official, Role

@@ -28,7 +28,7 @@ from civicbus_schemas.subject import Secret, officer
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 from sqlalchemy import Engine
 
-from civicbus_consumers.lookup.problems import Code
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.officers.desk import Receipt, receipt_document
 from civicbus_consumers.officers.erasing import secret_of
 from civicbus_consumers.officers.orders import Act, Given

@@ -19,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.door import JSON, NO_STORE, read_body
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.request import json_object
 from civicbus_consumers.unread.rules import Asked, answer_document, parse_asked
 

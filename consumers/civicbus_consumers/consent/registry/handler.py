@@ -40,8 +40,8 @@ from civicbus_consumers.consent.registry.rules import judge
 from civicbus_consumers.consent.registry.sealing import RowSeal
 from civicbus_consumers.consent.registry.store import Entry, RegistryStore
 from civicbus_consumers.consent.registry.terms import DataAgreement, Key, derive_data_agreements
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.database import View
-from civicbus_consumers.lookup.problems import Code
 from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_consumers.recording.recorder import Recorder
 

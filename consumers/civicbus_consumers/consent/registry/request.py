@@ -21,7 +21,8 @@ from civicbus_schemas.vocabulary import ConsentAct, UsePeriod
 
 from civicbus_consumers.consent.registry.acts import Alter, Demand, Give, Request, Signer, Terms
 from civicbus_consumers.consent.rules import MAX_FIELDS, MAX_USES
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.request import json_object
 
 ANSWER_WITHIN = timedelta(days=30)

@@ -47,8 +47,9 @@ from civicbus_consumers.consent.registry.request import (
 )
 from civicbus_consumers.consent.registry.rows import Place, Proof
 from civicbus_consumers.consent.registry.worker import RegistryWorker
+from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.door import NO_STORE, Door
-from civicbus_consumers.lookup.problems import Code, Problem, preferred_language
+from civicbus_consumers.lookup.problems import Problem, preferred_language
 from civicbus_consumers.lookup.token import Token
 
 FENCE_TIMEOUT_S = 10.0

@@ -21,7 +21,8 @@ from civicbus_schemas.page import PageRef
 from civicbus_consumers.consent.registry.handler import Asked, Bench, NotDone, Settled, settle
 from civicbus_consumers.consent.registry.handler import end_life as end_life_of
 from civicbus_consumers.consent.registry.outbox import Outbox
-from civicbus_consumers.lookup.problems import Code, Problem
+from civicbus_consumers.lookup.codes import Code
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.recording.recorder import Recorder
 
 MAX_WAITING = 256
