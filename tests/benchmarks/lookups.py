@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import psycopg
 from civicbus_audit.merkle import leaf_hash
+from civicbus_consumers.lookup.bench import Bench, Lookup
 from civicbus_consumers.lookup.database import PopulationView
 from civicbus_consumers.lookup.handler import answer_batch
-from civicbus_consumers.lookup.replies import Bench, Lookup
 from civicbus_consumers.lookup.request import parse_request
 from civicbus_consumers.lookup.settings import LookupSettings
 from civicbus_consumers.lookup.states import STATE_PARTITIONS, States

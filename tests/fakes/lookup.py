@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from civicbus_consumers.lookup.leases import LEASE_S, MARGIN_S, LeaseLost
-from civicbus_consumers.lookup.rules import ReadPlan
+from civicbus_consumers.lookup.plan import ReadPlan
 from civicbus_consumers.population.reading import PersonRow, Snapshot
 from civicbus_consumers.recording.fuse import SealingBehind
 from civicbus_schemas.consent import NO_CONSENTS, SubjectConsents

@@ -18,6 +18,7 @@ from civicbus_consumers.access.permits import READ, RELEASE, VERIFY, whole_day
 from civicbus_consumers.access.plan import PlannedRelease, PlannedType, compile_plan
 from civicbus_consumers.access.rules import Asked, Authority
 from civicbus_consumers.lookup import rules as lookup
+from civicbus_consumers.lookup.plan import VIEW, compile_reads
 from civicbus_consumers.lookup.request import Mode
 from civicbus_schemas.agreement import NATION_ZONE, Agreement
 from civicbus_schemas.consent import Consent, SubjectConsents, Uses
@@ -45,7 +46,7 @@ def with_stopped(policy: PolicySet) -> PolicySet:
 
 
 POLICY = with_stopped(samples.policy())
-READS = lookup.compile_reads(POLICY)
+READS = compile_reads(POLICY)
 
 
 @cache
@@ -168,7 +169,7 @@ def look_ups() -> Iterator[tuple[bool, list[list[Asked]]]]:
     draw = random.Random(10_000)  # noqa: S311
     recipients = sorted({a.recipient for a in POLICY.agreements if a.reads})
     purposes = sorted({a.purpose for a in POLICY.agreements if a.reads})
-    fields = list(POLICY.contracts[lookup.VIEW].fields)
+    fields = list(POLICY.contracts[VIEW].fields)
     base = samples.request()
     for _ in range(LOOKUPS):
         mode, at = draw.choice(list(Mode)), draw.choice(TIMES)
@@ -184,7 +185,7 @@ def look_ups() -> Iterator[tuple[bool, list[list[Asked]]]]:
             date_of_birth=born,
         )
         named = [a for a in POLICY.agreements if (a.recipient, a.purpose) == (recipient, purpose)]
-        needed = frozenset(f"{lookup.VIEW}:{path}" for path in wanted)
+        needed = frozenset(f"{VIEW}:{path}" for path in wanted)
         consents, covered = SubjectConsents(), False
         if named:
             consents, covered = some_consent(draw, named[0], needed, at)
@@ -203,7 +204,7 @@ def look_ups() -> Iterator[tuple[bool, list[list[Asked]]]]:
                     Asked(
                         recipient=recipient,
                         action=READ if mode is Mode.READ else VERIFY,
-                        dataset=lookup.VIEW,
+                        dataset=VIEW,
                         path=path,
                         purpose=purpose,
                         basis=agreement.basis,

@@ -14,6 +14,7 @@ from civicbus_consumers.access.permits import whole_day
 from civicbus_consumers.access.rules import Asked
 from civicbus_consumers.explain.rules import Action, Law, Question, compile_law, explain
 from civicbus_consumers.lookup import rules as lookup
+from civicbus_consumers.lookup.plan import VIEW
 from civicbus_consumers.lookup.request import Mode
 from civicbus_schemas.agreement import Agreement, local_day
 from civicbus_schemas.consent import Consent, SubjectConsents
@@ -125,7 +126,7 @@ def looked_up(question: Question) -> bool:
         fields=question.fields,
         date_of_birth=day,
     )
-    needed = frozenset(f"{lookup.VIEW}:{path}" for path in question.fields)
+    needed = frozenset(f"{VIEW}:{path}" for path in question.fields)
     verdict = lookup.judge(
         request,
         law().reads,
@@ -176,7 +177,7 @@ def test_explanation_is_the_decision_when_streams_or_look_ups_are_asked_the_same
     for question in questions():
         if question.action is Action.RELEASE:
             decided = released(question)
-        elif question.age is None or question.dataset != lookup.VIEW:
+        elif question.age is None or question.dataset != VIEW:
             continue
         else:
             decided = looked_up(question)

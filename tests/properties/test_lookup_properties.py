@@ -10,10 +10,11 @@ from contextlib import suppress
 from typing import Any
 
 from civicbus_consumers.lookup.matching import cut, same_value
+from civicbus_consumers.lookup.plan import VIEW
 from civicbus_consumers.lookup.problems import Problem, document, preferred_language
 from civicbus_consumers.lookup.replies import outward
 from civicbus_consumers.lookup.request import LookupRequest, parse_request
-from civicbus_consumers.lookup.rules import VIEW, Grant, judge
+from civicbus_consumers.lookup.rules import Grant, judge
 from civicbus_consumers.lookup.token import Keyring
 from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.vocabulary import ConsentRule, ConsentStatus

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 from civicbus_consumers.consent.uses import NoneLeft, Reservations
 from civicbus_consumers.explain.service import ExplainService, LawBook
+from civicbus_consumers.lookup.bench import Bench
 from civicbus_consumers.lookup.door import Door, compose
-from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.lookup.service import LookupService
 from civicbus_consumers.lookup.token import Keyring, UsedTokens, make_token
 from civicbus_consumers.lookup.worker import Worker

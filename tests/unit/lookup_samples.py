@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
+from civicbus_consumers.lookup.bench import Bench, Lookup
 from civicbus_consumers.lookup.handler import Answered, answer_batch
-from civicbus_consumers.lookup.replies import Bench, Lookup, Reply
+from civicbus_consumers.lookup.plan import VIEW, ReadPlan, compile_reads
+from civicbus_consumers.lookup.replies import Reply
 from civicbus_consumers.lookup.request import LookupRequest, parse_request
-from civicbus_consumers.lookup.rules import VIEW, ReadPlan, compile_reads
 from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.population.reading import PersonRow
 from civicbus_consumers.recording.chain import Chain

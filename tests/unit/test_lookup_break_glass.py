@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from civicbus_consumers.lookup.plan import compile_reads
 from civicbus_consumers.lookup.replies import Reply
-from civicbus_consumers.lookup.rules import compile_reads
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind

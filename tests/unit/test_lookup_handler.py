@@ -10,7 +10,7 @@ import pytest
 from civicbus_audit.merkle import leaf_hash
 from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.handler import Unanswered, answer_batch
-from civicbus_consumers.lookup.rules import VIEW
+from civicbus_consumers.lookup.plan import VIEW
 from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_schemas.errors import InvalidBytes, Stopped, Unavailable
 from civicbus_schemas.page import HeaderLeaf

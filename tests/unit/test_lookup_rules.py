@@ -8,16 +8,9 @@ from typing import Any
 
 import pytest
 from civicbus_consumers.lookup.matching import cut, identifies, people, same_value
+from civicbus_consumers.lookup.plan import VIEW, ReadPlan, compile_reads
 from civicbus_consumers.lookup.replies import outward
-from civicbus_consumers.lookup.rules import (
-    VIEW,
-    Grant,
-    ReadPlan,
-    Refusal,
-    Verdict,
-    compile_reads,
-    judge,
-)
+from civicbus_consumers.lookup.rules import Grant, Refusal, Verdict, judge
 from civicbus_consumers.population.reading import PersonRow
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.consent import Consent, SubjectConsents, Uses

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from civicbus_consumers.access.limits import Allowances
-from civicbus_consumers.lookup.rules import compile_reads
+from civicbus_consumers.lookup.plan import compile_reads
 from civicbus_consumers.recording.facts import open_secret
 from civicbus_schemas.agreement import Limits
 from civicbus_schemas.consent import SubjectConsents, Uses

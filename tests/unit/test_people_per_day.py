@@ -11,10 +11,10 @@ from civicbus_consumers.access.people import place_of, until_tomorrow_s
 from civicbus_consumers.enforcement.deciding import Bench
 from civicbus_consumers.enforcement.handler import Released, release_batch
 from civicbus_consumers.enforcement.rules import Taken
+from civicbus_consumers.lookup.bench import Bench as Office
 from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.handler import Unanswered
-from civicbus_consumers.lookup.replies import Bench as Office
-from civicbus_consumers.lookup.rules import compile_reads
+from civicbus_consumers.lookup.plan import compile_reads
 from civicbus_schemas.agreement import Limits
 from civicbus_schemas.codec import frame
 from civicbus_schemas.consent import SubjectConsents, Uses

@@ -24,6 +24,7 @@ from civicbus_consumers.access.decide import MAJORITY_YEARS, is_minor, judge
 from civicbus_consumers.access.plan import Plan, PlannedRelease, PlannedType, compile_plan
 from civicbus_consumers.access.rules import Authority
 from civicbus_consumers.lookup import rules as lookup
+from civicbus_consumers.lookup.plan import VIEW, ReadPlan, compile_reads
 from civicbus_consumers.lookup.request import Mode
 
 
@@ -118,7 +119,7 @@ class Law:
 
     policy: PolicySet
     releases: Plan
-    reads: lookup.ReadPlan
+    reads: ReadPlan
     grounds: Mapping[str, str]
 
 
@@ -128,7 +129,7 @@ def compile_law(policy: PolicySet) -> Law:
     return Law(
         policy=policy,
         releases=compile_plan(policy, pairwise_key_of=lambda _: b"", authority=authority),
-        reads=lookup.compile_reads(policy, authority=authority),
+        reads=compile_reads(policy, authority=authority),
         grounds=authority.grounds,
     )
 
@@ -163,10 +164,10 @@ def answer(question: Question, law: Law) -> Verdict:
     return _of_look_ups(question, law.reads)
 
 
-def _of_look_ups(question: Question, plan: lookup.ReadPlan) -> Verdict:
-    if question.dataset != lookup.VIEW:
+def _of_look_ups(question: Question, plan: ReadPlan) -> Verdict:
+    if question.dataset != VIEW:
         return Verdict(reason=Reason.NO_AGREEMENT)
-    needed = frozenset(f"{lookup.VIEW}:{path}" for path in question.fields)
+    needed = frozenset(f"{VIEW}:{path}" for path in question.fields)
     found = lookup.under_agreements(
         question,
         plan,
@@ -181,7 +182,7 @@ def _of_look_ups(question: Question, plan: lookup.ReadPlan) -> Verdict:
         return Verdict(reason=None, agreement=found.agreement)
     outside: tuple[str, ...] = ()
     if found.reason is Reason.FIELD_NOT_IN_AGREEMENT and found.agreement is not None:
-        reads = found.agreement.reads[lookup.VIEW]
+        reads = found.agreement.reads[VIEW]
         allowed = reads.read if question.mode is Mode.READ else reads.verify
         outside = tuple(path for path in question.fields if path not in allowed)
     return Verdict(reason=found.reason, agreement=found.agreement, rule=found.rule, fields=outside)

@@ -20,10 +20,10 @@ from civicbus_consumers.consent.registry.tables import day_place
 from civicbus_consumers.consent.registry.uses import RegistryUses
 from civicbus_consumers.consent.registry.wiring import build_registry, process_of
 from civicbus_consumers.explain.service import ExplainService, LawBook
+from civicbus_consumers.lookup.bench import Bench
 from civicbus_consumers.lookup.database import PopulationView, make_engine, migrate
 from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.leases import LeaseHolders, Leases
-from civicbus_consumers.lookup.replies import Bench
 from civicbus_consumers.lookup.service import LookupService
 from civicbus_consumers.lookup.settings import LookupSettings, read_agency_keys
 from civicbus_consumers.lookup.states import STATE_PARTITIONS, States

@@ -10,8 +10,9 @@ from typing import Protocol
 
 from civicbus_schemas.page import Position
 
+from civicbus_consumers.lookup.bench import Lookup
 from civicbus_consumers.lookup.problems import Problem
-from civicbus_consumers.lookup.replies import Lookup, Reply
+from civicbus_consumers.lookup.replies import Reply
 
 
 class HeldLease(Protocol):

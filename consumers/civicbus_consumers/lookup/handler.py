@@ -15,16 +15,10 @@ from civicbus_producers.tracing import traceparent
 from civicbus_schemas.errors import BusError, Refused, Retryable
 from civicbus_schemas.page import Page, Position
 
+from civicbus_consumers.lookup.bench import Bench, Lookup
 from civicbus_consumers.lookup.codes import Code
-from civicbus_consumers.lookup.replies import (
-    Bench,
-    Lookup,
-    Reply,
-    make_reply,
-    pass_limits,
-    reserve_uses,
-    subjects_of,
-)
+from civicbus_consumers.lookup.replies import Reply, make_reply, subjects_of
+from civicbus_consumers.lookup.reserving import pass_limits, reserve_uses
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.recording.recorder import Recorder
 

@@ -18,8 +18,9 @@ from civicbus_schemas.record import Actor, Positions, Record, Request, commitmen
 from civicbus_schemas.subject import Secret, Secrets, Subject, case, officer
 from civicbus_schemas.vocabulary import Access, Outcome, RecordKind
 
+from civicbus_consumers.lookup.plan import VIEW
 from civicbus_consumers.lookup.request import LookupRequest
-from civicbus_consumers.lookup.rules import VIEW, Person, Refusal, Verdict
+from civicbus_consumers.lookup.rules import Person, Refusal, Verdict
 from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.recording.facts import consents_document
 from civicbus_consumers.recording.pages import Stamp

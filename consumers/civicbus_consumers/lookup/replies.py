@@ -6,35 +6,24 @@ Nothing here leaves the process: `handler.answer_batch` lets a reply out after t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Protocol
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from civicbus_audit.merkle import leaf_hash
-from civicbus_audit.vault.port import Vault
 from civicbus_schemas.codec import canonical_json
-from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.errors import TooLarge
 from civicbus_schemas.ids import Pin, PolicyVersion, RecordId
 from civicbus_schemas.page import Position
-from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.record import Positions
 from civicbus_schemas.subject import Secrets, Subject
 from civicbus_schemas.subject import person as subject_of
 from civicbus_schemas.vocabulary import Outcome, Reason
-from opentelemetry.trace import SpanContext
 
-from civicbus_consumers.access.limits import Allowances
-from civicbus_consumers.consent.uses import (
-    NoneLeft,
-    Reservations,
-    Use,
-    is_counted,
-    reserve_all,
-)
+from civicbus_consumers.consent.uses import Use
+from civicbus_consumers.lookup.bench import Bench, Lookup
 from civicbus_consumers.lookup.codes import Code
-from civicbus_consumers.lookup.database import View
 from civicbus_consumers.lookup.matching import cut, people
+from civicbus_consumers.lookup.plan import ReadPlan
 from civicbus_consumers.lookup.records import (
     Ground,
     asking,
@@ -43,54 +32,13 @@ from civicbus_consumers.lookup.records import (
     record_verdict,
 )
 from civicbus_consumers.lookup.request import LookupRequest
-from civicbus_consumers.lookup.rules import (
-    Grant,
-    Person,
-    ReadPlan,
-    Refusal,
-    Verdict,
-    judge,
-    under_agreements,
-)
+from civicbus_consumers.lookup.rules import Grant, Person, Refusal, Verdict, judge
 from civicbus_consumers.lookup.states import offset_of
-from civicbus_consumers.lookup.token import Token
 from civicbus_consumers.lookup.turnstile import Turnstile
-from civicbus_consumers.lookup.uses import reserved_by, wanted_uses
+from civicbus_consumers.lookup.uses import reserved_by
 from civicbus_consumers.population.reading import Snapshot
-from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_consumers.recording.pages import PageBuilder
 from civicbus_consumers.runtime.partitioning import partition_of
-
-
-class States(Protocol):
-    """What is known of policy and consents (`states.States`)."""
-
-    @property
-    def plan(self) -> ReadPlan:
-        """The newest plan; changes only while catching up."""
-        ...
-
-    def catch_up(self) -> tuple[Position, ...]:
-        """Know every state committed before this call; raises `Retryable` or `Stopped`."""
-        ...
-
-    def consents_of(self, key: bytes) -> SubjectConsents:
-        """All consents of the subject with this topic pseudonym."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
-    """One admitted look-up: who asks, what, and the span of its trace where that is sampled."""
-
-    token: Token
-    request: LookupRequest
-    trace: SpanContext | None = None
-
-    @property
-    def trace_id(self) -> str | None:
-        """The trace's id as records hold it."""
-        return None if self.trace is None else f"{self.trace.trace_id:032x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,65 +75,6 @@ class Reply:
         return outcome_under(self.verdict.agreement.access)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What look-ups are answered with."""
-
-    states: States
-    view: View
-    topic_key: bytes
-    vault: Vault
-    names: NameAllowance = field(default_factory=NameAllowance)
-    reservations: Reservations = field(default_factory=NoneLeft)
-    people: Reservations = field(default_factory=NoneLeft)
-    allowances: Allowances = field(default_factory=lambda: Allowances(begun=datetime.now(UTC)))
-
-
-def pass_limits(lookups: Sequence[Lookup], bench: Bench, at: datetime) -> Turnstile:
-    """The limits at the time of a batch; places in a day are reserved for all of it at once."""
-    plan = bench.states.plan
-    turnstile = Turnstile(plan=plan, allowances=bench.allowances, people=bench.people, at=at)
-    for lookup in lookups if plan.subjects_per_day else ():
-        key = _subject_of(lookup, bench)
-        under_agreements(
-            lookup.request,
-            plan,
-            recipient=lookup.token.agency,
-            consents=bench.states.consents_of(key),
-            at=at,
-            has_use=lambda *_: True,
-            within=turnstile.gathering(lookup.token.jti, key),
-        )
-    turnstile.reserve_places()
-    return turnstile
-
-
-def reserve_uses(
-    lookups: Sequence[Lookup], bench: Bench, at: datetime, *, turnstile: Turnstile
-) -> frozenset[Use]:
-    """Reserve the uses that verdicts will rest on; nobody is asked where nothing is counted."""
-    counted = []
-    for lookup in lookups:
-        key = _subject_of(lookup, bench)
-        consents = bench.states.consents_of(key)
-        if is_counted(consents):
-            counted.append((lookup, key, consents))
-
-    def wanted(refused: frozenset[Use]) -> Iterator[Use]:
-        for one, key, consents in counted:
-            yield from wanted_uses(
-                one.token,
-                one.request,
-                bench.states.plan,
-                consents=consents,
-                at=at,
-                refused=refused,
-                within=turnstile.of(one.token.jti, key),
-            )
-
-    return reserve_all(wanted, bench.reservations)
-
-
 def subjects_of(lookup: Lookup, plan: ReadPlan, seen: Snapshot) -> Iterator[Subject]:
     """Everybody and everything that its records may name."""
     request = replace(lookup.request, fields=plan.known_fields(lookup.request.fields))
@@ -213,7 +102,7 @@ def make_reply(
     records may name, `at` are the state positions that the consents were read at, `granted` the
     uses of counted consents that are reserved; `turnstile` tells which limits are reached.
     """
-    key = _subject_of(lookup, bench)
+    key = bench.key_of(lookup)
     plan, request = bench.states.plan, lookup.request
     person = seen.persons.get(request.pin)
     consents = bench.states.consents_of(key)
@@ -252,10 +141,6 @@ def make_reply(
         page.forget_after(before)
         return Reply(verdict=verdict, code=Code.TOO_LARGE, result=None, receipt=None)
     return Reply(verdict=verdict, code=outward(verdict), result=result, receipt=receipt)
-
-
-def _subject_of(lookup: Lookup, bench: Bench) -> bytes:
-    return topic_pseudonym(bench.topic_key, lookup.request.pin).encode()
 
 
 def _result(request: LookupRequest, verdict: Verdict, person: Person | None) -> bytes | None:

@@ -28,11 +28,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from civicbus_consumers.lookup.bench import Lookup
 from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.door import NO_STORE, Door, problem_response
 from civicbus_consumers.lookup.flight import Departure, Flight, Waiting
 from civicbus_consumers.lookup.problems import Problem
-from civicbus_consumers.lookup.replies import Lookup, Reply
+from civicbus_consumers.lookup.replies import Reply
 from civicbus_consumers.lookup.request import parse_request
 from civicbus_consumers.lookup.rules import Refusal
 from civicbus_consumers.lookup.token import Token

@@ -11,7 +11,7 @@ from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.topics import PARTITIONS, STATE_CONSENT, STATE_POLICY
 from confluent_kafka import Message
 
-from civicbus_consumers.lookup.rules import ReadPlan, compile_reads
+from civicbus_consumers.lookup.plan import ReadPlan, compile_reads
 from civicbus_consumers.recording.wiring import PROMPT_S
 from civicbus_consumers.runtime.consents import ConsentStore
 from civicbus_consumers.runtime.state import StateTail

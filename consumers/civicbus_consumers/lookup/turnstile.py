@@ -17,7 +17,8 @@ from civicbus_schemas.vocabulary import Reason
 from civicbus_consumers.access.limits import Allowances
 from civicbus_consumers.access.people import place_of
 from civicbus_consumers.consent.uses import Reservations, Use
-from civicbus_consumers.lookup.rules import ReadPlan, Within
+from civicbus_consumers.lookup.plan import ReadPlan
+from civicbus_consumers.lookup.rules import Within
 
 Asked = tuple[str, AgreementRef]
 """The id of a look-up's token, and an agreement."""

@@ -13,8 +13,9 @@ from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.consent import Consent, SubjectConsents
 
 from civicbus_consumers.consent.uses import Use, use_of
+from civicbus_consumers.lookup.plan import ReadPlan
 from civicbus_consumers.lookup.request import LookupRequest
-from civicbus_consumers.lookup.rules import Grant, ReadPlan, Within, under_agreements, unlimited
+from civicbus_consumers.lookup.rules import Grant, Within, under_agreements, unlimited
 from civicbus_consumers.lookup.token import Token
 
 

@@ -20,11 +20,12 @@ from civicbus_schemas.page import Page, PageRef, Position
 from civicbus_schemas.vocabulary import Outcome
 from prometheus_client import Counter
 
+from civicbus_consumers.lookup.bench import Bench
 from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.flight import Departure, Flight, HeldLease, Waiting
 from civicbus_consumers.lookup.handler import Unanswered, answer_batch
 from civicbus_consumers.lookup.problems import Problem
-from civicbus_consumers.lookup.replies import Bench, Reply
+from civicbus_consumers.lookup.replies import Reply
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.recording.wiring import BeginRecorder
 from civicbus_consumers.runtime.health import Health

@@ -20,6 +20,7 @@ from civicbus_schemas.vocabulary import Outcome, Reason
 from civicbus_consumers.access.decide import is_minor, judge
 from civicbus_consumers.access.plan import Plan, PlannedRelease, PlannedType
 from civicbus_consumers.lookup import rules as lookup
+from civicbus_consumers.lookup.plan import ReadPlan
 from civicbus_consumers.lookup.request import Mode
 from civicbus_consumers.recording.facts import Sealed, read_facts
 
@@ -132,7 +133,7 @@ class PastLookUp:
     past: Past
     sealed: Sealed
 
-    def judge(self, plan: lookup.ReadPlan) -> lookup.Verdict:
+    def judge(self, plan: ReadPlan) -> lookup.Verdict:
         """The verdict under a plan, at the record's time."""
         record = self.past.record
         if record.recipient is None:

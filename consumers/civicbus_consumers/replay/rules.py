@@ -19,8 +19,9 @@ from civicbus_schemas.vocabulary import Outcome, Reason
 
 from civicbus_consumers.access.plan import PlannedRelease
 from civicbus_consumers.explain.rules import Law
+from civicbus_consumers.lookup.plan import ReadPlan
 from civicbus_consumers.lookup.records import outcome_under
-from civicbus_consumers.lookup.rules import Grant, ReadPlan, Refusal
+from civicbus_consumers.lookup.rules import Grant, Refusal
 from civicbus_consumers.recording.facts import Sealed
 from civicbus_consumers.replay.past import (
     Past,

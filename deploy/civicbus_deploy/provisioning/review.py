@@ -6,7 +6,7 @@ import re
 
 from civicbus_consumers.access.plan import compile_plan
 from civicbus_consumers.access.rules import Authority
-from civicbus_consumers.lookup.rules import compile_reads
+from civicbus_consumers.lookup.plan import compile_reads
 from civicbus_schemas.agreement import Agreement
 from civicbus_schemas.errors import InvalidAgreement
 from civicbus_schemas.policy import PolicySet
