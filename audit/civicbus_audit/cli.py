@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,12 +22,21 @@ from civicbus_audit.completeness.verifying import verify_complete
 from civicbus_audit.completing import prove_complete_command, tell_complete
 from civicbus_audit.crew import Crew, crew_of
 from civicbus_audit.evidence.command import export_records
-from civicbus_audit.fences import Examination, examine, read_withdrawals
+from civicbus_audit.examining import fences
 from civicbus_audit.finding import find_record
 from civicbus_audit.index.commands import commands as index_commands
 from civicbus_audit.index.fsck import fsck
 from civicbus_audit.memory import Memory
-from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
+from civicbus_audit.options import (
+    AsJson,
+    Home,
+    Lang,
+    Policy,
+    Vkey,
+    exit_codes,
+    read_file,
+    write_file,
+)
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import (
     LOCAL_TIME,
@@ -39,12 +47,11 @@ from civicbus_audit.presenting import (
     pace,
     say,
     show,
-    table,
 )
 from civicbus_audit.proof import format_proof
 from civicbus_audit.quorum import Trust
 from civicbus_audit.serving.command import serve
-from civicbus_audit.stored import Progress, StoredLog
+from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix, verify_proof
 from civicbus_audit.witness.cli import app as witness_app
 
@@ -82,7 +89,7 @@ def verify(
             raise Refused("a proof is checked by itself", expected="either a proof or a ledger")
         places = Places.under(home, ledger_dir=ledger_dir, vkey_file=vkey, policy_file=policy)
         if complete:
-            told = verify_complete(_read(complete), places.trust())
+            told = verify_complete(read_file(complete), places.trust())
             tell_complete(told, json=json, lang=lang)
         elif proof:
             _verify_proof(proof, places.trust(), leaf=leaf, json=json, lang=lang)
@@ -90,33 +97,6 @@ def verify(
             with crew_of(processes) as crew:
                 checkpoint = _verify_ledger(places, crew=crew, lang=lang)
             _tell_ledger(places, checkpoint, older=older, json=json, lang=lang)
-
-
-@app.command()
-def fences(
-    *,
-    withdrawals: Annotated[
-        Path | None,
-        typer.Option(help='JSON: [{"consent": id, "partition": n, "position": n}, …].'),
-    ] = None,
-    home: Home = options.HOME,
-    ledger: options.Ledger = None,
-    vkey: Vkey = None,
-    policy: Policy = None,
-    json: AsJson = False,
-    lang: Lang = Language.EN,
-) -> None:
-    """Check that nothing was permitted on a consent behind its withdrawal; `verify` comes first."""
-    with exit_codes(json=json):
-        places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
-        directory = places.directory()
-        known = read_withdrawals(_read(withdrawals)) if withdrawals else ()
-        log = StoredLog(directory.read, published(directory, places.trust())[0].size)
-        with pace(say("examining", lang), log.size) as advance:
-            found = examine(_counted(log, advance), known)
-        _tell_fences(found, json=json, lang=lang)
-        if found.breaches:
-            raise typer.Exit(options.EVIDENCE_BROKEN)
 
 
 @app.command()
@@ -146,7 +126,7 @@ def prove(
         if str(file) == "-":
             sys.stdout.buffer.write(data)
             return
-        _write(file, data)
+        write_file(file, data)
         told = {"file": str(file), "index": index, "size": checkpoint.size}
         out.out(as_json(told) if json else say("proof-written", lang, **told), highlight=False)
 
@@ -179,7 +159,7 @@ def rebuild_state(
 
 
 app.command("prove-complete")(prove_complete_command)
-for command in (*index_commands, fsck, serve):
+for command in (fences, *index_commands, fsck, serve):
     app.command()(command)
 app.command("export")(export_records)
 app.add_typer(witness_app)
@@ -205,7 +185,7 @@ def _tell_ledger(
     if isinstance(trust, quorum.Policy):
         told["cosigned_at"] = _cosigned_at(published(directory, trust)[1], trust)
     if older:
-        told["older_size"] = verify_prefix(directory, trust, older=_read(older)).size
+        told["older_size"] = verify_prefix(directory, trust, older=read_file(older)).size
     if json:
         out.out(as_json(told), highlight=False)
         return
@@ -222,29 +202,10 @@ def _cosigned_at(note: bytes, policy: quorum.Policy) -> dict[str, datetime]:
     return {name: datetime.fromtimestamp(at, UTC) for name, at in sorted(times_s.items())}
 
 
-def _counted(log: StoredLog, advance: Progress) -> Iterator[tuple[int, bytes]]:
-    for index, leaf in log.leaves():
-        yield index, leaf
-        advance(index + 1)
-
-
-def _tell_fences(found: Examination, *, json: bool, lang: Language) -> None:
-    told = {"pages": found.pages, "permits": found.permits, "withdrawn": found.withdrawn}
-    if json:
-        holds = {"holds": not found.breaches, **told, "breaches": found.breaches}
-        out.out(as_json(holds), highlight=False)
-        return
-    out.out(say("fences-looked-at", lang, **told), highlight=False)
-    if found.breaches:
-        show(table(found.breaches, ("leaf", "rule", "recorder", "sequence", "about"), lang))
-    else:
-        out.out(say("fences-hold", lang), highlight=False)
-
-
 def _verify_proof(
     file: Path, trust: Trust, *, leaf: Path | None, json: bool, lang: Language
 ) -> None:
-    proved = verify_proof(_read(file), trust, leaf=_read(leaf) if leaf else None)
+    proved = verify_proof(read_file(file), trust, leaf=read_file(leaf) if leaf else None)
     told = {
         "holds": True,
         "origin": proved.checkpoint.origin,
@@ -288,17 +249,3 @@ def _find_leaf(log: StoredLog, name: str) -> int:
     if (index := find_record(log, name)) is None:
         raise Refused(f"no record {name} in the ledger", got=f"{log.size} leaves searched")
     return index
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise Refused(f"{file} cannot be read", got=type(error).__name__) from None
-
-
-def _write(file: Path, data: bytes) -> None:
-    try:
-        file.write_bytes(data)
-    except OSError as error:
-        raise Refused(f"{file} cannot be written", got=type(error).__name__) from None

@@ -22,7 +22,7 @@ from civicbus_audit.completeness.asked import Asked
 from civicbus_audit.completeness.filing import By
 from civicbus_audit.completeness.proving import prove_complete
 from civicbus_audit.completeness.verifying import Complete, verify_complete
-from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
+from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes, write_file
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
 from civicbus_audit.stored import Progress, StoredLog
@@ -91,10 +91,7 @@ def write_complete(
     log = StoredLog(directory.read, checkpoint.size)
     data = prove_complete(log, note, asked, on_progress=on_progress).encode()
     complete = verify_complete(data, trust)
-    try:
-        file.write_bytes(data)
-    except OSError as error:
-        raise Refused(f"{file} cannot be written", got=type(error).__name__) from None
+    write_file(file, data)
     return complete
 
 

@@ -1,4 +1,4 @@
-"""The options that commands share, and the exit codes that all of them keep."""
+"""The options that commands share, the files named in them, and the exit codes all of them keep."""
 
 from __future__ import annotations
 
@@ -45,6 +45,22 @@ Processes = Annotated[
 Lang = Annotated[
     Language, typer.Option(envvar="CIVICBUS_LANG", help="The language of headings: vi or en.")
 ]
+
+
+def read_file(file: Path) -> bytes:
+    """A file that the user named; raises `Refused`."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Refused(f"{file} cannot be read", got=type(error).__name__) from None
+
+
+def write_file(file: Path, data: bytes) -> None:
+    """Writes a file that the user named; raises `Refused`."""
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise Refused(f"{file} cannot be written", got=type(error).__name__) from None
 
 
 @contextmanager
