@@ -13,10 +13,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
+from civicbus_consumers.access.cedar import Asked
 from civicbus_consumers.access.decide import is_minor, judge
 from civicbus_consumers.access.permits import READ, RELEASE, VERIFY, whole_day
 from civicbus_consumers.access.plan import PlannedRelease, PlannedType, compile_plan
-from civicbus_consumers.access.rules import Asked, Authority
+from civicbus_consumers.access.rules import Authority
 from civicbus_consumers.lookup import rules as lookup
 from civicbus_consumers.lookup.plan import VIEW, compile_reads
 from civicbus_consumers.lookup.request import Mode

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 
+from civicbus_consumers.access.cedar import Asked
 from civicbus_consumers.access.decide import decide
 from civicbus_consumers.access.permits import whole_day
-from civicbus_consumers.access.rules import Asked
 from civicbus_consumers.explain.rules import Action, Law, Question, compile_law, explain
 from civicbus_consumers.lookup import rules as lookup
 from civicbus_consumers.lookup.plan import VIEW

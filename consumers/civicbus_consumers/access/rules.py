@@ -1,21 +1,15 @@
-"""National rules in Cedar, and the one engine that has the last word on every release.
+"""National rules on every release: what they forbid under each agreement, and who may sign.
 
-Agreements become `permit` policies, national rules are `forbid` policies, and Cedar decides over
-both: a rule wins over every agreement. Its answers are asked once for each field of each agreement
-when a policy set is loaded, and kept in the plan; what the plan says is therefore what Cedar said.
-
-What Cedar is told: who receives, by which action, which field, for which purpose, on which basis,
-under which agreement, on which day, whether a life is said to depend on it, and three findings of
-ours: whether the agreement's conditions hold, whether a consent covers the release, and whether the
-key's subject is a minor. Rules may not read agreement, day, emergency, conditions and consent, so
-that of what they read only that person's age is open when a set is loaded: both answers are kept.
-Of who signs a consent it is told the eID level; who may sign is asked for each level.
+Agreements become `permit` policies, national rules are `forbid` policies, and Cedar (`cedar`) has
+the last word over both: a rule wins over every agreement. It is asked once for each field of each
+agreement when a policy set is loaded, and its answers are kept in the plan; what the plan says is
+therefore what Cedar said. Of what rules read only the age of the key's subject is open then: so
+both answers are kept. Of who signs a consent rules read the eID level: each level is asked for.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -23,17 +17,15 @@ from typing import Any
 
 import cedarpy
 from civicbus_schemas.agreement import Agreement
-from civicbus_schemas.contract import Contract, Field
 from civicbus_schemas.errors import InvalidAgreement
-from civicbus_schemas.ids import AgencyId, AgreementRef, EventType
+from civicbus_schemas.ids import AgreementRef, EventType
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.statement import Standing
 from civicbus_schemas.vocabulary import Access
 
-from civicbus_consumers.access.permits import CONSENT, grants_of, permits, whole_day
-from civicbus_consumers.access.rule_files import SCHEMA, check_rules
+from civicbus_consumers.access.cedar import EID_LEVELS, Answer, Asked, Cedar
+from civicbus_consumers.access.permits import CONSENT, grants_of, whole_day
 
-EID_LEVELS = (0, 1, 2)
 _STOPPED = {Standing.SUSPENDED, Standing.REVOKED}
 
 
@@ -67,33 +59,6 @@ class Signing:
     minor: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One question to Cedar. `day` is written 20261231."""
-
-    recipient: AgencyId
-    action: str
-    dataset: EventType
-    path: str
-    purpose: str
-    basis: str
-    agreement: str
-    day: int
-    conditions: bool = True
-    consent: bool = True
-    minor: bool = False
-    break_glass: bool = False
-    eid_level: int = EID_LEVELS[-1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What Cedar says: whether it is allowed, and which rules forbid it."""
-
-    allowed: bool
-    rules: tuple[str, ...]
-
-
 class Authority:
     """Cedar over one policy set. Raises `InvalidAgreement` for rules that it does not take.
 
@@ -104,16 +69,12 @@ class Authority:
         self._policy = policy
         self._said: dict[tuple[AgreementRef, str, EventType, frozenset[str]], Mapping[str, Bans]]
         self._said = {}
-        self._schema = cedarpy.Schema.from_str(SCHEMA)
-        self._ids = dict(check_rules(policy.rules))
-        self._forbids = cedarpy.PolicySet.from_str("\n".join(policy.rules.values()))
-        entities = json.dumps(list(_entities(policy)))
-        self._entities = cedarpy.Entities.from_json_str(entities, self._schema)
+        self._cedar = Cedar(policy)
 
     @property
     def grounds(self) -> Mapping[str, str]:
         """The ground in law of each rule, by its id."""
-        return MappingProxyType(self._ids)
+        return self._cedar.grounds
 
     def bans(
         self, agreement: Agreement, action: str, *, dataset: EventType, paths: Sequence[str]
@@ -137,7 +98,7 @@ class Authority:
             for path in paths
             for minor in (False, True)
         ]
-        answers = iter(self._ask(both, self._forbids.with_added_str(permits(agreement))))
+        answers = iter(self._cedar.ask(both, self._cedar.rules_and([agreement])))
         found = {}
         for path in paths:
             grown, minor = _ban(next(answers)), _ban(next(answers))
@@ -145,7 +106,7 @@ class Authority:
                 raise InvalidAgreement(
                     f"{agreement.ref}: rule {grown} forbids {path} for {agreement.purpose}",
                     got=f"{action} of {dataset}",
-                    expected=self._ids[grown],
+                    expected=self._cedar.grounds[grown],
                     next_step="leave the field out, or change the rule as law is changed",
                 )
             found[path] = Bans(grown=grown, minor=minor)
@@ -161,7 +122,7 @@ class Authority:
             for level in EID_LEVELS
         ]
         found: dict[tuple[str, bool], int] = {}
-        answers = self._ask(asked, self._forbids.with_added_str(permits(agreement)))
+        answers = self._cedar.ask(asked, self._cedar.rules_and([agreement]))
         for question, answer in zip(asked, answers, strict=True):
             if answer.allowed:
                 found.setdefault(
@@ -174,7 +135,7 @@ class Authority:
 
     def ask(self, questions: Sequence[Asked]) -> list[Answer]:
         """Cedar's answers over the whole set, slowly: all agreements and all rules at once."""
-        return self._ask(questions, self._whole)
+        return self._cedar.ask(questions, self._whole)
 
     def check_whole(self) -> None:
         """Ask again, over the whole set, all that a plan keeps; raises `InvalidAgreement`.
@@ -209,20 +170,7 @@ class Authority:
     @cached_property
     def _whole(self) -> cedarpy.PolicySet:
         binding = [a for a in self._policy.agreements if a.standing not in _STOPPED]
-        return self._forbids.with_added_str("\n".join(map(permits, binding)))
-
-    def _ask(self, questions: Sequence[Asked], policies: cedarpy.PolicySet) -> list[Answer]:
-        requests = [_request(question) for question in questions]
-        results = cedarpy.is_authorized_batch(requests, policies, self._entities)
-        return [self._answer(result) for result in results]
-
-    def _answer(self, result: cedarpy.AuthzResult) -> Answer:
-        """An error skips the policy it is in, a `forbid` too: so there must be none."""
-        said = result.diagnostics
-        if said.errors or result.decision is cedarpy.Decision.NoDecision:
-            raise InvalidAgreement("Cedar cannot decide", got="; ".join(said.errors)[:300])
-        named = {said.id_annotations_by_reason[reason] for reason in said.reasons}
-        return Answer(allowed=result.allowed, rules=tuple(sorted(named & self._ids.keys())))
+        return self._cedar.rules_and(binding)
 
 
 def _asked(
@@ -242,69 +190,9 @@ def _asked(
     )
 
 
-def _request(asked: Asked) -> dict[str, Any]:
-    return {
-        "principal": _uid("Agency", asked.recipient),
-        "action": _uid("Action", asked.action),
-        "resource": _uid("Field", f"{asked.dataset}:{asked.path}"),
-        "context": {
-            "purpose": {"__entity": _uid("Purpose", asked.purpose)},
-            "basis": {"__entity": _uid("Basis", asked.basis)},
-            "agreement": asked.agreement,
-            "day": asked.day,
-            "conditions": asked.conditions,
-            "consent": asked.consent,
-            "break_glass": asked.break_glass,
-            "minor": asked.minor,
-            **({"eid_level": asked.eid_level} if asked.action == CONSENT else {}),
-        },
-    }
-
-
 def _ban(answer: Answer) -> str | None:
     if answer.allowed:
         return None
     if not answer.rules:
         raise InvalidAgreement("an agreement does not permit what it names", got="no rule forbids")
     return answer.rules[0]
-
-
-def _entities(policy: PolicySet) -> Iterator[dict[str, Any]]:
-    for agency in policy.agencies.values():
-        yield _entity("Agency", agency.id, {"kind": agency.kind})
-    groups = {group for purpose in policy.purposes.values() for group in purpose.groups}
-    for group in sorted(groups):
-        yield _entity("Purpose", group, {})
-    for purpose in policy.purposes.values():
-        yield _entity("Purpose", purpose.id, {}, parents=purpose.groups)
-    for basis in policy.bases.values():
-        flags = {"needs_consent": basis.needs_consent, "sensitive": basis.sensitive}
-        yield _entity("Basis", basis.id, flags)
-    for contract in policy.contracts.values():
-        for leaf in contract.fields.values():
-            yield _entity("Field", f"{contract.event_type}:{leaf.path}", _labels(contract, leaf))
-
-
-def _labels(contract: Contract, leaf: Field) -> dict[str, Any]:
-    return {
-        "dataset": contract.event_type,
-        "path": leaf.path,
-        "owner": {"__entity": _uid("Agency", leaf.owner)},
-        "sensitivity": leaf.sensitivity.value,
-        "category": leaf.category or "",
-        "of_key_subject": leaf.subject == contract.key_subject.name,
-    }
-
-
-def _entity(
-    type_: str, id_: str, attributes: Mapping[str, Any], *, parents: Iterable[str] = ()
-) -> dict[str, Any]:
-    return {
-        "uid": _uid(type_, id_),
-        "attrs": dict(attributes),
-        "parents": [_uid(type_, parent) for parent in parents],
-    }
-
-
-def _uid(type_: str, id_: str) -> dict[str, str]:
-    return {"type": type_, "id": id_}

@@ -13,9 +13,10 @@ from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import DECISION_KINDS
 
 from civicbus_consumers.flags.findings import Finding, Folded, PageTold
-from civicbus_consumers.flags.memory import Memory, time_of
+from civicbus_consumers.flags.memory import Memory
 from civicbus_consumers.flags.reference import Reference
 from civicbus_consumers.flags.signals import WEIGHTS
+from civicbus_consumers.flags.usual import time_of
 from civicbus_consumers.flags.words import Closing, Flag, flag_id
 
 RELEASE_WITHIN, REVIEW_WITHIN = timedelta(seconds=60), timedelta(hours=24)

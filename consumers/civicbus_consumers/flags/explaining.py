@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from civicbus_schemas.record import Record
 
-from civicbus_consumers.flags.memory import DAY_S, AgencyMemory, Memory, Moment, OfficerMemory
+from civicbus_consumers.flags.memory import AgencyMemory, Memory, OfficerMemory
 from civicbus_consumers.flags.reference import Reference
+from civicbus_consumers.flags.usual import DAY_S, Moment
 from civicbus_consumers.flags.words import STRONG, Explanation
 
 CONTACT_S = 30 * DAY_S

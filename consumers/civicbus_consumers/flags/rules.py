@@ -27,14 +27,10 @@ from civicbus_consumers.flags.explaining import (
 )
 from civicbus_consumers.flags.findings import Finding, Folded, Labelled, PageTold
 from civicbus_consumers.flags.judging import finding, judge, remember
-from civicbus_consumers.flags.memory import (
-    PENDING,
-    Flagged,
-    Memory,
-    moment_of,
-)
+from civicbus_consumers.flags.memory import PENDING, Flagged, Memory
 from civicbus_consumers.flags.reference import Reference
 from civicbus_consumers.flags.signals import WEIGHTS, Signal
+from civicbus_consumers.flags.usual import moment_of
 from civicbus_consumers.flags.words import LABELS, Closing, Flag, Label
 
 DAYS_OF_AN_AGENCY = 400

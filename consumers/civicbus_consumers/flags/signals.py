@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from civicbus_schemas.vocabulary import Outcome, Reason
 
 from civicbus_consumers.flags.explaining import Reading
-from civicbus_consumers.flags.memory import DAY_S, HOUR_S, Memory
+from civicbus_consumers.flags.memory import Memory
 from civicbus_consumers.flags.reference import CASE_GRACE, Reference
+from civicbus_consumers.flags.usual import DAY_S, HOUR_S
 from civicbus_consumers.flags.words import Explanation, Flag
 
 NOT_FOUND = (Reason.SUBJECT_NOT_FOUND, Reason.IDENTITY_MISMATCH)
