@@ -16,6 +16,7 @@ from civicbus_consumers.officers.casework.desk import CaseDesk
 from civicbus_consumers.officers.casework.service import CaseService
 from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk
+from civicbus_consumers.officers.journal import Journal
 from civicbus_consumers.officers.pages import PageService
 from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.officers.saved.desk import SavedDesk
@@ -124,11 +125,8 @@ class Office:
     vault: FakeVault = field(default_factory=FakeVault)
 
     def __post_init__(self) -> None:
-        self.desk = Desk(
-            self.shelf,
-            begin_recorder=self._begin_recorder,
-            vault=self.vault,
-        )
+        self.journal = Journal(begin_recorder=self._begin_recorder, vault=self.vault)
+        self.desk = Desk(shelf=self.shelf, journal=self.journal)
         self.counter = Counter(desk=self.desk, issuers=ISSUERS, signet=Signet(b"c" * 32))
         queries = QueryService(counter=self.counter, body_timeout_s=0.3)
         words = WordBook(self.policy_sets)
@@ -137,12 +135,12 @@ class Office:
         unread = UnreadService(counter=self.counter, unread=self.unread, body_timeout_s=0.3)
         cases = CaseService(
             counter=self.counter,
-            desk=CaseDesk(desk=self.desk, store=self.cases),
+            desk=CaseDesk(journal=self.journal, shelf=self.shelf, store=self.cases),
             body_timeout_s=0.3,
         )
         saved = SavedService(
             counter=self.counter,
-            desk=SavedDesk(desk=self.desk, store=self.saved),
+            desk=SavedDesk(journal=self.journal, store=self.saved),
             body_timeout_s=0.3,
         )
         rooms = (queries, pages, tracker, unread, cases, saved)

@@ -63,7 +63,7 @@ def _look_up(names: NameAllowance) -> Callable[[], Any]:
 
 def _ask(names: NameAllowance) -> Callable[[], Any]:
     office = officers_office.Office(vault=NewRows())
-    office.desk.allowance = names
+    office.journal.allowance = names
     return office.ask
 
 

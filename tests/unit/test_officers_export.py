@@ -80,7 +80,7 @@ def test_a_bundle_is_on_record_whole_and_leaves_nothing_behind(
     assert (record.kind, record.decision) == (RecordKind.OFFICER_EXPORT, Outcome.PERMIT)
     assert (record.subject, record.actor.officer) == (subject(), official())
     assert [*bundles.folder.iterdir()] == []
-    office.desk.close()
+    office.journal.close()
     assert office.headers[-1].released is not None
 
 

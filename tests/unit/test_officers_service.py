@@ -89,12 +89,12 @@ def test_page_is_never_called_released_when_reading_it_met_a_defect() -> None:
     office = Office(history())
     office.shelf.find = None  # type: ignore[assignment,method-assign]
     assert office.ask(ABOUT_LAN).status_code == 503
-    office.shelf = office.desk.shelf = history()
+    del office.shelf.find
     office.ask()
     failed, last = office.headers
     assert failed.recorder != last.recorder
     assert last.closes is None
-    office.desk.close()
+    office.journal.close()
     assert {header.recorder for header in office.headers[1:]} == {last.recorder}
 
 
@@ -154,12 +154,12 @@ def test_denial_is_on_record_and_nothing_is_read_when_a_role_may_not_ask() -> No
 def test_released_is_told_when_it_becomes_quiet() -> None:
     office = Office(history())
     office.ask()
-    office.desk.close()
+    office.journal.close()
     question, heartbeat = office.headers
     assert (heartbeat.records, heartbeat.sequence) == (0, 1)
     assert heartbeat.released is not None
     assert heartbeat.released.sequence == question.sequence
-    office.desk.close()
+    office.journal.close()
     assert len(office.headers) == 2
 
 
@@ -168,9 +168,9 @@ def test_chain_begins_anew_when_the_heartbeat_cannot_be_recorded() -> None:
     office.ask()
     office.pages.fails = True
     with pytest.raises(BusError):
-        office.desk.close()
+        office.journal.close()
     office.pages.fails = False
-    office.desk.close()
+    office.journal.close()
     assert office.headers[-1].closes is not None
 
 
@@ -183,9 +183,9 @@ def test_one_recorder_is_begun_when_the_fuse_refuses_again_and_again() -> None:
     office.pages.blown = True
     for _ in range(3):
         with pytest.raises(SealingBehind):
-            office.desk.close()
+            office.journal.close()
     office.pages.blown = False
-    office.desk.close()
+    office.journal.close()
     assert office.begun == 1
     assert len({header.recorder for header in office.headers}) == 1
     assert office.headers[-1].released is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 from civicbus_audit.index.searching import Entry
 
-from civicbus_consumers.officers.desk import Answer, receipt_document
+from civicbus_consumers.officers.desk import Answer
 
 ProofOf = Callable[[Entry], str]
 """Where the proof of a row is."""
@@ -24,7 +24,7 @@ def answer_document(
     """The whole answer. `hidden` is there for a citizen only, `complete` where it can be proved."""
     find = answer.find
     return {
-        "receipt": receipt_document(answer.receipt),
+        "receipt": answer.receipt.document(),
         "range": {
             "since": find.since and find.since.isoformat(),
             "until": find.until and find.until.isoformat(),

@@ -24,6 +24,7 @@ from civicbus_consumers.officers.counter import Counter
 from civicbus_consumers.officers.desk import Desk, OnStep, nothing
 from civicbus_consumers.officers.export_service import ExportService
 from civicbus_consumers.officers.exporting import ExportDesk, LedgerBundles
+from civicbus_consumers.officers.journal import Journal
 from civicbus_consumers.officers.order_service import OrderService
 from civicbus_consumers.officers.pages import PageService
 from civicbus_consumers.officers.reading import IndexShelf
@@ -76,13 +77,13 @@ def run(settings: OfficersSettings, stop: threading.Event, *, on_step: OnStep = 
 
 def build_desk(settings: OfficersSettings, engine: Engine, *, on_step: OnStep) -> Desk:
     """The desk on the real broker, index and ledger."""
-    return Desk(
-        IndexShelf(engine=engine, places=_places(settings)),
+    journal = Journal(
         begin_recorder=recorders(settings, process=settings.name),
         vault=open_vault(settings),
         allowance=settings.allowance(),
-        on_step=on_step,
     )
+    shelf = IndexShelf(engine=engine, places=_places(settings))
+    return Desk(shelf=shelf, journal=journal, on_step=on_step)
 
 
 def build_unsealer(settings: OfficersSettings, engine: Engine) -> Unsealer:
@@ -149,12 +150,12 @@ def serve(
     )
     cases = CaseService(
         counter=counter,
-        desk=CaseDesk(desk=desk, store=store),
+        desk=CaseDesk(journal=desk.journal, shelf=desk.shelf, store=store),
         body_timeout_s=settings.body_timeout_s,
     )
     saved = SavedService(
         counter=counter,
-        desk=SavedDesk(desk=desk, store=SavedStore(store.engine)),
+        desk=SavedDesk(journal=desk.journal, store=SavedStore(store.engine)),
         body_timeout_s=settings.body_timeout_s,
     )
     exports = ExportService(
@@ -169,7 +170,7 @@ def serve(
         listening(settings.host, settings.port, what="the officers' process") as listener,
         ThreadPoolExecutor(1, "tending") as threads,
     ):
-        tending = threads.submit(tend, desk, health=health, stop=stop)
+        tending = threads.submit(tend, desk.journal, health=health, stop=stop)
         tending.add_done_callback(lambda _: setattr(server, "should_exit", True))
         try:
             server.run(sockets=[listener])
@@ -178,17 +179,17 @@ def serve(
         tending.result()
 
 
-def tend(desk: Desk, *, health: Health, stop: threading.Event) -> None:
+def tend(journal: Journal, *, health: Health, stop: threading.Event) -> None:
     """Keep the chain of pages told, until asked to stop."""
     while not stop.wait(TEND_S):
         health.beat()
         try:
-            desk.tend()
+            journal.tend()
             health.ready()
         except Retryable as error:
             health.unready("cannot-record")
             log.warning("not recording", error=type(error).__name__)
     try:
-        desk.close()
+        journal.close()
     except Retryable as error:
         log.warning("ended untidily", error=type(error).__name__)

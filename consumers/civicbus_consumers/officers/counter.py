@@ -64,7 +64,7 @@ class Counter:
     def admit(self, authorization: str | None) -> Pass:
         """Who asks; raises `OfficersProblem`."""
         holder = verify(authorization, self.issuers, now=time.time())
-        if not self.desk.allowance.permits(holder.asker.agency):
+        if not self.desk.journal.allowance.permits(holder.asker.agency):
             raise OfficersProblem(Code.TOO_MANY_NAMES)
         return holder
 

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-import structlog
 from civicbus_audit.evidence.export import Source, export
 from civicbus_audit.evidence.request import Request
 from civicbus_audit.note import Signer
@@ -24,12 +23,11 @@ from civicbus_schemas.errors import BusError, EvidenceBroken, Refused, TooLarge,
 from civicbus_schemas.vocabulary import RecordKind
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from civicbus_consumers.officers.desk import Desk, Receipt, receipt_document
+from civicbus_consumers.officers.desk import Desk
+from civicbus_consumers.officers.journal import Receipt, undone
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.rules import Asker, Citizen, Question, judge_export
 from civicbus_consumers.officers.token import Pass
-
-log = structlog.get_logger("civicbus.officers")
 
 
 class Bundles(Protocol):
@@ -126,7 +124,6 @@ def _name_of(asker: Asker) -> str:
 
 
 def _unmade(error: BusError, receipt: Receipt) -> OfficersProblem:
-    log.error("no bundle", error=type(error).__name__, why=error.what)
     match error:
         case TooLarge():
             code = OfficersCode.EXPORT_TOO_LARGE
@@ -134,4 +131,4 @@ def _unmade(error: BusError, receipt: Receipt) -> OfficersProblem:
             code = OfficersCode.EVIDENCE_BROKEN
         case _:
             code = OfficersCode.EXPORT_FAILED
-    return OfficersProblem(code, receipt=receipt_document(receipt))
+    return undone(code, error, receipt)

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from civicbus_consumers.lookup.door import read_body
 from civicbus_consumers.officers.counter import Counter
-from civicbus_consumers.officers.desk import Answer, Slice, receipt_document
+from civicbus_consumers.officers.desk import Answer, Slice
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.request import MAX_BODY_BYTES, parse_unread
 from civicbus_consumers.officers.rules import Find, QueryPurpose, Question
@@ -102,7 +102,7 @@ class UnreadService:
             since = await self._room.off_loop(lambda: self.unread.since(asked))  # 2
         except Unavailable as error:
             log.warning("unread is not told", why=error.what)
-            receipt = receipt_document(answer.receipt)
+            receipt = answer.receipt.document()
             raise OfficersProblem(OfficersCode.UNREAD_UNAVAILABLE, receipt=receipt) from None
         return json_response(unread_document(answer, since))
 
@@ -138,7 +138,7 @@ def unread_document(answer: Answer, since: Since) -> dict[str, Any]:
     """The answer as JSON. What it says of a delivery is the ledger's, but for `since`."""
     rows = [row for row in answer.rows if row.id in since]
     return {
-        "receipt": receipt_document(answer.receipt),
+        "receipt": answer.receipt.document(),
         "unread": [
             {
                 "recipient": row.recipient,

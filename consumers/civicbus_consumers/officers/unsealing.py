@@ -29,8 +29,8 @@ from civicbus_schemas.vocabulary import Outcome, RecordKind
 from sqlalchemy import Engine
 
 from civicbus_consumers.lookup.codes import Code
-from civicbus_consumers.officers.desk import Receipt, receipt_document
 from civicbus_consumers.officers.erasing import secret_of
+from civicbus_consumers.officers.journal import Receipt
 from civicbus_consumers.officers.orders import Act, Given
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.records import SYSTEM
@@ -85,7 +85,7 @@ class Unsealed:
 
     def document(self) -> dict[str, Any]:
         """As it is answered."""
-        return {"receipt": receipt_document(self.receipt), "contents": self.contents}
+        return {"receipt": self.receipt.document(), "contents": self.contents}
 
 
 class Unsealer:

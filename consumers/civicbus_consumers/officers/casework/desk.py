@@ -3,7 +3,7 @@
     1. judge   2. record, and wait for the acknowledgement   3. keep the act, or read the files
     4. the next page may say that this one was released
 
-It takes its turns at the desk of questions, on the same chain of pages. A process that dies between
+It takes its turns with the desk of questions, in one journal. A process that dies between
 2 and 4 leaves a record of which nobody says that it was released; whether the act was kept, the
 case's file tells.
 """
@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-import structlog
 from civicbus_audit.query import Query
 from civicbus_schemas import subject
 from civicbus_schemas.errors import BusError
@@ -32,13 +31,12 @@ from civicbus_consumers.officers.casework.records import (
     subjects_of,
 )
 from civicbus_consumers.officers.casework.rules import judge
-from civicbus_consumers.officers.desk import Desk, Receipt, receipt_document
-from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
+from civicbus_consumers.officers.journal import Journal, Receipt, undone
+from civicbus_consumers.officers.problems import OfficersCode
+from civicbus_consumers.officers.reading import Shelf
 from civicbus_consumers.officers.records import officer_of
 from civicbus_consumers.officers.rules import Official
 from civicbus_consumers.officers.token import Pass
-
-log = structlog.get_logger("civicbus.officers")
 
 
 class KeepsCases(Protocol):
@@ -77,36 +75,36 @@ class Done:
 class CaseDesk:
     """Does one act after the other, each on record first."""
 
-    desk: Desk
+    journal: Journal
+    shelf: Shelf
     store: KeepsCases
 
     def act(self, holder: Pass, demand: Demand) -> Done:
         """Do it; raises `OfficersProblem`."""
-        with self.desk.held():
+        with self.journal.held():
             case, refused = self._judge(holder, demand)  # 1
-            secrets = self.desk.names(set(subjects_of(holder.asker, demand)), asker=holder.asker)
-            receipt, page = self.desk.write(
+            secrets = self.journal.names(set(subjects_of(holder.asker, demand)), asker=holder.asker)
+            receipt, page = self.journal.write(
                 lambda stamp: record_act(holder, demand, refused, secrets=secrets, stamp=stamp),
                 secret=secret_of(holder.asker, demand),
                 secrets=secrets,
                 at=datetime.now(UTC),
             )  # 2
             if refused is not None:
-                self.desk.release(page)
-                raise OfficersProblem(refused, receipt=receipt_document(receipt))
+                raise self.journal.refusal(page, refused, receipt)
             try:
-                return self.desk.finish(
+                return self.journal.finish(
                     page, lambda: self._do(holder, demand, case, secrets=secrets, receipt=receipt)
                 )  # 3, 4
             except BusError as error:
-                raise _unavailable(error, receipt) from error
+                raise undone(OfficersCode.CASES_UNAVAILABLE, error, receipt) from error
 
     def _judge(self, holder: Pass, demand: Demand) -> tuple[Case | None, Reason | None]:
         try:
             case = None if demand.case is None else self.store.find(demand.case)
             linked, count = self._linked(demand), self._count(holder, demand)
         except BusError as error:
-            raise _unavailable(error, None) from error
+            raise undone(OfficersCode.CASES_UNAVAILABLE, error, None) from error
         return case, judge(holder.asker, demand, case=case, linked=linked, count=count)
 
     def _count(self, holder: Pass, demand: Demand) -> int:
@@ -117,7 +115,7 @@ class CaseDesk:
     def _linked(self, demand: Demand) -> Linked | None:
         if demand.record is None:
             return None
-        found = self.desk.shelf.find(Query(id=demand.record, limit=1))
+        found = self.shelf.find(Query(id=demand.record, limit=1))
         return Linked(kind=found[0].kind, recipient=found[0].recipient) if found else None
 
     def _do(
@@ -153,12 +151,6 @@ class CaseDesk:
         return Done(receipt=receipt)
 
     def _keys(self, agency: AgencyId, cases: Collection[str]) -> Mapping[str, bytes]:
-        found = self.desk.vault.find([subject.case(agency, one) for one in cases])
+        found = self.journal.vault.find([subject.case(agency, one) for one in cases])
         keys = {one: found.get(subject.case(agency, one)) for one in cases}
         return {one: secret.sealing_key for one, secret in keys.items() if secret is not None}
-
-
-def _unavailable(error: BusError, receipt: Receipt | None) -> OfficersProblem:
-    log.error("case not kept", error=type(error).__name__, why=error.what)
-    told = {} if receipt is None else {"receipt": receipt_document(receipt)}
-    return OfficersProblem(OfficersCode.CASES_UNAVAILABLE, **told)

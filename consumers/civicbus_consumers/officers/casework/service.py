@@ -14,7 +14,6 @@ from civicbus_consumers.officers.casework.acts import Act, Entry, File
 from civicbus_consumers.officers.casework.desk import CaseDesk
 from civicbus_consumers.officers.casework.request import parse_demand
 from civicbus_consumers.officers.counter import Counter
-from civicbus_consumers.officers.desk import receipt_document
 from civicbus_consumers.officers.request import MAX_BODY_BYTES
 from civicbus_consumers.officers.service import authorization_of, json_response
 
@@ -40,7 +39,7 @@ class CaseService:
         body = await read_body(request, limit_bytes=MAX_BODY_BYTES, timeout_s=self.body_timeout_s)
         demand = parse_demand(act, body)
         done = await self.counter.off_loop(lambda: self.desk.act(holder, demand))
-        told: dict[str, Any] = {"receipt": receipt_document(done.receipt)}
+        told: dict[str, Any] = {"receipt": done.receipt.document()}
         if act is Act.LIST:
             told["cases"] = [_file(one) for one in done.files]
         else:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-import structlog
 from civicbus_schemas.errors import BusError
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.page import Page
@@ -23,8 +22,8 @@ from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.subject import Secret
 from civicbus_schemas.vocabulary import Reason
 
-from civicbus_consumers.officers.desk import Desk, Receipt, receipt_document
-from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
+from civicbus_consumers.officers.journal import Journal, Receipt, undone
+from civicbus_consumers.officers.problems import OfficersCode
 from civicbus_consumers.officers.records import officer_of
 from civicbus_consumers.officers.rules import Find, SavedRef
 from civicbus_consumers.officers.saved.acts import Act, Demand, Kept, Saved
@@ -32,8 +31,6 @@ from civicbus_consumers.officers.saved.records import record_act, secret_of, who
 from civicbus_consumers.officers.saved.rules import judge, sees_all
 from civicbus_consumers.officers.saved.sealing import close, open_kept
 from civicbus_consumers.officers.token import Pass
-
-log = structlog.get_logger("civicbus.officers")
 
 
 class KeepsSaved(Protocol):
@@ -73,51 +70,49 @@ class Done:
 class SavedDesk:
     """Does one act after the other, each on record first."""
 
-    desk: Desk
+    journal: Journal
     store: KeepsSaved
 
     def get(self, holder: Pass, demand: Demand) -> Saved:
         """The query that is to be run; raises `OfficersProblem`, a refusal on record."""
-        with self.desk.held():
+        with self.journal.held():
             secret, by = self._asker(holder)
             try:
                 kept = self.store.find(demand.saved or "")
                 refused = judge(holder.asker, demand, by=by, kept=kept, count=0)
                 opened = () if kept is None or refused else self._opened([kept])
             except BusError as error:
-                raise _unavailable(error, None) from error
+                raise undone(OfficersCode.SAVED_UNAVAILABLE, error, None) from error
             if opened:
                 return opened[0]
             refused = refused or Reason.SAVED_NOT_FOUND  # the vault lacks its owner's key
             receipt, page = self._record(holder, demand, refused, ref=None, secret=secret)
-            self.desk.release(page)
-            raise OfficersProblem(refused, receipt=receipt_document(receipt))
+            raise self.journal.refusal(page, refused, receipt)
 
     def act(self, holder: Pass, demand: Demand) -> Done:
         """Save, list or drop; raises `OfficersProblem`."""
-        with self.desk.held():
+        with self.journal.held():
             secret, by = self._asker(holder)
             try:
                 kept = None if demand.saved is None else self.store.find(demand.saved)
                 count = self.store.count(by or "")
             except BusError as error:
-                raise _unavailable(error, None) from error
+                raise undone(OfficersCode.SAVED_UNAVAILABLE, error, None) from error
             refused = judge(holder.asker, demand, by=by, kept=kept, count=count)  # 1
             ref = None if refused else _ref_after(demand, kept)
             receipt, page = self._record(holder, demand, refused, ref=ref, secret=secret)  # 2
             if refused is not None:
-                self.desk.release(page)
-                raise OfficersProblem(refused, receipt=receipt_document(receipt))
+                raise self.journal.refusal(page, refused, receipt)
             try:
-                listed = self.desk.finish(
+                listed = self.journal.finish(
                     page, lambda: self._do(holder, demand, ref, at=receipt.recorded_at, key=secret)
                 )  # 3, 4
             except BusError as error:
-                raise _unavailable(error, receipt) from error
+                raise undone(OfficersCode.SAVED_UNAVAILABLE, error, receipt) from error
             return Done(receipt=receipt, ref=ref, listed=listed)
 
     def _asker(self, holder: Pass) -> tuple[Secret, str | None]:
-        secrets = self.desk.names({who(holder.asker)}, asker=holder.asker)
+        secrets = self.journal.names({who(holder.asker)}, asker=holder.asker)
         return secrets[who(holder.asker)], officer_of(holder.asker, secrets)
 
     def _record(
@@ -130,7 +125,7 @@ class SavedDesk:
         secret: Secret,
     ) -> tuple[Receipt, Page]:
         secrets = {who(holder.asker): secret}
-        return self.desk.write(
+        return self.journal.write(
             lambda stamp: record_act(
                 holder, demand, refused, ref=ref, secrets=secrets, stamp=stamp
             ),
@@ -160,7 +155,7 @@ class SavedDesk:
 
     def _opened(self, kept: Sequence[Kept]) -> Sequence[Saved]:
         """Those whose owner's key the vault still has."""
-        found = self.desk.vault.named({LedgerPseudonym(one.owner) for one in kept})
+        found = self.journal.vault.named({LedgerPseudonym(one.owner) for one in kept})
         keys = {str(name): secret.sealing_key for name, secret in found.items()}
         opened = (open_kept(one, keys) for one in kept)
         return tuple(one for one in opened if one is not None)
@@ -173,9 +168,3 @@ def _ref_after(demand: Demand, kept: Kept | None) -> SavedRef | None:
     if kept is None:
         return SavedRef(id=uuid.uuid4().hex, version=1)
     return SavedRef(id=kept.ref.id, version=kept.ref.version + 1)
-
-
-def _unavailable(error: BusError, receipt: Receipt | None) -> OfficersProblem:
-    log.error("saved query not kept", error=type(error).__name__, why=error.what)
-    told = {} if receipt is None else {"receipt": receipt_document(receipt)}
-    return OfficersProblem(OfficersCode.SAVED_UNAVAILABLE, **told)

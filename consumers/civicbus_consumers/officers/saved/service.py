@@ -12,7 +12,6 @@ from starlette.routing import Route
 from civicbus_consumers.lookup.door import read_body
 from civicbus_consumers.officers.answers import answer_document
 from civicbus_consumers.officers.counter import Counter
-from civicbus_consumers.officers.desk import receipt_document
 from civicbus_consumers.officers.request import MAX_BODY_BYTES
 from civicbus_consumers.officers.rules import SavedRef
 from civicbus_consumers.officers.saved.acts import Act, Saved
@@ -46,7 +45,7 @@ class SavedService:
         holder, body = await self._read(request)
         demand = parse_demand(act, body)
         done = await self.counter.off_loop(lambda: self.desk.act(holder, demand))
-        told: dict[str, Any] = {"receipt": receipt_document(done.receipt)}
+        told: dict[str, Any] = {"receipt": done.receipt.document()}
         if act is Act.LIST:
             told["saved"] = [_saved(one) for one in done.listed]
         elif done.ref is not None:

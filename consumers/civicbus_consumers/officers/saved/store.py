@@ -1,6 +1,6 @@
 """The saved queries in PostgreSQL: one row each, of the newest version.
 
-The process asks one thing after the other (`officers.desk`), so that no two acts meet at one query.
+The process asks one thing after the other (`officers.journal`), so no two acts meet at one query.
 """
 
 from __future__ import annotations
