@@ -15,7 +15,15 @@ from civicbus_schemas.subject import Secrets, Subject, case, officer, person
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from civicbus_consumers.officers.request import canonical
-from civicbus_consumers.officers.rules import Asker, Citizen, Denied, Find, Question, Verdict
+from civicbus_consumers.officers.rules import (
+    Asker,
+    Citizen,
+    Denied,
+    Find,
+    Official,
+    Question,
+    Verdict,
+)
 from civicbus_consumers.officers.token import Pass
 from civicbus_consumers.recording.pages import Stamp
 
@@ -80,8 +88,7 @@ def about_whom(asker: Asker, question: Question) -> Subject | None:
 def subjects_of(asker: Asker, question: Question) -> Iterator[Subject]:
     """Everybody and everything that a question and its record name."""
     find = question.find
-    if not isinstance(asker, Citizen):
-        yield officer(asker.agency, asker.name)
+    yield who(asker)
     if (about := about_whom(asker, question)) is not None:
         yield about
     if question.case is not None:
@@ -94,11 +101,20 @@ def subjects_of(asker: Asker, question: Question) -> Iterator[Subject]:
         yield case(find.agency, find.case)
 
 
+def who(asker: Asker) -> Subject:
+    """The asker as the vault knows him."""
+    match asker:
+        case Citizen(pin=pin):
+            return person(pin)
+        case Official(agency=agency, name=name):
+            return officer(agency, name)
+
+
 def officer_of(asker: Asker, secrets: Secrets) -> str | None:
     """The official's name in records; a citizen is no official."""
     if isinstance(asker, Citizen):
         return None
-    return secrets[officer(asker.agency, asker.name)].pseudonym
+    return secrets[who(asker)].pseudonym
 
 
 def handle_of(asker: Asker) -> str:

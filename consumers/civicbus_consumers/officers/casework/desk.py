@@ -23,13 +23,9 @@ from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.subject import Secrets, officer
 from civicbus_schemas.vocabulary import Reason
 
+from civicbus_consumers.officers.acts import secret_of
 from civicbus_consumers.officers.casework.acts import Act, Case, Demand, Entry, File, KeysOf, Linked
-from civicbus_consumers.officers.casework.records import (
-    matter_of,
-    record_act,
-    secret_of,
-    subjects_of,
-)
+from civicbus_consumers.officers.casework.records import matter_of, record_act, subjects_of
 from civicbus_consumers.officers.casework.rules import judge
 from civicbus_consumers.officers.journal import Journal, Receipt, undone
 from civicbus_consumers.officers.problems import OfficersCode

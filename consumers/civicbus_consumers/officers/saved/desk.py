@@ -19,15 +19,16 @@ from civicbus_schemas.errors import BusError
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.page import Page
 from civicbus_schemas.pseudonym import LedgerPseudonym
+from civicbus_schemas.record import Request
 from civicbus_schemas.subject import Secret
-from civicbus_schemas.vocabulary import Reason
+from civicbus_schemas.vocabulary import Reason, RecordKind
 
+from civicbus_consumers.officers.acts import record_act, secret_of
 from civicbus_consumers.officers.journal import Journal, Receipt, undone
 from civicbus_consumers.officers.problems import OfficersCode
-from civicbus_consumers.officers.records import officer_of
+from civicbus_consumers.officers.records import officer_of, who
 from civicbus_consumers.officers.rules import Find, SavedRef
 from civicbus_consumers.officers.saved.acts import Act, Demand, Kept, Saved
-from civicbus_consumers.officers.saved.records import record_act, secret_of, who
 from civicbus_consumers.officers.saved.rules import judge, sees_all
 from civicbus_consumers.officers.saved.sealing import close, open_kept
 from civicbus_consumers.officers.token import Pass
@@ -127,7 +128,13 @@ class SavedDesk:
         secrets = {who(holder.asker): secret}
         return self.journal.write(
             lambda stamp: record_act(
-                holder, demand, refused, ref=ref, secrets=secrets, stamp=stamp
+                holder,
+                demand,
+                refused,
+                kind=RecordKind.OFFICER_SAVED,
+                upon=Request(jti=holder.jti, id=None if ref is None else str(ref)),
+                secrets=secrets,
+                stamp=stamp,
             ),
             secret=secret_of(holder.asker, demand),
             secrets=secrets,

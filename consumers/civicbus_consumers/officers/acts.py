@@ -1,21 +1,36 @@
-"""What the ledger says of an act upon saved queries, and what of it is sealed. Pure.
+"""What the ledger says of an act at a desk that keeps things, and what of it is sealed. Pure.
 
-The record names the official by pseudonym and role, the act, and the query by its opaque id and
-version; title and what is looked for are sealed, and the record commits to them.
+The record names the official by pseudonym and role, the act, and what it is upon by an opaque id;
+all else of the act is sealed, and the record commits to it.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Any, Protocol
+
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.record import Actor, Record, Request, commitment
-from civicbus_schemas.subject import Secrets, Subject, officer, person
+from civicbus_schemas.subject import Secrets
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
-from civicbus_consumers.officers.records import SYSTEM, officer_of
-from civicbus_consumers.officers.rules import Asker, Citizen, Official, SavedRef
-from civicbus_consumers.officers.saved.acts import Demand
+from civicbus_consumers.officers.records import SYSTEM, officer_of, who
+from civicbus_consumers.officers.rules import Asker, Citizen, Official
 from civicbus_consumers.officers.token import Pass
 from civicbus_consumers.recording.pages import Stamp
+
+
+class Demand(Protocol):
+    """An act that is demanded (`casework.acts.Demand`, `saved.acts.Demand`)."""
+
+    @property
+    def act(self) -> StrEnum:
+        """Which act."""
+        ...
+
+    def document(self) -> dict[str, Any]:
+        """One spelling, to be sealed and committed to."""
+        ...
 
 
 def secret_of(asker: Asker, demand: Demand) -> bytes:
@@ -24,30 +39,22 @@ def secret_of(asker: Asker, demand: Demand) -> bytes:
     return canonical_json({"officer": name, "asked": demand.document()})
 
 
-def who(asker: Asker) -> Subject:
-    """The asker as the vault knows him."""
-    match asker:
-        case Citizen(pin=pin):
-            return person(pin)
-        case Official(agency=agency, name=name):
-            return officer(agency, name)
-
-
 def record_act(
     holder: Pass,
     demand: Demand,
     refused: Reason | None,
     *,
-    ref: SavedRef | None,
+    kind: RecordKind,
+    upon: Request,
     secrets: Secrets,
     stamp: Stamp,
 ) -> Record:
-    """The record of one act, made before it is done; `ref` is the query as it is after it."""
+    """The record of one act, made before it is done; `upon` says on which thing."""
     asker = holder.asker
     return Record(
         id=stamp.id,
         nonce=stamp.nonce,
-        kind=RecordKind.OFFICER_SAVED,
+        kind=kind,
         at=stamp.at,
         actor=Actor(
             agency=asker.agency,
@@ -61,6 +68,6 @@ def record_act(
         decision=Outcome.PERMIT if refused is None else Outcome.DENY,
         reason=refused,
         payload_hash=commitment(stamp.salt, canonical_json(demand.document())),
-        req=Request(jti=holder.jti, id=None if ref is None else str(ref)),
+        req=upon,
         sealed=commitment(stamp.salt, secret_of(asker, demand)),
     )
