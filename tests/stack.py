@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import secrets as random_bytes
 import shutil
+import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -69,6 +71,16 @@ class Stack:
     def kill(self, name: str) -> None:
         """SIGKILL one server; `start(name)` brings it back."""
         self.servers.kill(name)
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """One server keeps its connections and answers nobody while the body runs."""
+        pid = self.servers.running[name].pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Stop everything and remove the folder."""

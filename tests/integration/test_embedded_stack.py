@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import LiteralString
 
 import httpx
@@ -14,6 +15,8 @@ from civicbus_consumers.flags import database as flags
 from civicbus_consumers.lookup import database as lookup
 from civicbus_consumers.population import database as population
 from civicbus_deploy.embedded.postgres import GUESTS, ROOMS, VAULT_LOGINS, vault_dsn_file
+from civicbus_producers.ends import Place, read_high_watermarks, read_stable_ends
+from civicbus_schemas.errors import Unavailable
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AclOperation
 from psycopg.conninfo import make_conninfo
@@ -29,6 +32,20 @@ def _write(config: dict[str, object], topic: str) -> KafkaError | None:
     producer.produce(topic, b"value", on_delivery=lambda error, _message: outcome.append(error))
     producer.flush(15)
     return outcome[0]
+
+
+@pytest.mark.parametrize("read", [read_high_watermarks, read_stable_ends])
+def test_ends_are_unknown_and_not_nothing_when_the_broker_is_silent(
+    stack: Stack, read: Callable[..., dict[Place, int]]
+) -> None:
+    topic = f"embedded.ends.{read.__name__}"
+    stack.create_topics(topic)
+    assert _write(stack.client_config(), topic) is None
+    admin = stack.admin()
+    assert read(admin, [(topic, 0)], timeout_s=10) == {(topic, 0): 1}
+    with stack.paused("kafka"), pytest.raises(Unavailable):
+        read(admin, [(topic, 0)], timeout_s=0.5)
+    assert read(admin, [(topic, 0)], timeout_s=10) == {(topic, 0): 1}
 
 
 def test_user_writes_its_own_topic_only_when_acls_say_so(stack: Stack) -> None:

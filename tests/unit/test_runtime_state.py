@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from civicbus_consumers.runtime.state import StateTail
-from civicbus_schemas.errors import BusError
-from confluent_kafka import KafkaError, TopicPartition
+from civicbus_schemas.errors import BusError, Unavailable
+from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
 
 class OnePartition:
@@ -24,6 +24,7 @@ class OnePartition:
         self.written = 0
         self.withheld = 0
         self.errors: deque[KafkaError] = deque()
+        self.silences: deque[int] = deque()  # what librdkafka answers for a silent leader
         self._read = 0
 
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
@@ -43,8 +44,12 @@ class OnePartition:
 
     def list_offsets(self, partitions: dict[TopicPartition, Any], **_: Any) -> dict[Any, Any]:
         end: Future[Any] = Future()
-        end.set_result(SimpleNamespace(offset=self.written))
+        answer = self.silences.popleft() if self.silences else self.written
+        end.set_result(SimpleNamespace(offset=answer))
         return dict.fromkeys(partitions, end)
+
+    def list_topics(self, **_: Any) -> None:
+        """Whoever leads is asked for anew."""
 
 
 def message(offset: int, error: KafkaError | None) -> Any:
@@ -109,4 +114,21 @@ def test_catching_up_fails_when_what_was_seen_early_is_an_error(
     topic.errors.append(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     assert tail.has_news(), "a batch ends early for it"
     with pytest.raises(BusError):
+        caught_up(tail)
+
+
+def test_catching_up_asks_once_more_when_the_leader_was_silent(
+    tail: StateTail, topic: OnePartition
+) -> None:
+    topic.written = 2
+    topic.silences.append(OFFSET_INVALID)
+    assert caught_up(tail) == [0, 1]
+
+
+def test_a_silent_leader_is_no_empty_topic_when_a_state_is_caught_up_with(
+    tail: StateTail, topic: OnePartition
+) -> None:
+    topic.written = 2
+    topic.silences.extend([OFFSET_INVALID, OFFSET_INVALID])
+    with pytest.raises(Unavailable):
         caught_up(tail)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from civicbus_producers.kafka import BrokerAccess, client_config, kafka_errors_translated
+from civicbus_producers.ends import read_high_watermarks
+from civicbus_producers.kafka import BrokerAccess, client_config
 from civicbus_producers.positions import GroupPositions
 from civicbus_schemas.errors import Overdue, Retryable
 from civicbus_schemas.topics import (
@@ -21,13 +22,11 @@ from civicbus_schemas.topics import (
     consent_group,
     enforcement_group,
 )
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from civicbus_consumers.consent.rules import is_binding, is_folded
 
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _REQUEST_S = 1.0
 _PAUSE_S = 0.01
 
@@ -136,20 +135,15 @@ class Fence:
         return self._positions[group].read([where], timeout_s=_REQUEST_S).get(where, -1)
 
     def _end(self, state: TopicPartition, deadline: float) -> int:
-        found: list[int] = []
+        place = (state.topic, state.partition)
+        found: dict[tuple[str, int], int] = {}
 
         def ask() -> bool:
-            with kafka_errors_translated("asking for the end of the consent state"):
-                futures = self._admin.list_offsets(
-                    {state: _LATEST},
-                    isolation_level=IsolationLevel.READ_UNCOMMITTED,
-                    request_timeout=_REQUEST_S,
-                )
-                found.append(futures[state].result().offset)
+            found.update(read_high_watermarks(self._admin, [place], timeout_s=_REQUEST_S))
             return True
 
         self._until(ask, deadline, waiting_for="the end of the consent state")
-        return found[0]
+        return found[place]
 
     def _until(self, holds: Callable[[], bool], deadline: float, *, waiting_for: str) -> None:
         while True:

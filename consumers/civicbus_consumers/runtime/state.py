@@ -9,21 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from civicbus_producers.ends import read_stable_ends
 from civicbus_producers.kafka import kafka_errors_translated, translate
 from civicbus_schemas.errors import Overdue, Retryable
 from civicbus_schemas.page import Position
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    IsolationLevel,
     KafkaError,
     Message,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
-
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 Apply = Callable[[Message], None]
 
@@ -35,7 +32,8 @@ class StateTail:
         self, consumer: Consumer, admin: AdminClient, partitions: Sequence[tuple[str, int]]
     ) -> None:
         self._consumer, self._admin = consumer, admin
-        self._partitions = [TopicPartition(topic, p) for topic, p in partitions]
+        self._places = tuple(partitions)
+        self._partitions = [TopicPartition(*place) for place in self._places]
         self._early: list[Message] = []  # arrived, not yet applied
         self._consumer.assign(
             [TopicPartition(topic, p, OFFSET_BEGINNING) for topic, p in partitions]
@@ -88,19 +86,8 @@ class StateTail:
     def _ends(self, timeout_s: float) -> dict[tuple[str, int], int]:
         """The last stable offsets now; asked twice, for a handle keeps to leaders that are gone."""
         try:
-            return self._list_ends(timeout_s)
+            return read_stable_ends(self._admin, self._places, timeout_s=timeout_s)
         except Retryable:
             with kafka_errors_translated("asking who leads the state topics"):
                 self._admin.list_topics(timeout=timeout_s)
-            return self._list_ends(timeout_s)
-
-    def _list_ends(self, timeout_s: float) -> dict[tuple[str, int], int]:
-        with kafka_errors_translated("asking for the ends of the state topics"):
-            futures = self._admin.list_offsets(
-                dict.fromkeys(self._partitions, _LATEST),
-                isolation_level=IsolationLevel.READ_COMMITTED,
-                request_timeout=timeout_s,
-            )
-            return {
-                (tp.topic, tp.partition): future.result().offset for tp, future in futures.items()
-            }
+            return read_stable_ends(self._admin, self._places, timeout_s=timeout_s)

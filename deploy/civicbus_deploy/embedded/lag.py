@@ -14,14 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from civicbus_producers.ends import Place, read_stable_ends
 from confluent_kafka import (
     Consumer,
-    IsolationLevel,
     KafkaError,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from civicbus_deploy.embedded import kafka, secrets
 from civicbus_deploy.embedded.failures import ServerNotReady
@@ -30,8 +29,6 @@ _TIMEOUT_S = 10.0
 _READ_S = 5.0
 _AT_ONCE = 8
 UNREAD = "(unread)"
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +49,20 @@ class Lag:
 def measure(home: Path, port: int) -> tuple[Lag, ...]:
     """The lag of every group on every topic it has ever committed on.
 
-    Delivery topics that nobody reads stand there too, under the group `UNREAD`.
+    Delivery topics that nobody reads stand there too, under the group `UNREAD`. Raises
+    `KafkaException`, or what `read_stable_ends` raises: a lag that is not known is not told.
     """
     admin = kafka.admin_client(home, port)
     places = _places(admin)
     committed = _committed(admin, home, port, places=places)
     committed[UNREAD] = _unread(places, committed)
-    ends = _ends(admin, {place for places in committed.values() for place in places})
+    read = {place for places in committed.values() for place in places}
+    ends = read_stable_ends(admin, read, timeout_s=_TIMEOUT_S)
     behind = {
         (group, place): offset
         for group, places in committed.items()
         for place, offset in places.items()
-        if place in ends and offset < ends[place]
+        if offset < ends[place]
     }
     times = _times(home, port, {(place, offset) for (_, place), offset in behind.items()})
     now = time.time()
@@ -152,19 +151,6 @@ def _consumer(home: Path, port: int, group: str, **settings: Any) -> Consumer:
     quiet = {"log_level": 0, "error_cb": lambda _error: None, "enable.auto.commit": False}
     reading = {"isolation.level": "read_uncommitted", "auto.offset.reset": "earliest"}
     return Consumer({**config, **quiet, **reading, "group.id": group, **settings})
-
-
-def _ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
-    """Place → last stable offset; a topic that is gone is left out."""
-    request = dict.fromkeys([TopicPartition(*place) for place in places], _LATEST)
-    if not request:
-        return {}
-    futures = admin.list_offsets(request, isolation_level=IsolationLevel.READ_COMMITTED)
-    return {
-        (asked.topic, asked.partition): future.result(_TIMEOUT_S).offset
-        for asked, future in futures.items()
-        if future.exception(_TIMEOUT_S) is None
-    }
 
 
 def _times(home: Path, port: int, wanted: set[tuple[Place, int]]) -> dict[tuple[Place, int], float]:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from civicbus_producers.ends import read_high_watermarks
 from civicbus_producers.kafka import (
     ConnectionErrors,
     client_config,
@@ -26,7 +27,6 @@ from confluent_kafka.admin._acl import (
     AclPermissionType,
 )
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.admin._scram import (
     ScramCredentialInfo,
@@ -139,13 +139,8 @@ class Broker:
 
     def read_occupied(self, partitions: Iterable[tuple[str, int]]) -> frozenset[tuple[str, int]]:
         """Those of the partitions on which something was ever written."""
-        latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        wanted = {TopicPartition(topic, p): latest for topic, p in partitions}
-        if not wanted:
-            return frozenset()
-        futures = self._admin.list_offsets(wanted, request_timeout=_TIMEOUT_S)
-        ends = zip(futures, self._all(futures, doing="reading ends"), strict=True)
-        return frozenset((tp.topic, tp.partition) for tp, end in ends if end.offset > 0)
+        ends = read_high_watermarks(self._admin, partitions, timeout_s=_TIMEOUT_S)
+        return frozenset(place for place, end in ends.items() if end > 0)
 
     # what should be
 
