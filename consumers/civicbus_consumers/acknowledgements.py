@@ -10,15 +10,17 @@ class Progress:
     deliveries. Not safe between threads by itself: the subscription locks.
     """
 
-    __slots__ = ("_outstanding", "held")
+    __slots__ = ("_outstanding", "at_end", "held")
 
     def __init__(self) -> None:
         self._outstanding: dict[int, bool] = {}  # offset → acknowledged, in order of delivery
         self.held = True
+        self.at_end = False  # nothing more was there when the broker was last asked
 
     def delivered(self, offset: int) -> None:
         """Note that the delivery at this offset was handed out."""
         self._outstanding[offset] = False
+        self.at_end = False
 
     def acknowledge(self, offset: int) -> int | None:
         """Note an acknowledgement; the position to commit, if that moved.

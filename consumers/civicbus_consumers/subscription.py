@@ -110,6 +110,7 @@ class Subscription:
             "auto.commit.interval.ms": _COMMIT_INTERVAL_MS,
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": _SESSION_MS,
+            "enable.partition.eof": True,
             "on_commit": _log_failed_commit,
         }
         with kafka_errors_translated("making a consumer", errors=errors):
@@ -133,7 +134,8 @@ class Subscription:
             raise Refused("this subscription is closed", next_step="connect again")
         last = time.monotonic()
         while not self._stopping.is_set():
-            message = self._poll(_SLICE_S if idle_s is None else min(_SLICE_S, idle_s))
+            hurries = idle_s is not None and self._at_end()
+            message = self._poll(min(_SLICE_S, idle_s or 0) if hurries else _SLICE_S)
             if message is not None:
                 yield self._read(message)
                 last = time.monotonic()
@@ -169,14 +171,19 @@ class Subscription:
         finally:
             self._consumer.close()
 
+    def _at_end(self) -> bool:
+        return self._joined and all(progress.at_end for progress in self._progress.values())
+
     def _is_idle(self, quiet_s: float, idle_s: float) -> bool:
-        """Whether nothing more is there: known only to a member whom the broker answers."""
-        if quiet_s < (idle_s if self._joined else max(idle_s, _JOIN_TIMEOUT_S)):
+        """Whether nothing more is there: known only to a member who has read to all the ends."""
+        if quiet_s < (idle_s if self._at_end() else max(idle_s, _JOIN_TIMEOUT_S)):
             return False
         with kafka_errors_translated("asking whether more deliveries are there"):
             self._consumer.list_topics(timeout=_TIMEOUT_S)
         if not self._joined:
             raise Unavailable("the group has not admitted this member", got=f"{quiet_s:.0f} s")
+        if not self._at_end():
+            raise Unavailable("the broker does not give the rest", got=f"{quiet_s:.0f} s")
         return True
 
     def _poll(self, timeout_s: float) -> Message | None:
@@ -191,7 +198,12 @@ class Subscription:
         return message
 
     def _judge(self, error: KafkaError, message: Message) -> None:
-        """Raise an error that will not pass by itself; log one that will."""
+        """Note an end; raise an error that will not pass by itself; log one that will."""
+        if error.code() == KafkaError._PARTITION_EOF:
+            end = _position(message)
+            if held := self._progress.get((end.topic, end.partition)):
+                held.at_end = True
+            return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise DeliveriesExpired(
                 f"deliveries of {message.topic()}[{message.partition()}] have expired unread",

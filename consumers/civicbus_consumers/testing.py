@@ -32,7 +32,7 @@ class UnsafeMemoryConsumer:
 
     `fails_and_did_not_persist`: commits fail and change nothing. `fails_but_persisted`: they
     change the group's positions and fail all the same. `revoke` and `restore` take all partitions
-    away and give them back.
+    away and give them back. `withheld_polls`: so many polls give nothing yet to an assigned member.
     """
 
     def __init__(self, log: UnsafeMemoryLog, *, group: str) -> None:
@@ -40,8 +40,10 @@ class UnsafeMemoryConsumer:
         self.group = group
         self.fails_and_did_not_persist = False
         self.fails_but_persisted = False
+        self.withheld_polls = 0
         self._topics: list[str] = []
         self._fetching: dict[tuple[str, int], int] = {}
+        self._told_ends: dict[tuple[str, int], int] = {}
         self._stored: dict[tuple[str, int], int] = {}
         self._on_assign: Rebalance | None = None
         self._on_revoke: Rebalance | None = None
@@ -53,16 +55,22 @@ class UnsafeMemoryConsumer:
         self._topics, self._on_assign, self._on_revoke = topics, on_assign, on_revoke
 
     def poll(self, timeout: float = -1) -> Message | None:
-        """The next message of any partition; it never sleeps."""
+        """The next message or end of any partition; it never sleeps."""
         del timeout
         if not self._assigned and self._on_assign is not None:
             self._assigned = True
             self._on_assign(self, self._partitions())
+        if self.withheld_polls:
+            self.withheld_polls -= 1
+            return None
         for (topic, partition), offset in self._fetching.items():
             stored = self.log.partitions(topic)[partition]
             if offset < len(stored):
                 self._fetching[topic, partition] = offset + 1
                 return _as_kafka_gives_it(stored[offset])
+            if self._told_ends.get((topic, partition)) != offset:
+                self._told_ends[topic, partition] = offset
+                return _end_of_partition(topic, partition, offset)
         return None
 
     def committed(
@@ -83,6 +91,7 @@ class UnsafeMemoryConsumer:
         """Begin to fetch."""
         for p in partitions:
             self._fetching[p.topic, p.partition] = 0 if p.offset == OFFSET_BEGINNING else p.offset
+            self._told_ends.pop((p.topic, p.partition), None)
 
     def store_offsets(self, *, offsets: list[TopicPartition]) -> None:
         """Keep positions for the next commit."""
@@ -197,6 +206,11 @@ def withdraw(
     type_ = withdrawn_type(family_of(envelope.type))
     headers = replace(envelope, type=type_).headers()
     return log.append(topic, key=None, value=None, headers=headers, partition=partition)
+
+
+def _end_of_partition(topic: str, partition: int, offset: int) -> Message:
+    end = KafkaError(KafkaError._PARTITION_EOF)
+    return Message(topic=topic, partition=partition, offset=offset, error=end)
 
 
 def _as_kafka_gives_it(stored: StoredMessage) -> Message:

@@ -40,7 +40,6 @@ class Bus(Protocol):
 
     publisher_agency: str
     recipient: str
-    idle_s: float  # so long without a delivery, and there is none
 
     def publisher(self) -> Publisher: ...
     def subscription(self, name: str = "main") -> Subscription: ...
@@ -54,7 +53,7 @@ class Bus(Protocol):
 class MemoryBus:
     """The fakes on one log."""
 
-    publisher_agency, recipient, idle_s = "moj", "vss", 0.01
+    publisher_agency, recipient = "moj", "vss"
 
     def __init__(self) -> None:
         self.log = UnsafeMemoryLog()
@@ -106,8 +105,6 @@ class MemoryBus:
 
 class KafkaBus:
     """The SDK on the real broker and registry, with agencies of its own."""
-
-    idle_s = 1.0
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         token = secrets.token_hex(4)

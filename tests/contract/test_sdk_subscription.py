@@ -43,10 +43,10 @@ def take(subscription: Subscription, count: int) -> list[Delivery]:
     return deliveries
 
 
-def drained(bus: Bus, subscription: Subscription) -> list[int]:
+def drained(subscription: Subscription) -> list[int]:
     """The numbers of all deliveries there are, acknowledged as they come."""
     numbers = []
-    for delivery in subscription.deliveries(idle_s=bus.idle_s):
+    for delivery in subscription.deliveries(idle_s=0):
         numbers.append(int(delivery.event_id, 16))
         delivery.acknowledge()
     return numbers
@@ -99,7 +99,7 @@ def test_notice_tells_type_and_reason_when_something_was_withheld(bus: Bus) -> N
         assert first.acknowledge()
         assert second.acknowledge()
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == []
+        assert drained(subscription) == []
 
 
 @pytest.mark.parametrize("body", [b"\x02a\x02b", NOTICE.encode()[:-1], NOTICE.encode() + b"\x00"])
@@ -129,7 +129,7 @@ def test_withdrawal_names_the_consent_of_deliveries_and_nobody(bus: Bus) -> None
         assert first.acknowledge()
         assert second.acknowledge()
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == []
+        assert drained(subscription) == []
 
 
 def test_cut_field_raises_not_released_when_read(bus: Bus) -> None:
@@ -149,9 +149,9 @@ def test_deliveries_do_not_come_again_when_they_were_acknowledged(bus: Bus) -> N
         for delivery in take(subscription, 2):
             assert delivery.acknowledge()
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == [2]
+        assert drained(subscription) == [2]
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == []
+        assert drained(subscription) == []
 
 
 def test_delivery_comes_again_when_it_was_not_acknowledged(bus: Bus) -> None:
@@ -159,7 +159,7 @@ def test_delivery_comes_again_when_it_was_not_acknowledged(bus: Bus) -> None:
     with bus.subscription() as subscription:
         take(subscription, 1)
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == [1]
+        assert drained(subscription) == [1]
 
 
 def test_commit_stays_before_the_gap_when_acknowledged_out_of_order(bus: Bus) -> None:
@@ -170,7 +170,7 @@ def test_commit_stays_before_the_gap_when_acknowledged_out_of_order(bus: Bus) ->
         for number in (3, 2, 0):
             assert deliveries[number].acknowledge()
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == [1, 2, 3]
+        assert drained(subscription) == [1, 2, 3]
 
 
 def test_partitions_are_acknowledged_apart_when_one_has_a_gap(bus: Bus) -> None:
@@ -181,15 +181,15 @@ def test_partitions_are_acknowledged_apart_when_one_has_a_gap(bus: Bus) -> None:
             if int(delivery.event_id, 16) != 0:
                 delivery.acknowledge()
     with bus.subscription() as subscription:
-        assert sorted(drained(bus, subscription)) == [0, 2]
+        assert sorted(drained(subscription)) == [0, 2]
 
 
 def test_each_group_gets_everything_when_names_differ(bus: Bus) -> None:
     bus.deliver(1)
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == [1]
+        assert drained(subscription) == [1]
     with bus.subscription("archive") as subscription:
-        assert drained(bus, subscription) == [1]
+        assert drained(subscription) == [1]
 
 
 def test_acknowledgement_no_longer_counts_when_the_subscription_is_closed(bus: Bus) -> None:
@@ -198,7 +198,7 @@ def test_acknowledgement_no_longer_counts_when_the_subscription_is_closed(bus: B
         (delivery,) = take(subscription, 1)
     assert not delivery.acknowledge()
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == [1]
+        assert drained(subscription) == [1]
 
 
 def test_iteration_ends_when_it_is_stopped(bus: Bus) -> None:
@@ -248,9 +248,9 @@ def test_undecodable_delivery_raises_until_it_is_passed_over_when_met(
         (position,) = positions
         assert position.offset == 1
         subscription.pass_over(position)
-        assert drained(bus, subscription) == [2]
+        assert drained(subscription) == [2]
     with bus.subscription() as subscription:
-        assert drained(bus, subscription) == []
+        assert drained(subscription) == []
 
 
 def test_truncated_body_raises_and_shows_no_value_when_met(bus: Bus) -> None:

@@ -152,12 +152,12 @@ def test_aborted_deliveries_never_arrive_when_committed_ones_do(fresh: KafkaBus)
             producer.commit_transaction(20)
     with fresh.subscription() as subscription:
         numbers = []
-        for delivery in subscription.deliveries(idle_s=2):
+        for delivery in subscription.deliveries(idle_s=0):
             numbers.append(int(delivery.event_id, 16))
             delivery.acknowledge()
     assert numbers == [0, 2]
     with fresh.subscription() as subscription:
-        assert list(subscription.deliveries(idle_s=1)) == []
+        assert list(subscription.deliveries(idle_s=0)) == []
 
 
 def test_nothing_is_lost_and_late_acknowledgements_do_not_count_when_members_come_and_go(
@@ -174,12 +174,12 @@ def test_nothing_is_lost_and_late_acknowledgements_do_not_count_when_members_com
         late = {d.event_id for d in held if not d.acknowledge()}
         assert moved <= late  # what moved was not acknowledged, and no longer can be by `first`
         first.close()
-        rest = {d.event_id for d in second.deliveries(idle_s=2) if d.acknowledge()}
+        rest = {d.event_id for d in second.deliveries(idle_s=0) if d.acknowledge()}
     kept = {delivery.event_id for delivery in held} - late
     assert kept
     assert {int(id_, 16) for id_ in kept | moved | rest} == set(range(total))
     with fresh.subscription() as third:
-        assert list(third.deliveries(idle_s=2)) == []
+        assert list(third.deliveries(idle_s=0)) == []
 
 
 def taken_over(member: Subscription, *, beside: Subscription) -> set[str]:
@@ -206,7 +206,7 @@ def test_gap_is_reported_once_accepted_when_retention_was_faster_than_the_reader
         list(subscription.deliveries(idle_s=20))
     connection = fresh.connection(fresh.recipient)
     with Subscription.connect(fresh.recipient, connection, accept_gap=True) as subscription:
-        numbers = [int(d.event_id, 16) for d in subscription.deliveries(idle_s=2)]
+        numbers = [int(d.event_id, 16) for d in subscription.deliveries(idle_s=0)]
     assert numbers == [2]
 
 

@@ -45,6 +45,14 @@ def numbers(subscription: Subscription) -> list[int]:
     return [int(d.event_id, 16) for d in subscription.deliveries(idle_s=0)]
 
 
+def test_nothing_is_idle_before_its_ends_are_read_when_the_broker_gives_late(
+    log: UnsafeMemoryLog,
+) -> None:
+    subscription = fake_subscription(log=log)
+    subscription.consumer.withheld_polls = 3
+    assert numbers(subscription) == [0, 1, 2]
+
+
 def test_late_acknowledgement_does_not_count_when_the_partition_has_moved(
     log: UnsafeMemoryLog,
 ) -> None:
