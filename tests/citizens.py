@@ -11,7 +11,6 @@ from uuid import uuid4
 
 from civicbus_audit.fences import Withdrawal
 from civicbus_consumers.consent.fence import Fence, Holder, Passed
-from civicbus_deploy.provisioning.kafka import AdminAccess
 from civicbus_producers.receipt import Published
 from civicbus_schemas.event import Event
 from civicbus_schemas.ids import Pin
@@ -24,12 +23,7 @@ PASSES_S = 90.0
 
 def open_fence(bus: Bus, *, holders: Sequence[Holder] = ()) -> Fence:
     """A fence with the admin's rights."""
-    admin = AdminAccess(
-        bootstrap=bus.stack.bootstrap,
-        username="admin",
-        password_file=bus.stack.folder.secrets / "kafka-admin",
-    )
-    return Fence(admin, holders=holders)
+    return Fence(bus.stack.admin_access, holders=holders)
 
 
 @dataclass(frozen=True)

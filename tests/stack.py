@@ -24,6 +24,7 @@ from civicbus_deploy.embedded.processes import ProcessIdentity
 from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.servers import CORE, Servers
 from civicbus_deploy.embedded.state import FORMAT, StateFolder, read_json, write_json
+from civicbus_deploy.provisioning.kafka import AdminAccess
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -120,6 +121,14 @@ class Stack:
         password = secrets.read(self.home, f"kafka-{username}")
         config = kafka.client_config(self.ports["kafka"], username=username, password=password)
         return {**config, **{key.replace("_", "."): value for key, value in extra.items()}}
+
+    @property
+    def admin_access(self) -> AdminAccess:
+        """The admin's login, as own processes have theirs."""
+        password_file = self.folder.secrets / "kafka-admin"
+        return AdminAccess(
+            bootstrap=self.bootstrap, username=kafka.ADMIN, password_file=password_file
+        )
 
     def admin(self) -> AdminClient:
         """An AdminClient of the admin; keep it referenced while its futures run."""

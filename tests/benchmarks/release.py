@@ -18,13 +18,15 @@ from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_deploy.embedded.pseudonyms import read_keyring
 from civicbus_deploy.provisioning import provision
 from civicbus_deploy.provisioning.nation import load_nation
+from civicbus_producers.ends import read_stable_ends
+from civicbus_producers.positions import GroupPositions
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas.codec import unframe
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.page import Page
 from civicbus_schemas.topics import AUDIT_PAGE, PARTITIONS
-from confluent_kafka import Message, Producer
+from confluent_kafka import Message, Producer, TopicPartition
 
 from tests.benchmarks import workload
 from tests.benchmarks.checks import (
@@ -36,6 +38,7 @@ from tests.benchmarks.checks import (
     require,
 )
 from tests.benchmarks.clocks import Series
+from tests.benchmarks.paths import COPY
 from tests.bus import ROOT, Bus, approve_drafts
 from tests.reconciliation import record_of
 
@@ -66,9 +69,17 @@ class ReleaseBench:
         self._schema_id = registry.get_id(workload.SOURCE, contract.document)
         self._copies = [f"bench.copy.{self.name}.{n}" for n in range(workload.RECIPIENTS + 1)]
         self.bus.stack.create_topics(*self._copies, partitions=PARTITIONS)
+        self._begin_copy_at_the_end()
         self._pages_before = len(self._read(AUDIT_PAGE))
         self._given_before = len(self._read(*workload.DELIVERIES))
         self.enforcement, self.copy = Series("enforcement"), Series("bare copy")
+
+    def _begin_copy_at_the_end(self) -> None:
+        """What others have published there before is no part of this measurement."""
+        places = [(workload.SOURCE, partition) for partition in range(PARTITIONS)]
+        ends = read_stable_ends(self.bus.stack.admin(), places, timeout_s=30)
+        with GroupPositions(self.bus.stack.admin_access, COPY, client_id=COPY) as positions:
+            positions.commit([TopicPartition(*place, end) for place, end in ends.items()])
 
     def run(self, *, rounds: int, events: int) -> None:
         """Measure, then check all that was delivered, recorded and copied."""
