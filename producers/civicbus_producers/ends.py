@@ -19,6 +19,7 @@ from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo, OffsetSpec
 from civicbus_producers.kafka import kafka_errors_translated
 
 Place = tuple[str, int]
+_GRACE_S = 2.0  # librdkafka's own time-out comes first; a future that nobody settles ends here
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
@@ -60,7 +61,8 @@ def _read(
         return {}
     with kafka_errors_translated("asking where partitions end"):
         futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=timeout_s)
-        found = {(tp.topic, tp.partition): end.result() for tp, end in futures.items()}
+        patience_s = timeout_s + _GRACE_S
+        found = {(tp.topic, tp.partition): end.result(patience_s) for tp, end in futures.items()}
     unknown = [place for place, end in found.items() if end.offset < 0]
     if unknown:
         raise Unavailable(

@@ -229,7 +229,10 @@ def translate(error: KafkaError, *, doing: str) -> BusError:
 def kafka_errors_translated(
     doing: str, *, errors: ConnectionErrors | None = None
 ) -> Iterator[None]:
-    """Raise our errors where librdkafka raises its own: the one edge for all calls to it."""
+    """Raise our errors where librdkafka raises its own: the one edge for all calls to it.
+
+    A future of an admin client that is not settled in time is `Overdue`, too.
+    """
     try:
         yield
     except KafkaException as exception:
@@ -240,6 +243,8 @@ def kafka_errors_translated(
         raise (errors.explain(ours) if errors else ours) from None
     except BufferError:
         raise Unavailable(f"Kafka: {doing} failed", got="a full queue") from None
+    except TimeoutError:
+        raise Overdue(f"Kafka: {doing} took too long", got="no answer of the client") from None
 
 
 class ReachableClient(Protocol):

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from civicbus_consumers.officers import journal
 from civicbus_consumers.officers.request import MAX_LIMIT
 from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.recording.fuse import SealingBehind
-from civicbus_schemas.errors import BusError
+from civicbus_schemas.errors import BusError, Overdue
 from civicbus_schemas.record import commitment
 from civicbus_schemas.vocabulary import ORDER_KINDS, Outcome, Reason, RecordKind
 
@@ -172,6 +173,18 @@ def test_chain_begins_anew_when_the_heartbeat_cannot_be_recorded() -> None:
     office.pages.fails = False
     office.journal.close()
     assert office.headers[-1].closes is not None
+
+
+def test_tending_is_overdue_when_a_desk_does_not_let_go_of_the_journal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office = Office(history())
+    monkeypatch.setattr(journal, "QUIET_S", 0)
+    with office.journal.held():
+        office.journal.tend()
+        monkeypatch.setattr(journal, "HELD_S", 0)
+        with pytest.raises(Overdue):
+            office.journal.tend()
 
 
 def test_one_recorder_is_begun_when_the_fuse_refuses_again_and_again() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -16,7 +17,7 @@ from typing import TypeVar
 import structlog
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.vault.port import Vault
-from civicbus_schemas.errors import BusError
+from civicbus_schemas.errors import BusError, Overdue
 from civicbus_schemas.ids import RecordId
 from civicbus_schemas.page import Page, PageRef
 from civicbus_schemas.record import Record
@@ -33,6 +34,7 @@ from civicbus_consumers.recording.seal import sealed_under
 from civicbus_consumers.recording.wiring import BeginRecorder
 
 QUIET_S = 1.0
+HELD_S = 60.0  # longer than any work at a desk, every statement of which has its own time-out
 
 T = TypeVar("T")
 
@@ -73,18 +75,30 @@ class Journal:
         self._recorder: Recorder | None = None
         self._released: PageRef | None = None
         self._told: PageRef | None = None
-        self._answered_at = float("-inf")
+        self._answered_at = self._held_at = float("-inf")
 
-    def held(self) -> threading.Lock:
+    @contextmanager
+    def held(self) -> Iterator[None]:
         """The journal for one thing: in a `with`, nobody else is served meanwhile."""
-        return self._lock
+        with self._lock:
+            self._held_at = time.monotonic()
+            yield
 
     def tend(self) -> None:
-        """Say in a page of its own what was released last, once it is quiet; raises `BusError`."""
-        with self._lock:
+        """Say in a page of its own what was released last, once it is quiet.
+
+        Raises `BusError`; `Overdue` when one desk has not let go of the journal for a minute.
+        """
+        if not self._lock.acquire(timeout=QUIET_S):  # then it is not quiet
+            if time.monotonic() - self._held_at >= HELD_S:
+                raise Overdue("a desk does not let go of the journal")
+            return
+        try:
             quiet = time.monotonic() - self._answered_at >= QUIET_S
             if quiet and self._released != self._told:
                 self._tell()
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Say it before the process ends; raises `BusError`."""

@@ -43,6 +43,7 @@ class ViewApp(faust.App):  # type: ignore[misc]
 
     handler: Handler
     failure: asyncio.Future[None]
+    applying: bool = False
 
     @property
     def applied(self) -> Mapping[Partition, int]:
@@ -95,7 +96,8 @@ async def serve(app: ViewApp, *, health: Health, stop: threading.Event) -> None:
     await app.start()
     try:
         while not stop.is_set():
-            health.beat()
+            if not app.applying:  # a batch that never ends makes the process silent
+                health.beat()
             _report(app, health)
             await asyncio.wait({app.failure}, timeout=_POLL_S)
             if app.failure.done():
@@ -112,7 +114,9 @@ async def serve(app: ViewApp, *, health: Health, stop: threading.Event) -> None:
 async def _applied(app: ViewApp, messages: Sequence[Incoming]) -> bool:
     """Apply a batch in a thread, so that heartbeats go on; report the failure if there is one."""
     work = asyncio.get_running_loop().run_in_executor(None, app.handler.handle, messages)
+    app.applying = True
     await asyncio.wait({work})
+    app.applying = False
     error = work.exception()
     if error is not None and not app.failure.done():
         app.failure.set_exception(without_data(error))

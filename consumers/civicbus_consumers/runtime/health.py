@@ -14,12 +14,19 @@ _END_S = 0.1  # for so long a process that ends may wait for its probes
 
 
 class Health:
-    """What a process says of itself. Alive while its loop beats; ready when it says so."""
+    """What a process says of itself. Alive while its loop beats; ready when it said so lately."""
 
     def __init__(self, *, silence_s: float = 60.0) -> None:
         self._silence_s = silence_s
         self._beat = time.monotonic()
         self._reason: str | None = "starting"
+        self._beside: list[Health] = []
+
+    def beside(self) -> Health:
+        """What another loop of this process says; the process is no better than its worst loop."""
+        other = Health(silence_s=self._silence_s)
+        self._beside.append(other)
+        return other
 
     def beat(self) -> None:
         """The loop has gone round once more."""
@@ -35,8 +42,16 @@ class Health:
 
     @property
     def alive(self) -> bool:
-        """Whether the loop has gone round lately."""
-        return time.monotonic() - self._beat < self._silence_s
+        """Whether every loop has gone round lately."""
+        lately = time.monotonic() - self._beat < self._silence_s
+        return lately and all(other.alive for other in self._beside)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the process is not ready; whoever is silent is not, whatever he said last."""
+        reasons = (self._reason, *(other.trouble for other in self._beside))
+        found = next((reason for reason in reasons if reason is not None), None)
+        return found or (None if self.alive else "silent")
 
     def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
         """Status, content type and body for a path."""
@@ -44,11 +59,10 @@ class Health:
             case "/livez":
                 status = HTTPStatus.OK if self.alive else HTTPStatus.SERVICE_UNAVAILABLE
                 return status, "text/plain", b"alive\n" if self.alive else b"silent\n"
-            case "/readyz" if self._reason is None:
-                return HTTPStatus.OK, "text/plain", b"ready\n"
             case "/readyz":
-                body = f"{self._reason}\n".encode()
-                return HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", body
+                trouble = self.trouble
+                status = HTTPStatus.OK if trouble is None else HTTPStatus.SERVICE_UNAVAILABLE
+                return status, "text/plain", f"{trouble or 'ready'}\n".encode()
             case "/metrics":
                 return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest()
             case _:
