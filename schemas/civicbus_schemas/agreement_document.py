@@ -39,6 +39,7 @@ _REQUIRED = {
     "retention", "approved_by",
 }  # fmt: skip
 _OPTIONAL = {"releases", "reads", "access", "withheld", "limits", "note"}
+A_DAY = "a whole day of the calendar, YYYY-MM-DD"
 _DURATION = re.compile(r"P[1-9][0-9]{0,3}[YMWD]")
 
 
@@ -54,7 +55,7 @@ def _parse(document: Mapping[str, Any], source: str) -> Agreement:
     _keys(_mapping(document, where=source), required=_REQUIRED, optional=_OPTIONAL, where=source)
     valid = _mapping(document["valid"], where=f"{source}: valid")
     _keys(valid, required={"from", "until"}, optional=set(), where=f"{source}: valid")
-    start, end = _day(valid["from"], source), _day(valid["until"], source)
+    start, end = (_day(valid[name], where=f"{source}: valid: {name}") for name in ("from", "until"))
     if start > end:
         raise InvalidAgreement(f"{source}: valid", expected="from not after until")
     agreement = Agreement(
@@ -148,10 +149,12 @@ def _parties(items: Any, source: str) -> tuple[Party, ...]:
         if role not in list(Role):
             raise InvalidAgreement(f"{where}: unknown role", expected=[*Role])
         parties.append(Party(agency, Role(role)))
-    if sorted(party.role for party in parties) != sorted(Role):
+    roles = [party.role for party in parties]
+    if sorted(roles) != sorted(Role):
+        absent = " and ".join(sorted(set(Role) - set(roles)))
         raise InvalidAgreement(
             where,
-            got=[party.role.value for party in parties],
+            got=f"no officer for {absent}" if absent else "an officer too many",
             expected=f"each of {', '.join(Role)} once",
         )
     return tuple(parties)
@@ -211,7 +214,7 @@ def _text(document: Mapping[str, Any], key: str, source: str) -> str:
     return value
 
 
-def _day(value: Any, source: str) -> date:
+def _day(value: Any, *, where: str) -> date:
     """A whole day: a date as YAML reads it, or as the policy set writes it (`2026-01-01`)."""
     if type(value) is date:
         return value
@@ -220,7 +223,7 @@ def _day(value: Any, source: str) -> date:
     except (TypeError, ValueError):
         day = None
     if day is None or day.isoformat() != value:
-        raise InvalidAgreement(f"{source}: valid", expected="days written YYYY-MM-DD")
+        raise InvalidAgreement(where, expected=A_DAY)
     return day
 
 

@@ -161,9 +161,17 @@ def check_reason(reason: Any) -> str | None:
     """The reason, if it is one line of at most `MAX_REASON` characters, or none."""
     if reason is None:
         return None
-    if not isinstance(reason, str) or not 0 < len(reason) <= MAX_REASON or "\n" in reason:
+    if (
+        not isinstance(reason, str)
+        or not reason.strip()
+        or len(reason) > MAX_REASON
+        or len(reason.splitlines()) > 1
+    ):
         raise InvalidAgreement(
-            "the reason of a statement", expected=f"one line of at most {MAX_REASON} characters"
+            "the reason of a statement is refused",
+            got=f"{len(reason)} characters" if isinstance(reason, str) else type(reason).__name__,
+            expected=f"one line of 1 to {MAX_REASON} characters",
+            next_step="say in one line why; the announcement carries it",
         )
     return reason
 

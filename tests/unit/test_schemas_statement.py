@@ -155,3 +155,9 @@ def test_a_time_is_the_same_when_it_was_told_in_another_zone() -> None:
 def test_a_reason_is_one_line_or_none() -> None:
     assert check_reason(None) is None
     assert check_reason("điều tra") == "điều tra"
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "one\ntwo", "x" * 201, 7])
+def test_what_a_reason_must_be_is_told_when_it_is_none_such(reason: object) -> None:
+    with pytest.raises(InvalidAgreement, match="one line of 1 to 200 characters"):
+        check_reason(reason)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -30,11 +29,8 @@ from civicbus_consumers.lookup.door import NO_STORE, Door
 from civicbus_consumers.lookup.problems import Problem
 
 MAX_BODY_BYTES = 64 * 1024
-REQUEST_ID = "X-Request-ID"
 
 log = structlog.get_logger("civicbus.explain")
-
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @dataclass(slots=True)
@@ -70,7 +66,7 @@ class ExplainService:
         """One question, answered; raises `Problem`."""
         agency, body = await self._admit(request)
         question = parse_question(body, today=_today())
-        return _json(request, _answer(question, agency, law=await self.book.current()))
+        return _json(_answer(question, agency, law=await self.book.current()))
 
     async def evaluate_all(self, request: Request) -> Response:
         """The questions of a batch, answered in order as far as its semantic goes."""
@@ -78,8 +74,8 @@ class ExplainService:
         batch, law = parse_batch(body), await self.book.current()
         if not batch.items:
             question = batch.question({}, today=_today())
-            return _json(request, _answer(question, agency, law=law))
-        return _json(request, {"evaluations": _answers(batch, agency, law=law)})
+            return _json(_answer(question, agency, law=law))
+        return _json({"evaluations": _answers(batch, agency, law=law)})
 
     async def _admit(self, request: Request) -> tuple[AgencyId, bytes]:
         token = self.door.admit(request)
@@ -106,13 +102,9 @@ def _answer(question: Question, agency: AgencyId, *, law: Law) -> dict[str, Any]
     return answer_document(explanation, law)
 
 
-def _json(request: Request, document: dict[str, Any]) -> Response:
-    """The answer; a request's id is sent back, as AuthZEN asks over HTTP."""
-    headers = dict(NO_STORE)
-    if _REQUEST_ID.fullmatch(id_ := request.headers.get(REQUEST_ID, "")):
-        headers[REQUEST_ID] = id_
+def _json(document: dict[str, Any]) -> Response:
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, media_type="application/json", headers=headers)
+    return Response(body, media_type="application/json", headers=NO_STORE)
 
 
 def _today() -> date:

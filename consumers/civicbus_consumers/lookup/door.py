@@ -7,15 +7,18 @@ Each room of the agencies' web process brings its routes and admits through this
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass, field
 
 import structlog
 from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.problems import MEDIA_TYPE, Problem, document, preferred_language
@@ -27,6 +30,9 @@ log = structlog.get_logger("civicbus.door")
 
 JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
+REQUEST_ID = "X-Request-ID"
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +80,9 @@ async def read_body(
     return bytes(body)
 
 
-def compose(*routes: BaseRoute) -> Starlette:
+def compose(*routes: BaseRoute) -> ASGIApp:
     """The agencies' web application: the rooms' routes, and problem documents for all else."""
-    return Starlette(
+    rooms = Starlette(
         routes=routes,
         exception_handlers={
             Problem: _problem,
@@ -85,6 +91,23 @@ def compose(*routes: BaseRoute) -> Starlette:
             Exception: _unexpected,
         },
     )
+    return _telling_request_ids(rooms)
+
+
+def _telling_request_ids(rooms: ASGIApp) -> ASGIApp:
+    """Send a request's id back with every answer, errors too, as AuthZEN asks over HTTP."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        id_ = Headers(scope=scope).get(REQUEST_ID, "") if scope["type"] == "http" else ""
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REQUEST_ID] = id_
+            await send(message)
+
+        await rooms(scope, receive, send_with_id if _REQUEST_ID.fullmatch(id_) else send)
+
+    return app
 
 
 def problem_response(problem: Problem, request: Request) -> Response:

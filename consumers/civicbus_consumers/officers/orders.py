@@ -173,10 +173,15 @@ def _official(
     to: str | None,
 ) -> Official:
     what = "the request" if to is None else "the approval"
+    if not token:
+        raise OrderRefused(f"{what} is missing", next_step=f"let a {role} sign the order")
     try:
         unverified = read_bearer(f"Bearer {token}")
     except MalformedToken:
-        raise OrderRefused(f"{what} is no token") from None
+        raise OrderRefused(
+            f"{what} is damaged: its signature cannot verify",
+            expected="the token as it was written",
+        ) from None
     match unverified.claims:
         case {
             "iss": str(iss), "sub": str(sub), "role": str(named), "aud": str(aud),
@@ -185,8 +190,10 @@ def _official(
             issuer = issuers.get(AgencyId(iss))
         case _:
             raise OrderRefused(f"{what} does not hold what it must", expected=sorted(_CLAIMS))
-    if issuer is None or not issuer.public_key.has_signed(unverified):
-        raise OrderRefused(f"{what} is not signed by an issuer that is known")
+    if issuer is None:
+        raise OrderRefused(f"{what} is of an issuer that is not known", expected=sorted(issuers))
+    if not issuer.public_key.has_signed(unverified):
+        raise OrderRefused(f"{what} is forged or damaged: its signature does not verify")
     if aud != AUDIENCE or named != role or role not in issuer.roles:
         raise OrderRefused(f"{what} is of another role", expected=role)
     if not iat - SKEW_S <= now < exp <= iat + LIFE_S:

@@ -7,10 +7,10 @@ import socket
 
 import uvicorn
 from civicbus_schemas.errors import Unavailable
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 
-def server_config(app: Starlette, *, max_connections: int) -> uvicorn.Config:
+def server_config(app: ASGIApp, *, max_connections: int) -> uvicorn.Config:
     """A server without access log, server header, web sockets or proxies' headers."""
     logging.getLogger("uvicorn.error").addFilter(without_values)
     return uvicorn.Config(

@@ -6,14 +6,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
+from civicbus_schemas.agreement_document import A_DAY
 from civicbus_schemas.errors import BusError, Refused
 
 Location = tuple[str | int, ...]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _WORD = re.compile(r"[A-Za-z][\w.\[\]-]{2,}")
 
 
@@ -37,7 +40,13 @@ class Document:
         return f"{self.file}:{self.lines.get(location, 1)}"
 
     def near(self, error: BusError) -> str:
-        """`file:line` where what the error complains of stands, as far as its words tell."""
+        """`file:line` where what the error complains of stands: an entry, or the first such word.
+
+        An entry is named by its path, as in `agreements/x.yaml: valid: from`.
+        """
+        entry = tuple(error.what.removeprefix(f"{self.file}: ").split(": "))
+        if entry in self.lines:
+            return self.at(entry)
         blamed = [*_WORD.findall(str(error.got)), *reversed(_WORD.findall(error.what))]
         rows = [row.partition("#")[0] for row in self.text.splitlines()]
         for needle in (needle for word in blamed for needle in self._needles(word)):
@@ -110,7 +119,15 @@ def _read(path: Path, root: Path) -> tuple[str, str]:
 
 def _lines(node: yaml.Node, file: str, location: Location = ()) -> Any:
     """The line of every entry; refuses keys given twice, which PyYAML would let win silently."""
-    yield location, node.start_mark.line + 1
+    line = node.start_mark.line + 1
+    yield location, line
+    if isinstance(node, yaml.ScalarNode) and node.tag == _TIMESTAMP and not _is_day(node.value):
+        raise InvalidNation(
+            f"{file}:{line}: {': '.join(map(str, location))}",
+            got=ascii(node.value),
+            expected=A_DAY,
+            next_step="correct the day, or quote it if it is meant as a text",
+        )
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _lines(item, file, (*location, index))
@@ -124,3 +141,11 @@ def _lines(node: yaml.Node, file: str, location: Location = ()) -> Any:
                 )
             seen.add(key.value)
             yield from _lines(value, file, (*location, key.value))
+
+
+def _is_day(text: str) -> bool:
+    """Whether it is a day of the calendar; YAML takes months of any length, and times of day."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
