@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from civicbus_deploy.embedded import postgres
@@ -25,14 +25,13 @@ class Foundation:
     def __init__(self, *, lasting: bool) -> None:
         self._stack = Stack()
         self._kept: Path | None = None
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             self._founded: Bus | None = Bus.found(self._stack.start())
             if lasting:
                 self._stack.stop()
                 self._keep()
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     @contextmanager
     def opened(self) -> Iterator[Bus]:

@@ -7,13 +7,13 @@ import os
 import secrets
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -45,6 +45,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from tests.bus import Worker
 from tests.nursery import fork
 from tests.stack import Stack, wait_until
+from tests.threads import running
 
 GIVEN = EVENT_CLASSES[EventType("consent.ConsentGiven")]
 WITHDRAWN = EVENT_CLASSES[EventType("consent.ConsentWithdrawn")]
@@ -227,26 +228,13 @@ class ConsentPlace:
     @contextmanager
     def folding(self, *groups: int) -> Iterator[None]:
         """Both groups (by default) fold in threads of this process while the body runs."""
-        stop = threading.Event()
-        errors: list[BaseException] = []
-
-        def fold(group: int) -> None:
-            try:
-                run(self.settings(group), stop, territory=self.territory(group))
-            except BaseException as error:  # noqa: BLE001
-                errors.append(error)
-
-        threads = [threading.Thread(target=fold, args=(k,)) for k in groups or (0, 1)]
-        for thread in threads:
-            thread.start()
-        try:
+        stop = Event()
+        runs = [
+            partial(run, self.settings(group), stop, territory=self.territory(group))
+            for group in groups or (0, 1)
+        ]
+        with running(*runs, stop=stop):
             yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join(60)
-            for error in errors:
-                raise error
 
     def start(
         self, group: int, *, step: Step | None = None, signal_: int = 0, skip: int = 0

@@ -9,12 +9,12 @@ import json
 import secrets
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from civicbus_consumers.population.app import run
@@ -34,6 +34,7 @@ from sqlalchemy import Engine
 from tests.fakes.population import CHILD, TYPES, Sample, delivered_schema
 from tests.nursery import Child, fork
 from tests.stack import Stack, wait_until
+from tests.threads import running
 
 PARTITIONS = 3
 _ROOT = Path(__file__).resolve().parents[2]
@@ -148,23 +149,10 @@ class PopulationPlace:
     @contextmanager
     def working(self, *, scheme: str = SCHEME) -> Iterator[None]:
         """The process works in a thread of this one while the body runs."""
-        stop, errors = threading.Event(), list[BaseException]()
-
-        def work() -> None:
-            try:
-                run(self.settings, stop, scheme=scheme)
-            except BaseException as error:  # noqa: BLE001
-                errors.append(error)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
+        stop = Event()
+        work = partial(run, self.settings, stop, scheme=scheme)
+        with running(work, stop=stop, timeout_s=120):
             yield
-        finally:
-            stop.set()
-            thread.join(120)
-            for error in errors:
-                raise error
 
     def start(self, *, step: str = "-", skip: int = 0) -> Child:
         """A process of its own; it kills itself after the step, having skipped some."""

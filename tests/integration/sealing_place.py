@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.index.database import make_engine
@@ -35,6 +36,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.fakes.pages import PUBLIC_KEYS
 from tests.nursery import Child, fork
 from tests.stack import Stack
+from tests.threads import running
 
 ORIGIN = "civicbus.local/audit"
 USER = "sealing-tester"
@@ -119,30 +121,11 @@ class SealingPlace:
     @contextmanager
     def sealing(self) -> Iterator[None]:
         """Seal and index in threads of this process while the body runs."""
-        stop, errors = threading.Event(), list[BaseException]()
-
-        def until_stopped(run: Callable[[], None]) -> None:
-            try:
-                run()
-            except BaseException as error:  # noqa: BLE001
-                errors.append(error)
-
+        stop = Event()
         index = IndexingSettings.read(self.folder / "indexing.json")
-        runs = (
-            lambda: sealing.run(self.settings, stop, topic=self.topic),
-            lambda: indexing.run(index, stop),
-        )
-        threads = [threading.Thread(target=until_stopped, args=(run,)) for run in runs]
-        for thread in threads:
-            thread.start()
-        try:
+        seal = partial(sealing.run, self.settings, stop, topic=self.topic)
+        with running(seal, partial(indexing.run, index, stop), stop=stop):
             yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join(60)
-            for error in errors:
-                raise error
 
     def start(self, step: Step | None = None, *, skip: int = 0) -> Child:
         """A process of its own, which kills itself after a step, having skipped some."""

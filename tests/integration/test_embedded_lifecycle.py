@@ -176,7 +176,7 @@ def test_server_is_started_again_and_its_death_reported_when_it_is_killed(
 
 
 def test_process_follows_the_plan_when_the_plan_changes(bench: Bench) -> None:
-    sleeper = (sys.executable, "-c", "import time; time.sleep(600)")
+    sleeper = (sys.executable, "-c", "import signal; signal.pause()")
 
     def plan(fingerprint: str) -> None:
         spec = ProcessSpec(

@@ -143,11 +143,9 @@ def undocumented(source: Source) -> Iterator[str]:
 
 
 def broad_excepts(source: Source) -> Iterator[str]:
-    """No handler takes every exception, but one that cleans up and raises it again."""
+    """No handler takes every exception; what must be undone is undone in a `finally` or a stack."""
     for node in source.nodes:
         match node:
-            case ast.ExceptHandler(body=[*_, ast.Raise(exc=None)]):
-                continue
             case ast.ExceptHandler(type=type_) if _is_broad(type_):
                 yield source.at(node, "a broad except")
 
@@ -163,10 +161,12 @@ def sleeping(source: Source) -> Iterator[str]:
     """A test waits for a condition, never for time to pass."""
     for node in source.nodes:
         match node:
-            case ast.Attribute(value=ast.Name(id="time"), attr="sleep"):
-                yield source.at(node, "time.sleep")
-            case ast.ImportFrom(module="time", names=names) if "sleep" in {n.name for n in names}:
-                yield source.at(node, "time.sleep")
+            case ast.Attribute(value=ast.Name(id="time" | "asyncio" as module), attr="sleep"):
+                yield source.at(node, f"{module}.sleep")
+            case ast.ImportFrom(module="time" | "asyncio" as module, names=names) if "sleep" in {
+                name.name for name in names
+            }:
+                yield source.at(node, f"{module}.sleep")
 
 
 def foreign_places(source: Source) -> Iterator[str]:

@@ -59,8 +59,8 @@ def function(lines: int) -> str:
         ),
         (
             rules.broad_excepts,
-            "try: ...\nexcept: pass",
             "try: ...\nexcept:\n    undo()\n    raise",
+            "try: ...\nfinally:\n    undo()",
         ),
         (
             rules.broad_excepts,
@@ -69,6 +69,7 @@ def function(lines: int) -> str:
         ),
         (rules.sleeping, "import time\ntime.sleep(1)", "import time\ntime.monotonic()"),
         (rules.sleeping, "from time import sleep", "from time import monotonic"),
+        (rules.sleeping, "import asyncio\nasyncio.sleep(1)", "import asyncio\nasyncio.run(f())"),
         (rules.foreign_places, f"index = 'https://{'pypi'}.org/simple'", "name = 'pypi'"),
         (rules.foreign_places, f"see /{'work'}/notes", "see framework/notes"),
         (rules.foreign_places, f"cp x /{'home'}/an/x", "the home of a name"),

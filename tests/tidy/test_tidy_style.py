@@ -26,8 +26,7 @@ ALLOWED = {
     ),
 }
 
-# `except Exception` is for the loop that must count, record, and then stop or dead-letter.
-BROAD_EXCEPTS: dict[str, str] = {}
+BROAD_EXCEPTS = {"tests/nursery.py": "the top of a process tells whatever ended it"}
 
 
 def breaches(rule: Rule, sources: tuple[Source, ...]) -> list[str]:
@@ -56,7 +55,7 @@ def test_every_public_name_says_what_it_is_when_packages_are_read() -> None:
 def test_no_broad_except_is_found_when_it_is_not_on_the_list() -> None:
     found = [
         breach
-        for source in PACKAGE_CODE
+        for source in PACKAGE_CODE + TEST_CODE
         if source.path not in BROAD_EXCEPTS
         for breach in rules.broad_excepts(source)
     ]
@@ -64,8 +63,8 @@ def test_no_broad_except_is_found_when_it_is_not_on_the_list() -> None:
 
 
 def test_the_list_of_broad_excepts_is_current_when_it_is_checked() -> None:
-    found = {source.path for source in PACKAGE_CODE if any(rules.broad_excepts(source))}
-    assert set(BROAD_EXCEPTS) <= found
+    found = {s.path for s in PACKAGE_CODE + TEST_CODE if any(rules.broad_excepts(s))}
+    assert set(BROAD_EXCEPTS) == found
 
 
 def test_the_list_of_allowed_breaches_is_current_when_it_is_checked() -> None:

@@ -123,12 +123,12 @@ def test_taken_port_is_named_with_its_holder() -> None:
 
 
 _HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from civicbus_deploy.embedded import locks
 with locks.held(Path(sys.argv[1]), what="test", say=print):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -136,7 +136,9 @@ def test_lock_is_refused_while_its_holder_lives_and_free_when_it_was_killed(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "run" / "lock"
-    holder = subprocess.Popen([sys.executable, "-c", _HOLDER, path], stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert holder.stdout is not None
     with holder, holder.stdout:
         assert holder.stdout.readline() == b"held\n"
@@ -157,7 +159,7 @@ def test_lock_is_refused_while_its_holder_lives_and_free_when_it_was_killed(
 
 
 def test_roll_finds_what_lives_and_not_who_has_its_pid_now(folder: StateFolder) -> None:
-    command = (sys.executable, "-c", "import time; time.sleep(60)")
+    command = (sys.executable, "-c", "import signal; signal.pause()")
     spec = ProcessSpec(name="sleeper", command=command, log=folder.log("s"), cwd=folder.home)
     process = RunningProcess(spec)
     roll = Roll(folder)
@@ -184,7 +186,7 @@ def test_roll_finds_what_lives_and_not_who_has_its_pid_now(folder: StateFolder) 
 
 
 def test_paused_process_ends_when_it_is_stopped(folder: StateFolder) -> None:
-    command = (sys.executable, "-c", "import time; time.sleep(60)")
+    command = (sys.executable, "-c", "import signal; signal.pause()")
     spec = ProcessSpec(name="paused", command=command, log=folder.log("p"), cwd=folder.home)
     process = RunningProcess(spec)
     process.signal(signal.SIGSTOP)

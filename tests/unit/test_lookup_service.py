@@ -266,19 +266,19 @@ def test_request_is_refused_when_nobody_works() -> None:
 
 def test_reply_is_not_called_released_when_its_caller_gave_up_waiting() -> None:
     office = Office(answer_timeout_s=0.2)
-    append, gone = office.pages.append, threading.Event()
+    append, gone, recorded = office.pages.append, threading.Event(), threading.Event()
 
     def slowly(body: bytes, **options: Any) -> None:
         gone.wait(5)
         append(body, **options)
+        recorded.set()
 
     office.pages.append = slowly  # type: ignore[method-assign]
 
     async def steps(client: httpx.AsyncClient) -> Answer:
         answer = await post(client)
         gone.set()
-        while not office.records:
-            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(recorded.wait, 5)
         return answer
 
     assert office.ask(steps).status_code == 503

@@ -93,14 +93,10 @@ class WitnessStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _sqlite_errors_translated(self._file):
+        # leaving the connection commits, or rolls back what an error left
+        with self._lock, _sqlite_errors_translated(self._file), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.rollback()
-                raise
-            self._connection.commit()
+            yield self._connection
 
 
 def _held(connection: sqlite3.Connection, origin: str) -> Held:

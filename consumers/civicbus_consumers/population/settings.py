@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 
 from civicbus_schemas.ids import AgencyId
@@ -20,14 +21,14 @@ class WorkerSettings(ProcessSettings):
     batch_wait_s: float = 0.05
 
     @property
+    @abstractmethod
     def group(self) -> str:
         """The consumer group."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def topics(self) -> tuple[str, ...]:
         """What it reads."""
-        raise NotImplementedError
 
 
 class PopulationSettings(WorkerSettings):

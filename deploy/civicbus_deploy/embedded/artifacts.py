@@ -94,12 +94,11 @@ def ensure(
         missing = [artifact for artifact, good in zip(wanted, genuine, strict=True) if not good]
         _check_room(cache, sum(artifact.size for artifact in missing))
         tasks = [pool.submit(_download, artifact, cache, fetcher) for artifact in missing]
-        for task in tasks:
-            try:
+        try:
+            for task in tasks:
                 task.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        finally:
+            pool.shutdown(cancel_futures=True)  # where one failed, the others do not begin
     return tuple(cache / artifact.filename for artifact in wanted)
 
 

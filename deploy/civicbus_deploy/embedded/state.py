@@ -131,9 +131,8 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    finally:
+        aside.unlink(missing_ok=True)  # it is there still where something failed
 
 
 def write_json(path: Path, document: object, *, mode: int = 0o600) -> None:

@@ -74,8 +74,3 @@ def upgrade() -> None:
         "create table progress (one boolean primary key default true check (one),"
         " size bigint not null, root bytea not null)"
     )
-
-
-def downgrade() -> None:
-    """The index can be rebuilt, never downgraded."""
-    raise NotImplementedError("rebuild the index instead")

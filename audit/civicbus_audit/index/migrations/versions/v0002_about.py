@@ -15,8 +15,3 @@ def upgrade() -> None:
     op.execute("alter table leaf add column about bytea")
     op.execute("create index leaf_about on leaf (about) where about is not null")
     op.execute("create index leaf_breakglass on leaf (index desc) where decision = 'breakglass'")
-
-
-def downgrade() -> None:
-    """The index can be rebuilt, never downgraded."""
-    raise NotImplementedError("rebuild the index instead")

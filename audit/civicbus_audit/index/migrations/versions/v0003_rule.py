@@ -14,8 +14,3 @@ def upgrade() -> None:
     """Add the column, and let sealing fill the index from the first bundle on."""
     op.execute("alter table leaf add column rule text")
     op.execute("truncate leaf, recorder, progress")
-
-
-def downgrade() -> None:
-    """The index can be rebuilt, never downgraded."""
-    raise NotImplementedError("rebuild the index instead")

@@ -24,8 +24,3 @@ $$
 def upgrade() -> None:
     """Grant what searching needs."""
     op.execute(_GRANTS)
-
-
-def downgrade() -> None:
-    """The index can be rebuilt, never downgraded."""
-    raise NotImplementedError("rebuild the index instead")

@@ -43,8 +43,3 @@ def upgrade() -> None:
         " since timestamptz not null)"
     )
     op.execute(_GRANTS)
-
-
-def downgrade() -> None:
-    """What was sealed under these secrets would never open again."""
-    raise NotImplementedError("secrets are destroyed one by one, by the eraser")

@@ -20,8 +20,3 @@ def upgrade() -> None:
         " check (kind in ('vn-pin', 'officer', 'case', 'unknown'))"
     )
     op.execute("alter table vault.secret alter column kind drop default")
-
-
-def downgrade() -> None:
-    """The eraser of before would destroy anybody's."""
-    raise NotImplementedError("what a secret is of is known from its making only")

@@ -62,8 +62,3 @@ def upgrade() -> None:
         sa.Column("partition", sa.Integer, primary_key=True),
         sa.Column("next_offset", sa.BigInteger, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """All of it comes from the page topic: drop the schema, and the worker makes it anew."""
-    raise NotImplementedError("drop the schema `flags` instead")

@@ -29,9 +29,3 @@ def upgrade() -> None:
         sa.Column("hash", sa.Text, nullable=False),
         schema="lookup",
     )
-
-
-def downgrade() -> None:
-    """Leases live for seconds: going back loses nothing but the last released pages."""
-    op.drop_table("released", schema="lookup")
-    op.drop_table("lease", schema="lookup")

@@ -72,8 +72,3 @@ def upgrade() -> None:
         ' at timestamptz not null, primary key (topic, partition, "offset"))'
     )
     op.execute(_GRANTS)
-
-
-def downgrade() -> None:
-    """The view can be rebuilt, never downgraded."""
-    raise NotImplementedError("rebuild the view instead")

@@ -64,8 +64,3 @@ def upgrade() -> None:
     op.execute("drop view person_current")
     op.execute(_CURRENT.format(columns=", ".join(f"p.{name}" for name in _READ)))
     op.execute(_GRANTS)
-
-
-def downgrade() -> None:
-    """The view can be rebuilt, never downgraded."""
-    raise NotImplementedError("rebuild the view instead")

@@ -29,8 +29,3 @@ def upgrade() -> None:
         " primary key (consent_id, claim), unique (consent_id, period, number))"
     )
     op.execute(_GRANTS)
-
-
-def downgrade() -> None:
-    """Spent uses must not come back."""
-    raise NotImplementedError("a use that was reserved stays spent")

@@ -37,8 +37,3 @@ def upgrade() -> None:
     """Make the tables."""
     for statement in _TABLES:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    """What citizens said is not thrown away."""
-    raise NotImplementedError("the registry is the truth about consents")

@@ -27,8 +27,3 @@ def upgrade() -> None:
         " primary key (counter, claim), unique (counter, period, number))"
     )
     op.execute(_GRANTS)
-
-
-def downgrade() -> None:
-    """Places that are taken must not be free again."""
-    raise NotImplementedError("a place that was reserved stays taken until its day is over")

@@ -26,8 +26,3 @@ def upgrade() -> None:
     """Make the tables; the schema is there already."""
     for statement in _TABLES:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    """What officers did is not thrown away."""
-    raise NotImplementedError("the cases' files are evidence")

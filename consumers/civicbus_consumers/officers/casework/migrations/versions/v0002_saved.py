@@ -18,8 +18,3 @@ def upgrade() -> None:
         " sealed bytea not null)"
     )
     op.execute("create index saved_agency on officers.saved (agency, owner)")
-
-
-def downgrade() -> None:
-    """What officers saved is not thrown away."""
-    raise NotImplementedError("saved queries stay")
