@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.fakes.pages import AT
 from tests.unit.completeness_samples import person
 from tests.unit.evidence_samples import (
-    CHILD,
     EXPORTER,
     KEY,
     ORIGIN,
     POLICY,
     flipped,
     make,
+    make_child_bundle,
     make_committed_home,
     make_home,
     request,
@@ -38,9 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("bundle") / "child"
-    assert make(home, target, request(subject=CHILD)) == 48
-    return target
+    return make_child_bundle(home, tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture(scope="module")
@@ -135,39 +133,40 @@ def _drop_last_record(copy: Path) -> None:
     (copy / "leaves.bin").write_bytes(data[: end + 10 + int.from_bytes(data[end + 8 : end + 10])])
 
 
+def _replaced(name: str, old: bytes, new: bytes) -> Callable[[Path], object]:
+    """The first such bytes of a file are others."""
+    return lambda copy: (copy / name).write_bytes((copy / name).read_bytes().replace(old, new, 1))
+
+
+def _appended(name: str, more: bytes) -> Callable[[Path], object]:
+    return lambda copy: (copy / name).write_bytes((copy / name).read_bytes() + more)
+
+
 LIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a-record-says-something-else": (
-        lambda c: (c / "records.ndjson").write_bytes(
-            (c / "records.ndjson").read_bytes().replace(b'"deny"', b'"dent"', 1)
-        ),
+        _replaced("records.ndjson", b'"deny"', b'"dent"'),
         r"records.ndjson, record 1, does not say what leaf 31 says",
     ),
     "a-row-says-something-else": (
-        lambda c: (c / "records.csv").write_bytes(
-            (c / "records.csv").read_bytes().replace(b"vss", b"vst", 1)
-        ),
+        _replaced("records.csv", b"vss", b"vst"),
         r"records.csv, record \d+, does not say what leaf \d+ says",
     ),
     "a-refusal-was-released": (
-        lambda c: (c / "releases.csv").write_bytes(
-            (c / "releases.csv").read_bytes().replace(b",none", b",released", 1)
-        ),
+        _replaced("releases.csv", b",none", b",released"),
         r"releases.csv, record \d+, says what cannot be of leaf \d+",
     ),
     "a-release-is-of-another-leaf": (
-        lambda c: (c / "releases.csv").write_bytes(
-            (c / "releases.csv").read_bytes().replace(b"\n31,", b"\n30,", 1)
-        ),
+        _replaced("releases.csv", b"\n31,", b"\n30,"),
         r"releases.csv, record \d+, does not say what leaf 31 says",
     ),
     "a-record-was-left-out": (_drop_last_record, "proof.hashes|root|manifest"),
     "a-hash-was-changed": (lambda c: flipped(c / "proof.hashes", 40), "do not lead to the"),
     "bytes-behind-the-leaves": (
-        lambda c: (c / "leaves.bin").write_bytes((c / "leaves.bin").read_bytes() + b"x"),
+        _appended("leaves.bin", b"x"),
         "leaves.bin cannot be read",
     ),
     "a-hash-too-many": (
-        lambda c: (c / "proof.hashes").write_bytes((c / "proof.hashes").read_bytes() + bytes(32)),
+        _appended("proof.hashes", bytes(32)),
         "proof.hashes has bytes behind",
     ),
 }

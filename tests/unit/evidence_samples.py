@@ -108,6 +108,13 @@ def make(home: Path, target: Path, asked: Request) -> int:
     return done.records
 
 
+def make_child_bundle(home: Path, folder: Path) -> Path:
+    """A folder with all that the ledger tells about the child."""
+    target = folder / "child"
+    assert make(home, target, request(subject=CHILD)) == 48
+    return target
+
+
 def flipped(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1

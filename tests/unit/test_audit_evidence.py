@@ -39,6 +39,7 @@ from tests.unit.evidence_samples import (
     POLICY,
     flipped,
     make,
+    make_child_bundle,
     make_home,
     request,
 )
@@ -51,9 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("bundle") / "child"
-    assert make(home, target, request(subject=CHILD)) == 48
-    return target
+    return make_child_bundle(home, tmp_path_factory.mktemp("bundle"))
 
 
 def test_a_bundle_holds_exactly_what_matches_when_it_was_exported(home: Path, bundle: Path) -> None:

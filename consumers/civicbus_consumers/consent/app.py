@@ -21,7 +21,7 @@ from civicbus_consumers.consent.handler import ConsentFolder, OnStep
 from civicbus_consumers.consent.settings import ConsentSettings
 from civicbus_consumers.consent.states import Batch
 from civicbus_consumers.consent.territory import Territory, consent_sources
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import Health, serving_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.tracing import configure_tracing
 
@@ -50,10 +50,8 @@ def run(
 ) -> None:
     """Fold until `stop` is set; raises what ends the process. `territory` is found by default."""
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
-    health = Health()
-    server = serve_health(health, settings.health_port)
-    registry = Registry(settings.registry_url)
-    try:
+    with serving_health(settings.health_port) as health:
+        registry = Registry(settings.registry_url)
         survey = Survey(settings, fixed=territory)
         folder = ConsentFolder(
             settings,
@@ -68,9 +66,6 @@ def run(
             _go_round(folder, health=health, stop=stop)
             survey.check()
         folder.close()
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _go_round(folder: ConsentFolder, *, health: Health, stop: threading.Event) -> None:

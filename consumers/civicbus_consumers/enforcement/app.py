@@ -51,7 +51,7 @@ from civicbus_consumers.recording.recorder import KafkaPageLog, Recorder
 from civicbus_consumers.recording.settings import fuse_of
 from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_consumers.recording.wiring import open_vault
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import Health, serving_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.state import StateTail
 from civicbus_consumers.runtime.tracing import configure_tracing
@@ -76,15 +76,11 @@ def run(
 ) -> None:
     """Fence the predecessor, settle its last batch, then work until asked to stop."""
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
-    health = Health()
-    server = serve_health(health, settings.health_port)
-    try:
+    with serving_health(settings.health_port) as health:
         worker = build_worker(settings, health=health, on_step=on_step, clock=clock)
         gc.collect()
         gc.freeze()
         worker.run(stop)
-    finally:
-        server.shutdown()
 
 
 def build_worker(

@@ -17,7 +17,7 @@ from civicbus_consumers.flags.watching import ReferenceFile, TopicEnd
 from civicbus_consumers.population.positions import align_positions
 from civicbus_consumers.population.worker import ViewApp, build_app, serve, without_data
 from civicbus_consumers.recording.wiring import recorders
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import Health, serving_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.tracing import configure_tracing
 from civicbus_consumers.sealing.settings import RecorderKeys
@@ -36,33 +36,30 @@ def main(arguments: list[str] | None = None) -> int:
 def run(settings: FlagsSettings, stop: threading.Event, *, on_step: OnStep = nothing) -> None:
     """Migrate, go to the position of the store, then work until asked to stop."""
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
-    health = Health()
-    server = serve_health(health, settings.health_port)
-    engine = make_engine(settings.postgres_dsn_file)
-    end = TopicEnd(settings, client_id=f"{settings.name}-end")
-    try:
-        migrate(engine)
-        store = FlagStore(engine)
-        align_positions(settings, store.positions, stop=stop)
-        handler = FlagHandler(
-            store,
-            keys=RecorderKeys(settings.recorder_keys_file),
-            reference=ReferenceFile(settings.reference_file),
-            end=end,
-            on_step=on_step,
-        )
-        teller = Teller(
-            store,
-            begin_recorder=recorders(settings, process=settings.name),
-            end=end,
-            position=lambda: handler.position,
-        )
-        asyncio.run(_work(settings, handler, teller, health=health, stop=stop))
-    finally:
-        end.close()
-        engine.dispose()
-        server.shutdown()
-        server.server_close()
+    with serving_health(settings.health_port) as health:
+        engine = make_engine(settings.postgres_dsn_file)
+        end = TopicEnd(settings, client_id=f"{settings.name}-end")
+        try:
+            migrate(engine)
+            store = FlagStore(engine)
+            align_positions(settings, store.positions, stop=stop)
+            handler = FlagHandler(
+                store,
+                keys=RecorderKeys(settings.recorder_keys_file),
+                reference=ReferenceFile(settings.reference_file),
+                end=end,
+                on_step=on_step,
+            )
+            teller = Teller(
+                store,
+                begin_recorder=recorders(settings, process=settings.name),
+                end=end,
+                position=lambda: handler.position,
+            )
+            asyncio.run(_work(settings, handler, teller, health=health, stop=stop))
+        finally:
+            end.close()
+            engine.dispose()
 
 
 async def _work(

@@ -39,16 +39,13 @@ def record_flag(
 ) -> Record:
     """The record that a flag was raised, or closed."""
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(b""),
         kind=kind,
-        at=stamp.at,
         actor=Actor(agency=OPERATOR, system=SYSTEM),
         decision=Outcome.PERMIT,
         rule=finding.flag,
         req=Request(id=finding.record),
         payload_hash=commitment(stamp.salt, judged(finding, closing)),
-        sealed=commitment(stamp.salt, b""),
     )
 
 
@@ -57,14 +54,11 @@ def record_label(
 ) -> Record:
     """The record of what an officer of oversight makes of a flag; the reason is sealed."""
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind.FLAG_LABELLED,
-        at=stamp.at,
         actor=by,
         decision=OUTCOMES[label],
         reason=Reason.UNJUSTIFIED if label is Label.CONFIRMED else None,
         rule=finding.flag,
         req=Request(id=finding.record),
-        sealed=commitment(stamp.salt, secret),
     )

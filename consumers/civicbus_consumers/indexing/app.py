@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge
 
 from civicbus_consumers.indexing.indexer import Indexer
 from civicbus_consumers.indexing.settings import IndexingSettings
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import Health, serving_health
 from civicbus_consumers.runtime.process import run_process
 
 log = structlog.get_logger("civicbus.indexing")
@@ -32,17 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
 def run(settings: IndexingSettings, stop: threading.Event) -> None:
     """Index what is published until `stop` is set; raises `Refused` for bad settings alone."""
     indexer = Indexer(settings.places)
-    health = Health()
-    server = serve_health(health, settings.health_port)
-    _backlog.set_function(lambda: max(0, indexer.published - indexer.size))
-    try:
-        while not stop.is_set():
-            health.beat()
-            stop.wait(_step(indexer, health))
-    finally:
-        indexer.close()
-        server.shutdown()
-        server.server_close()
+    with serving_health(settings.health_port) as health:
+        _backlog.set_function(lambda: max(0, indexer.published - indexer.size))
+        try:
+            while not stop.is_set():
+                health.beat()
+                stop.wait(_step(indexer, health))
+        finally:
+            indexer.close()
 
 
 def _step(indexer: Indexer, health: Health) -> float:

@@ -31,7 +31,7 @@ from civicbus_consumers.lookup.token import Keyring, UsedTokens
 from civicbus_consumers.lookup.worker import Worker
 from civicbus_consumers.recording.naming import NameAllowance
 from civicbus_consumers.recording.wiring import open_vault, recorders
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import Health, serving_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.serving import listening, server_config
 from civicbus_consumers.runtime.state import StateTail
@@ -49,32 +49,31 @@ def run(settings: LookupSettings, stop: threading.Event) -> None:
     """Load the states, take a lease, then serve until asked to stop."""
     used = UsedTokens(started_at=time.time())
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
-    health = Health()
-    probes = serve_health(health, settings.health_port)
-    engine = make_engine(settings.postgres_dsn_file)
-    consents = consent_registry.make_engine(settings.consent_dsn_file)
-    try:
-        migrate(engine)
-        consent_registry.migrate(consents)
-        states = build_states(settings)
-        names = settings.allowance()
-        worker = build_worker(settings, states=states, names=names, engine=engine, health=health)
-        worker.open()
-        gc.collect()
-        gc.freeze()
-        stop.wait(max(0.0, used.ready_at - time.time()))
-        door = Door(
-            keyring=Keyring(read_agency_keys(settings.agency_keys_file)),
-            used=used,
-            body_timeout_s=settings.body_timeout_s,
-            names=names,
-        )
-        serve(settings, worker, states=states, door=door, stop=stop, engines=(engine, consents))
-    finally:
-        probes.shutdown()
-        probes.server_close()
-        consents.dispose()
-        engine.dispose()
+    with serving_health(settings.health_port) as health:
+        engine = make_engine(settings.postgres_dsn_file)
+        consents = consent_registry.make_engine(settings.consent_dsn_file)
+        try:
+            migrate(engine)
+            consent_registry.migrate(consents)
+            states = build_states(settings)
+            names = settings.allowance()
+            worker = build_worker(
+                settings, states=states, names=names, engine=engine, health=health
+            )
+            worker.open()
+            gc.collect()
+            gc.freeze()
+            stop.wait(max(0.0, used.ready_at - time.time()))
+            door = Door(
+                keyring=Keyring(read_agency_keys(settings.agency_keys_file)),
+                used=used,
+                body_timeout_s=settings.body_timeout_s,
+                names=names,
+            )
+            serve(settings, worker, states=states, door=door, stop=stop, engines=(engine, consents))
+        finally:
+            consents.dispose()
+            engine.dispose()
 
 
 def serve(

@@ -114,10 +114,8 @@ def record_verdict(
     agreement = verdict.agreement
     access = Access.ORDINARY if agreement is None else agreement.access
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=_KINDS[access],
-        at=stamp.at,
         actor=ground.actor,
         recipient=ground.actor.agency,
         subject=under.pseudonym,
@@ -137,7 +135,6 @@ def record_verdict(
         size_bytes=0 if result is None else len(result),
         payload_hash=None if result is None else commitment(stamp.salt, result),
         req=ground.request,
-        sealed=commitment(stamp.salt, secret),
     )
 
 

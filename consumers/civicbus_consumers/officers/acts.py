@@ -52,10 +52,8 @@ def record_act(
     """The record of one act, made before it is done; `upon` says on which thing."""
     asker = holder.asker
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret_of(asker, demand)),
         kind=kind,
-        at=stamp.at,
         actor=Actor(
             agency=asker.agency,
             system=SYSTEM,
@@ -69,5 +67,4 @@ def record_act(
         reason=refused,
         payload_hash=commitment(stamp.salt, canonical_json(demand.document())),
         req=upon,
-        sealed=commitment(stamp.salt, secret_of(asker, demand)),
     )

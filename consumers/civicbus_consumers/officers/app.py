@@ -40,7 +40,7 @@ from civicbus_consumers.officers.unread import UnreadClient, UnreadService
 from civicbus_consumers.officers.unsealing import LedgerParts, Unsealer
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.wiring import open_vault, recorders
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import Health, serving_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.serving import listening, server_config
 from civicbus_consumers.runtime.tracing import configure_tracing
@@ -59,20 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
 def run(settings: OfficersSettings, stop: threading.Event, *, on_step: OnStep = nothing) -> None:
     """Serve until asked to stop."""
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
-    health = Health()
-    probes = serve_health(health, settings.health_port)
-    engine = make_engine(settings.postgres_dsn_file, reading_s=settings.reading_s)
-    cases = casework.make_engine(settings.postgres_dsn_file)
-    try:
-        casework.migrate(cases)
-        desk = build_desk(settings, engine, on_step=on_step)
-        unsealer = build_unsealer(settings, engine)
-        serve(settings, desk, unsealer, store=CaseStore(cases), health=health, stop=stop)
-    finally:
-        cases.dispose()
-        probes.shutdown()
-        probes.server_close()
-        engine.dispose()
+    with serving_health(settings.health_port) as health:
+        engine = make_engine(settings.postgres_dsn_file, reading_s=settings.reading_s)
+        cases = casework.make_engine(settings.postgres_dsn_file)
+        try:
+            casework.migrate(cases)
+            desk = build_desk(settings, engine, on_step=on_step)
+            unsealer = build_unsealer(settings, engine)
+            serve(settings, desk, unsealer, store=CaseStore(cases), health=health, stop=stop)
+        finally:
+            cases.dispose()
+            engine.dispose()
 
 
 def build_desk(settings: OfficersSettings, engine: Engine, *, on_step: OnStep) -> Desk:

@@ -14,7 +14,7 @@ from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import RecordId
 from civicbus_schemas.pseudonym import LedgerPseudonym
-from civicbus_schemas.record import Actor, Record, commitment
+from civicbus_schemas.record import Actor, Record
 from civicbus_schemas.subject import Secret, officer
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
@@ -79,12 +79,9 @@ def record_erasure(given: Given, *, under: Secret, secret: bytes, stamp: Stamp) 
     """The leaf of an erasure; `under` is the approver's secret."""
     by = given.approved_by
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind.SUBJECT_ERASURE,
-        at=stamp.at,
         actor=Actor(agency=by.agency, system=SYSTEM, role=by.role, officer=under.pseudonym),
         subject=LedgerPseudonym(given.order.about),
         decision=Outcome.PERMIT,
-        sealed=commitment(stamp.salt, secret),
     )

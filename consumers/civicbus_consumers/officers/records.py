@@ -51,10 +51,8 @@ def record_query(
     agency = asker.agency
     about = about_whom(asker, question)
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret_of(asker, question)),
         kind=kind or _kind(asker),
-        at=stamp.at,
         actor=Actor(
             agency=agency, system=SYSTEM, role=asker.role, officer=officer_of(asker, secrets)
         ),
@@ -70,7 +68,6 @@ def record_query(
             id=None if question.saved is None else str(question.saved),
             case=question.case and secrets[case(agency, question.case)].pseudonym,
         ),
-        sealed=commitment(stamp.salt, secret_of(asker, question)),
     )
 
 

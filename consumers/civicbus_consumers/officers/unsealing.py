@@ -145,16 +145,13 @@ def record_unsealing(
     """The leaf of an unsealing; about the same person; `approver` seals it."""
     by = given.approved_by
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind.PART_UNSEALING,
-        at=stamp.at,
         actor=Actor(agency=by.agency, system=SYSTEM, role=by.role, officer=approver.pseudonym),
         recipient=by.agency,
         subject=opened.subject,
         decision=Outcome.PERMIT,
         req=Request(id=opened.id),
-        sealed=commitment(stamp.salt, secret),
     )
 
 

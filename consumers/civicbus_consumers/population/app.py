@@ -15,7 +15,7 @@ from civicbus_consumers.population.settings import PopulationSettings
 from civicbus_consumers.population.store import ViewStore
 from civicbus_consumers.population.transport import SCHEME
 from civicbus_consumers.population.worker import build_app, serve
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import serving_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.tracing import configure_tracing
 
@@ -35,21 +35,20 @@ def run(
 ) -> None:
     """Migrate, go to the view's positions, then work until asked to stop."""
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
-    health = Health()
-    server = serve_health(health, settings.health_port)
-    engine = make_engine(settings.postgres_dsn_file)
-    try:
-        migrate(engine)
-        with ViewStore(engine) as store:
-            align_positions(settings, store.positions, stop=stop)
-            handler = ViewHandler(Decoder(Registry(settings.registry_url)), store, on_step=on_step)
+    with serving_health(settings.health_port) as health:
+        engine = make_engine(settings.postgres_dsn_file)
+        try:
+            migrate(engine)
+            with ViewStore(engine) as store:
+                align_positions(settings, store.positions, stop=stop)
+                handler = ViewHandler(
+                    Decoder(Registry(settings.registry_url)), store, on_step=on_step
+                )
 
-            async def work() -> None:
-                app = build_app(settings, handler, scheme=scheme)
-                await serve(app, health=health, stop=stop)
+                async def work() -> None:
+                    app = build_app(settings, handler, scheme=scheme)
+                    await serve(app, health=health, stop=stop)
 
-            asyncio.run(work())
-    finally:
-        engine.dispose()
-        server.shutdown()
-        server.server_close()
+                asyncio.run(work())
+        finally:
+            engine.dispose()

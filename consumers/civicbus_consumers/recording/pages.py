@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from civicbus_schemas.errors import Fatal
 from civicbus_schemas.ids import RecorderId, RecordId
-from civicbus_schemas.record import Record, record_id
+from civicbus_schemas.record import Record, commitment, record_id
 from civicbus_schemas.subject import Secret
 
 from civicbus_consumers.recording import seal
 
 NONCE_BYTES = 16
+
+
+class Marks(TypedDict):
+    """The members that every record has of its stamp."""
+
+    id: RecordId
+    nonce: bytes
+    at: datetime
+    sealed: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +34,10 @@ class Stamp:
     nonce: bytes
     salt: bytes
     at: datetime
+
+    def marks(self, secret: bytes) -> Marks:
+        """What the record has of it, with its commitment to what is sealed beside it."""
+        return Marks(id=self.id, nonce=self.nonce, at=self.at, sealed=commitment(self.salt, secret))
 
 
 class PageBuilder:

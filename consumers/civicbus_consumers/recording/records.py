@@ -49,10 +49,8 @@ def record_decision(
         case _:
             assert_never(decision)
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind.ACCESS_DECISION,
-        at=stamp.at,
         actor=Actor(agency=agreement.recipient, system=STREAM),
         recipient=agreement.recipient,
         subject=subject,
@@ -72,7 +70,6 @@ def record_decision(
         rows=0 if delivered is None else 1,
         size_bytes=0 if delivered is None else len(delivered),
         payload_hash=None if delivered is None else commitment(stamp.salt, delivered),
-        sealed=commitment(stamp.salt, secret),
     )
 
 
@@ -87,16 +84,13 @@ def record_dead_letter(
 ) -> Record:
     """The record of a message that was set aside; nothing was disclosed to anybody."""
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind.DEAD_LETTER,
-        at=stamp.at,
         actor=provider,
         event=source,
         decision=Outcome.ERROR,
         reason=reason,
         policy=policy,
-        sealed=commitment(stamp.salt, secret),
     )
 
 
@@ -113,10 +107,8 @@ def record_ending(
     The state names nobody, and the recipient knows by the consent's id what it got on it.
     """
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(b""),
         kind=RecordKind.WITHDRAWAL_TOLD,
-        at=stamp.at,
         actor=Actor(agency=consent.recipient, system=STREAM),
         recipient=consent.recipient,
         agreement=agreement.ref,
@@ -127,7 +119,6 @@ def record_ending(
         decision=Outcome.DENY,
         reason=Reason.CONSENT_WITHDRAWN,
         policy=policy,
-        sealed=commitment(stamp.salt, b""),
     )
 
 
@@ -136,10 +127,8 @@ def record_review(
 ) -> Record:
     """The record of a review of an emergency; about the same person, so that they find it."""
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind.BREAK_GLASS_REVIEW,
-        at=stamp.at,
         actor=reviewer,
         recipient=reviewed.recipient,
         subject=reviewed.subject,
@@ -149,22 +138,18 @@ def record_review(
         decision=Outcome.PERMIT if justified else Outcome.DENY,
         reason=None if justified else Reason.UNJUSTIFIED,
         req=Request(id=reviewed.id, case=None if reviewed.req is None else reviewed.req.case),
-        sealed=commitment(stamp.salt, secret),
     )
 
 
 def record_case_closed(case: str, *, actor: Actor, secret: bytes, stamp: Stamp) -> Record:
     """The record that an agency has closed a case, which opens what was hidden for it."""
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind.CASE_CLOSED,
-        at=stamp.at,
         actor=actor,
         recipient=actor.agency,
         decision=Outcome.PERMIT,
         req=Request(case=case),
-        sealed=commitment(stamp.salt, secret),
     )
 
 
@@ -175,13 +160,10 @@ OPERATOR = AgencyId("operator")
 def record_policy_set(version: PolicyVersion, *, size_bytes: int, stamp: Stamp) -> Record:
     """The record that a policy set of this hash and size was announced to bind from then on."""
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(b""),
         kind=RecordKind.POLICY_SET,
-        at=stamp.at,
         actor=Actor(agency=OPERATOR, system="provisioning"),
         decision=Outcome.PERMIT,
         policy=version,
         size_bytes=size_bytes,
-        sealed=commitment(stamp.salt, b""),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -69,11 +71,22 @@ class Health:
                 return HTTPStatus.NOT_FOUND, "text/plain", b"unknown path\n"
 
 
-def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
-    """Answer for this process on 127.0.0.1:`port` (0: any) from a thread of its own.
+@contextmanager
+def serving_health(port: int) -> Iterator[Health]:
+    """What this process says of itself, told on 127.0.0.1:`port` while the body runs.
 
     Raises `Unavailable` while another process holds the port, as a paused predecessor does.
     """
+    health = Health()
+    server = _serve(health, port)
+    try:
+        yield health
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _serve(health: Health, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -21,7 +21,7 @@ from civicbus_schemas.topics import AUDIT_PAGE
 from prometheus_client import Counter, Gauge, Histogram
 
 from civicbus_consumers.recording.signing import read_signing_key
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import Health, serving_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.tracing import configure_tracing
 from civicbus_consumers.scrubbing.passing import Sides
@@ -66,9 +66,7 @@ def run(
     key, _ = read_signing_key(settings.log_key_file)
     signer = Signer(settings.origin, key)
     configure_tracing(settings.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
-    health = Health()
-    server = serve_health(health, settings.health_port)
-    try:
+    with serving_health(settings.health_port) as health:
         policy = settings.policy
         with Ledger.open(
             settings.ledger_dir, origin=settings.origin, signer=signer, policy=policy
@@ -100,9 +98,6 @@ def run(
                 source.close()
                 if witnessing is not None:
                     witnessing.close()
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def scrubbed_sides(

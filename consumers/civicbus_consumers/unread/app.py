@@ -9,7 +9,7 @@ import uvicorn
 from civicbus_audit.serving.server import read_token
 
 from civicbus_consumers.lookup.door import compose
-from civicbus_consumers.runtime.health import Health, serve_health
+from civicbus_consumers.runtime.health import Health, serving_health
 from civicbus_consumers.runtime.process import run_process
 from civicbus_consumers.runtime.serving import listening, server_config
 from civicbus_consumers.unread.reading import Deliveries
@@ -32,11 +32,9 @@ def run(settings: UnreadSettings, stop: threading.Event) -> None:
         token=read_token(settings.token_file),
         body_timeout_s=settings.body_timeout_s,
     )
-    health = Health()
-    probes = serve_health(health, settings.health_port)
-    app = compose(*service.routes())
-    server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
-    try:
+    with serving_health(settings.health_port) as health:
+        app = compose(*service.routes())
+        server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
         with (
             listening(settings.host, settings.port, what="what lies unread") as listener,
             ThreadPoolExecutor(1, "beating") as threads,
@@ -48,9 +46,6 @@ def run(settings: UnreadSettings, stop: threading.Event) -> None:
             finally:
                 stop.set()
             beating.result()
-    finally:
-        probes.shutdown()
-        probes.server_close()
 
 
 def _beat(health: Health, stop: threading.Event) -> None:

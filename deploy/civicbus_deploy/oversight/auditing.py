@@ -16,7 +16,7 @@ from civicbus_audit.evidence.request import Request
 from civicbus_consumers.recording.pages import Stamp
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.pseudonym import LedgerPseudonym
-from civicbus_schemas.record import Record, commitment
+from civicbus_schemas.record import Record
 from civicbus_schemas.record import Request as Caused
 from civicbus_schemas.subject import Secret, case
 from civicbus_schemas.vocabulary import Outcome, RecordKind
@@ -77,15 +77,12 @@ def _record(
     stamp: Stamp,
 ) -> Record:
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind.OFFICER_EXPORT,
-        at=stamp.at,
         actor=replace(by.actor(exporter), role=ROLE),
         recipient=by.agency,
         subject=None if about is None else about.pseudonym,
         fields=tuple(sorted(request.document()["query"])),
         decision=Outcome.PERMIT,
         req=Caused(case=None if matter is None else matter.pseudonym),
-        sealed=commitment(stamp.salt, secret),
     )

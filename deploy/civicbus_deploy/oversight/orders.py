@@ -32,7 +32,7 @@ from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.own import INSPECTORS, issuers_file
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.oversight.erasing import erase
-from civicbus_deploy.oversight.options import Home
+from civicbus_deploy.oversight.options import Home, or_stdin
 from civicbus_deploy.provisioning.app import Site
 
 app = typer.Typer(
@@ -99,7 +99,7 @@ def carry_out(file: File, *, home: Home = None) -> None:
 
 
 def _name_of(folder: StateFolder, pin: str) -> str:
-    subject = person(Pin(sys.stdin.readline().strip() if pin == "-" else pin))
+    subject = person(Pin(or_stdin(pin)))
     with closing(Places.under(folder.home).vault()) as vault:
         found = vault.find([subject])
     if not found:

@@ -11,15 +11,30 @@ import sys
 from typing import Annotated
 
 import typer
-from civicbus_consumers.flags.words import Flag
-from civicbus_consumers.officers.rules import QueryPurpose, Role
-from civicbus_schemas.vocabulary import Outcome
+from civicbus_consumers.officers.rules import Role
 
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.oversight import casework, saved
 from civicbus_deploy.oversight.asking import answered, token_of
 from civicbus_deploy.oversight.exporting import export
-from civicbus_deploy.oversight.options import As, AsJson, Home, Issuer, client_of
+from civicbus_deploy.oversight.options import (
+    Agency,
+    AgencyCase,
+    As,
+    AsJson,
+    Decided,
+    Flagged,
+    Home,
+    Issuer,
+    OfficerOf,
+    OwnCase,
+    Pin,
+    Purpose,
+    Since,
+    Words,
+    client_of,
+    or_stdin,
+)
 from civicbus_deploy.oversight.showing import given, print_rows, show
 
 _UNREAD = ("since", "recipient", "agreement", "purpose", "type", "record_id")
@@ -34,7 +49,6 @@ app.add_typer(casework.app, name="case")
 app.add_typer(saved.app, name="saved")
 app.command("export")(export)
 Name = Annotated[str, typer.Option(help="The official's id, or the citizen's number.")]
-Words = Annotated[str | None, typer.Option()]
 
 
 @app.command()
@@ -49,16 +63,16 @@ def ask(
     name: Name,
     *,
     issuer: Issuer = None,
-    purpose: Annotated[QueryPurpose, typer.Option(help="Why.")],
-    case: Annotated[str | None, typer.Option(help="The asker's own case.")] = None,
-    pin: Annotated[str | None, typer.Option(help="About whom; - reads it from stdin.")] = None,
-    agency: Annotated[str | None, typer.Option(help="Who was given data.")] = None,
-    officer: Annotated[str | None, typer.Option(help="That agency's officer.")] = None,
-    agency_case: Annotated[str | None, typer.Option(help="That agency's case.")] = None,
-    flag: Annotated[Flag | None, typer.Option(help="What was flagged so.")] = None,
+    purpose: Purpose,
+    case: OwnCase = None,
+    pin: Pin = None,
+    agency: Agency = None,
+    officer: OfficerOf = None,
+    agency_case: AgencyCase = None,
+    flag: Flagged = None,
     dataset: Words = None,
-    decision: Annotated[Outcome | None, typer.Option()] = None,
-    since: Annotated[str | None, typer.Option(help="ISO 8601 with its zone.")] = None,
+    decision: Decided = None,
+    since: Since = None,
     until: Words = None,
     limit: int = 50,
     cursor: Annotated[str | None, typer.Option(help="Of the answer before.")] = None,
@@ -67,7 +81,7 @@ def ask(
 ) -> None:
     """Put a question; it is on record before its answer is read."""
     find = {
-        "pin": sys.stdin.readline().strip() if pin == "-" else pin,
+        "pin": pin and or_stdin(pin),
         "agency": agency,
         "officer": officer,
         "case": agency_case,
@@ -95,7 +109,7 @@ def unread(
     as_json: AsJson = False,
 ) -> None:
     """Which deliveries about a citizen their recipients have not read yet, as he may ask."""
-    number = sys.stdin.readline().strip() if name == "-" else name
+    number = or_stdin(name)
     client = client_of(Role.CITIZEN, number, issuer=None, home=home)
     document = answered(*client.unread(given({"consent": consent})))
     if as_json:

@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from civicbus_consumers.flags.words import Flag
 from civicbus_consumers.officers.rules import QueryPurpose, Role
-from civicbus_schemas.vocabulary import Outcome
 
 from civicbus_deploy.oversight.asking import answered
-from civicbus_deploy.oversight.options import As, AsJson, Home, Issuer, Name, client_of
+from civicbus_deploy.oversight.options import (
+    Agency,
+    AgencyCase,
+    As,
+    AsJson,
+    Decided,
+    Flagged,
+    Home,
+    Issuer,
+    Name,
+    OwnCase,
+    Words,
+    client_of,
+)
 from civicbus_deploy.oversight.showing import given, print_rows, show
 
 app = typer.Typer(
@@ -24,7 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Id = Annotated[str, typer.Argument(help="The saved query's id.")]
-Words = Annotated[str | None, typer.Option()]
 
 
 @app.command()
@@ -34,11 +44,11 @@ def save(
     *,
     title: Annotated[str, typer.Option(help="What it is for; it is sealed.")],
     id_: Annotated[str | None, typer.Option("--id", help="Save its next version.")] = None,
-    agency: Annotated[str | None, typer.Option(help="Who was given data.")] = None,
-    agency_case: Annotated[str | None, typer.Option(help="That agency's case.")] = None,
-    flag: Annotated[Flag | None, typer.Option(help="What was flagged so.")] = None,
+    agency: Agency = None,
+    agency_case: AgencyCase = None,
+    flag: Flagged = None,
     dataset: Words = None,
-    decision: Annotated[Outcome | None, typer.Option()] = None,
+    decision: Decided = None,
     since: Annotated[str | None, typer.Option(help="ISO 8601; else the last year of each run.")] = (
         None
     ),
@@ -73,7 +83,7 @@ def run(
     name: Name,
     *,
     purpose: Annotated[QueryPurpose, typer.Option(help="Why, this time.")],
-    case: Annotated[str | None, typer.Option(help="The asker's own case.")] = None,
+    case: OwnCase = None,
     limit: int = 50,
     cursor: Annotated[str | None, typer.Option(help="Of the answer before.")] = None,
     issuer: Issuer = None,

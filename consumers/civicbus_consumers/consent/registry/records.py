@@ -11,7 +11,7 @@ from typing import Any
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.ids import AgencyId, PolicyVersion
 from civicbus_schemas.pseudonym import LedgerPseudonym
-from civicbus_schemas.record import Actor, Record, commitment
+from civicbus_schemas.record import Actor, Record
 from civicbus_schemas.record import Request as Asked
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
@@ -48,10 +48,8 @@ def record_act(
     after = verdict.after if isinstance(verdict, Accepted) else held
     terms = demand.terms if not isinstance(demand, Alter) else after and after.terms
     return Record(
-        id=stamp.id,
-        nonce=stamp.nonce,
+        **stamp.marks(secret),
         kind=RecordKind(f"consent.{demand.act}"),
-        at=stamp.at,
         actor=Actor(agency=asker, system=SYSTEM, role=role_of(demand)),
         recipient=terms.recipient if terms else None,
         subject=subject,
@@ -63,7 +61,6 @@ def record_act(
         reason=verdict.reason if isinstance(verdict, Refused) else None,
         policy=policy,
         req=Asked(jti=jti) if jti else None,
-        sealed=commitment(stamp.salt, secret),
     )
 
 
