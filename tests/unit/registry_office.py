@@ -22,8 +22,9 @@ from civicbus_consumers.consent.registry.worker import RegistryWorker
 from civicbus_consumers.lookup.door import Door, compose
 from civicbus_consumers.lookup.token import Keyring, UsedTokens
 from civicbus_consumers.recording.naming import NameAllowance
+from civicbus_consumers.runtime.health import Health
 from civicbus_producers.testing import UnsafeMemoryLog, UnsafeMemoryPublisher
-from civicbus_schemas.errors import Overdue
+from civicbus_schemas.errors import Overdue, Refused
 from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.record import Record
 
@@ -63,8 +64,10 @@ class RegistryOffice:
     fence: FakeFence = field(default_factory=FakeFence)
     log: UnsafeMemoryLog = field(default_factory=UnsafeMemoryLog)
     silent_broker: bool = False
+    unknown_schema: bool = False
     vault: FakeVault = field(default_factory=FakeVault)
     names: NameAllowance = field(default_factory=NameAllowance)
+    health: Health = field(default_factory=Health)
 
     def __post_init__(self) -> None:
         seal = RowSeal(b"c" * 32)
@@ -83,6 +86,7 @@ class RegistryOffice:
             self.bench,
             outbox=Outbox(self.store, seal=seal, connect=self._connect),
             begin_recorder=lambda closes: samples.recorder(self.pages, closes),
+            health=self.health,
             poll_s=0.005,
         )
         public = samples.SIGNER.public_key().public_bytes_raw()
@@ -102,6 +106,8 @@ class RegistryOffice:
         self.app = compose(*self.service.routes())
 
     def _connect(self) -> UnsafeMemoryPublisher:
+        if self.unknown_schema:
+            raise Refused("no such schema is registered")
         publisher = fake_publisher("vneid", families=["consent"], log=self.log)
         publisher.producer.fails_and_did_not_persist = self.silent_broker
         return publisher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from typing import Any
 
@@ -12,12 +13,20 @@ from civicbus_schemas.ids import Pin
 from civicbus_schemas.subject import person
 from civicbus_schemas.vietnam.events import EVENT_CLASSES
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
+from prometheus_client import REGISTRY
 
 from tests.fakes.vault import secret_of
 from tests.unit import lookup_samples as samples
 from tests.unit import registry_samples as acts
 from tests.unit.registry_office import NEXT_YEAR, RegistryOffice, altering, asking, giving, signer
 from tests.unit.registry_samples import BANK, CHILD, ID, LAN, NAME, STRANGER
+
+
+def outbox_age_s() -> float:
+    """What the process says of the oldest change that waits."""
+    age = REGISTRY.get_sample_value("civicbus_consent_outbox_age_seconds")
+    assert age is not None
+    return age
 
 
 def told(office: RegistryOffice) -> list[Any]:
@@ -108,6 +117,26 @@ def test_a_change_is_told_later_when_the_broker_is_silent() -> None:
     assert again.status_code == 200
     assert len(told(office)) == 1
     assert len(office.records) == 1
+
+
+@pytest.mark.parametrize("trouble", ["silent_broker", "unknown_schema"])
+def test_the_process_is_unready_while_a_change_cannot_be_told(trouble: str) -> None:
+    office = RegistryOffice(**{trouble: True})
+    assert office.call("give", giving()).status_code == 202
+    status, _, why = office.health.answer("/readyz")
+    assert (status, why) == (503, b"a change of consents cannot be published\n")
+    assert outbox_age_s() > 0
+    setattr(office, trouble, False)
+    assert office.call("give", giving()).status_code == 200
+    assert office.health.answer("/readyz")[0] == 200
+    assert outbox_age_s() == 0
+
+
+def test_the_age_of_the_outbox_is_unknown_before_it_was_looked_into() -> None:
+    office = RegistryOffice()
+    office.store.fails = True
+    office.call("give", giving())
+    assert math.isnan(outbox_age_s())
 
 
 def test_no_number_is_kept_in_the_tables_when_the_bus_was_told() -> None:

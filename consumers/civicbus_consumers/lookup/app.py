@@ -70,7 +70,16 @@ def run(settings: LookupSettings, stop: threading.Event) -> None:
                 body_timeout_s=settings.body_timeout_s,
                 names=names,
             )
-            serve(settings, worker, states=states, door=door, stop=stop, engines=(engine, consents))
+            engines = (engine, consents)
+            serve(
+                settings,
+                worker,
+                states=states,
+                door=door,
+                engines=engines,
+                health=health,
+                stop=stop,
+            )
         finally:
             consents.dispose()
             engine.dispose()
@@ -82,8 +91,9 @@ def serve(
     *,
     states: States,
     door: Door,
-    stop: threading.Event,
     engines: tuple[Engine, Engine],
+    health: Health,
+    stop: threading.Event,
 ) -> None:
     """Serve while the workers work; raises what ended one. `engines`: leases, consents."""
     lookups = LookupService(desk=worker, door=door, answer_timeout_s=settings.answer_timeout_s)
@@ -96,6 +106,7 @@ def serve(
         policy=lambda: states.policy,
         begin_recorder=recorders(settings, process=process_of(settings.name)),
         holders=(LeaseHolders(leases),),
+        health=health.beside(),
     )
     app = compose(*lookups.routes(), *explaining.routes(), *consents.service.routes())
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))

@@ -7,6 +7,7 @@ takes it once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -54,10 +55,13 @@ class Outbox:
         self._store, self._seal, self._connect = store, seal, connect
         self._publisher: EventPublisher | None = None
         self._teller = Teller()
+        self._looked = False
+        self._oldest: datetime | None = None
 
     def publish(self, contracts: Contracts) -> int:
         """Publish the oldest that wait, in order; how many. Raises what keeps them waiting."""
         with self._store.publishing() as (pending, connection):
+            self._looked, self._oldest = True, pending[0].held.since if pending else None
             if not pending:
                 return 0
             try:
@@ -85,6 +89,12 @@ class Outbox:
                 self.close()
                 raise
         return len(pending)
+
+    def age_s(self, now: datetime) -> float:
+        """How old the oldest change was that waited at the last look; NaN before the first."""
+        if not self._looked:
+            return math.nan
+        return 0.0 if self._oldest is None else (now - self._oldest).total_seconds()
 
     def close(self) -> None:
         """Let go of the broker; what was not acknowledged is published anew by the next call."""

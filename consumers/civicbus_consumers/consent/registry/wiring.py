@@ -28,6 +28,7 @@ from civicbus_consumers.lookup.door import Door
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.recording.settings import VaultSettings
 from civicbus_consumers.recording.wiring import open_vault
+from civicbus_consumers.runtime.health import Health
 
 
 class RegistrySettings(BrokerAccess, VaultSettings, Protocol):
@@ -69,6 +70,7 @@ def build_registry(
     policy: Callable[[], PolicySet],
     begin_recorder: Callable[[PageRef | None], Recorder],
     holders: tuple[Holder, ...],
+    health: Health,
 ) -> ConsentRegistry:
     """The registry on the real broker and database; it connects to the broker when it must."""
     connection = Connection.read(settings.consent_agency_file)
@@ -87,7 +89,7 @@ def build_registry(
     outbox = Outbox(
         store, seal=seal, connect=lambda: Publisher.connect(connection.agency, connection)
     )
-    worker = RegistryWorker(bench, outbox=outbox, begin_recorder=begin_recorder)
+    worker = RegistryWorker(bench, outbox=outbox, begin_recorder=begin_recorder, health=health)
     return ConsentRegistry(
         worker=worker,
         endings=Endings(worker, subscribe=lambda: endings.connect(connection)),

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
+from civicbus_schemas import telemetry
 from civicbus_schemas.errors import BusError, Refused, Retryable
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.page import PageRef
+from prometheus_client import Gauge
 
 from civicbus_consumers.consent.registry.handler import Asked, Bench, NotDone, Settled, settle
 from civicbus_consumers.consent.registry.handler import end_life as end_life_of
@@ -24,11 +26,17 @@ from civicbus_consumers.consent.registry.outbox import Outbox
 from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.recording.recorder import Recorder
+from civicbus_consumers.runtime.health import Health
 
 MAX_WAITING = 256
 POLL_S = 0.1
 TEND_S = 1.0
 FORGET_S = 60.0
+
+_age = Gauge(
+    telemetry.CONSENT_OUTBOX_AGE,
+    "Seconds since the oldest change that was not published; NaN until the outbox was looked into",
+)
 
 log = structlog.get_logger("civicbus.consent-registry")
 
@@ -50,10 +58,11 @@ class RegistryWorker:
         *,
         outbox: Outbox,
         begin_recorder: Callable[[PageRef | None], Recorder],
+        health: Health,
         poll_s: float = POLL_S,
     ) -> None:
         self._bench, self._outbox, self._begin_recorder = bench, outbox, begin_recorder
-        self._poll_s = poll_s
+        self._health, self._poll_s = health, poll_s
         self._queue: queue.Queue[_Job] = queue.Queue(MAX_WAITING)
         self._recorder: Recorder | None = None
         self._told: PageRef | None = None
@@ -69,9 +78,15 @@ class RegistryWorker:
         return job.done
 
     def run(self, stop: threading.Event) -> None:
-        """Work until asked to stop; raises what ends the process."""
+        """Work until asked to stop; raises what ends the process.
+
+        Unready while a change that was answered for cannot be published: until it is, the streams
+        go by the consents as they were.
+        """
+        _age.set_function(lambda: self._outbox.age_s(datetime.now(UTC)))
         try:
             while not stop.is_set():
+                self._health.beat()
                 try:
                     job = self._queue.get(timeout=self._poll_s)
                 except queue.Empty:
@@ -122,7 +137,10 @@ class RegistryWorker:
             while self._outbox.publish(contracts):
                 pass
         except (Retryable, Refused) as error:
-            log.warning("not yet published", why=type(error).__name__)
+            self._health.unready("a change of consents cannot be published")
+            log.warning("not yet published", error=type(error).__name__, why=str(error))
+            return
+        self._health.ready()
 
     def _forget(self, now: float) -> None:
         """Once a minute: what has expired is no other's death to end, and past days are over."""
