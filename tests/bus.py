@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from civicbus_deploy.embedded import own
+from civicbus_deploy.embedded import keys, own
 from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.own import ENFORCEMENT
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
@@ -48,9 +48,9 @@ class Bus:
     @classmethod
     def found(cls, stack: Stack, *, start: Start = fork) -> Bus:
         """Provision a new stack."""
-        own.make_keys(stack.folder)
+        keys.make_keys(stack.folder)
         provision(stack.home)
-        own.publish_agency_keys(stack.folder)
+        keys.publish_agency_keys(stack.folder)
         return cls(stack, start=start)
 
     def write_settings(self, *, sealing_limit_s: float | None = None) -> None:

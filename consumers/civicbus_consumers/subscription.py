@@ -1,7 +1,8 @@
 """Receiving: the agency's side of the bus. At least once, only committed data, in order per person.
 
 A delivery counts as dealt with when it is acknowledged, and not before; nothing is skipped
-silently. One thread iterates; any thread may acknowledge, or stop the iteration.
+silently. One thread iterates; any thread may acknowledge, or stop the iteration. A little longer
+than our other modules: polling, acknowledging and rebalancing guard the same positions.
 """
 
 from __future__ import annotations

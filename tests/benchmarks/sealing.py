@@ -29,7 +29,8 @@ from civicbus_audit.merkle import CompactRange, leaf_hash
 from civicbus_audit.places import Places
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
-from civicbus_deploy.embedded.own import PROOFS, recorder_keys_file
+from civicbus_deploy.embedded.keys import recorder_keys_file
+from civicbus_deploy.embedded.own import PROOFS
 from civicbus_deploy.embedded.state import read_json, write_json
 from civicbus_deploy.embedded.witnesses import WITNESSES
 from civicbus_schemas.codec import frame

@@ -24,7 +24,7 @@ from civicbus_consumers.runtime.process import EXIT_FENCED
 from civicbus_consumers.subscription import Subscription
 from civicbus_deploy.cli import app as civicbus
 from civicbus_deploy.demo.books import Books
-from civicbus_deploy.embedded import own
+from civicbus_deploy.embedded import keys
 from civicbus_producers.receipt import Published
 from civicbus_schemas.errors import Overdue, Unavailable
 from civicbus_schemas.ids import Pin
@@ -235,7 +235,7 @@ def _reconcile(bus: Bus, withdrawals: list[Withdrawal]) -> None:
     """The ledger holds every page, keeps to every fence, and explains every delivery."""
     books = read_books(bus, [AT_THE_BANK])
     directory = LedgerDirectory(bus.stack.folder.ledger)
-    verifier = Verifier.parse(own.ledger_vkey_file(bus.stack.folder).read_text().strip())
+    verifier = Verifier.parse(keys.ledger_vkey_file(bus.stack.folder).read_text().strip())
 
     def leaves() -> list[tuple[int, bytes]]:
         return list(StoredLog(directory.read, published(directory, verifier)[0].size).leaves())

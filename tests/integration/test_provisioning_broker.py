@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from civicbus_consumers.runtime.trust import open_policy
 from civicbus_deploy.agreements import cli as agreements
-from civicbus_deploy.embedded.own import policy_keys_file
+from civicbus_deploy.embedded.keys import policy_keys_file
 from civicbus_deploy.provisioning import ProvisioningReport, cli, provision
 from civicbus_deploy.provisioning.compatibility import Incompatible
 from civicbus_deploy.provisioning.documents import InvalidNation

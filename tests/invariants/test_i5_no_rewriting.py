@@ -18,7 +18,7 @@ from civicbus_audit.note import Signer
 from civicbus_audit.stored import CHECKPOINT, StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix
 from civicbus_consumers.sealing.settings import SealingSettings
-from civicbus_deploy.embedded import own
+from civicbus_deploy.embedded import keys
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 from civicbus_schemas.page import HEADER_LEAF
 from civicbus_schemas.record import RECORD, Record
@@ -76,7 +76,7 @@ def _operator(stack: Stack) -> Signer:
     key = load_pem_private_key((stack.folder.secrets / "log-key.pem").read_bytes(), password=None)
     assert isinstance(key, Ed25519PrivateKey)
     settings = SealingSettings.read(stack.folder.processes / "sealing.json")
-    assert settings.origin == own.ORIGIN
+    assert settings.origin == keys.ORIGIN
     return Signer(settings.origin, key)
 
 
@@ -92,7 +92,7 @@ def _is_sealed(bus: Bus, folder: Path, signer: Signer) -> bool:
 
 def forge(evidence: Evidence, leaves: Leaves, folder: Path) -> LedgerDirectory:
     """The operator's forgery: a ledger of these leaves that verifies by itself."""
-    with Ledger.open(folder, origin=own.ORIGIN, signer=evidence.signer) as ledger:
+    with Ledger.open(folder, origin=keys.ORIGIN, signer=evidence.signer) as ledger:
         ledger.append(leaves, [b""] * len(leaves), position=len(leaves), memory={})
     forged = LedgerDirectory(folder)
     assert verify_ledger(forged, evidence.signer.verifier).size == len(leaves)

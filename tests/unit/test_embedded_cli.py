@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from civicbus_deploy import cli
-from civicbus_deploy.embedded import ground, lifecycle, machine, own, secrets, witnesses
+from civicbus_deploy.embedded import ground, keys, lifecycle, machine, own, secrets, witnesses
 from civicbus_deploy.embedded.failures import (
     ChecksumMismatch,
     DiskFull,
@@ -60,7 +60,7 @@ def _run(*arguments: str | Path) -> tuple[int, str, str]:
 
 
 def test_env_names_everything_and_no_secret_when_the_stack_is_down(folder: StateFolder) -> None:
-    own.make_keys(folder)
+    keys.make_keys(folder)
     code, out, err = _run("env", "--json", "--home", folder.home)
     found = json.loads(out)
     assert (code, err) == (0, "")
@@ -162,7 +162,7 @@ def test_command_of_a_member_is_its_own_when_it_is_called(name: str) -> None:
 
 
 def test_settings_of_own_processes_name_secrets_and_hold_none(folder: StateFolder) -> None:
-    own.make_keys(folder)
+    keys.make_keys(folder)
     specs = own.write_settings(folder, ground.known_ports(folder))
     assert [spec.name for spec in specs] == [*own.ROOMS, own.PROOFS, *witnesses.WITNESSES]
     texts = [path.read_text() for path in folder.processes.iterdir()]
@@ -175,7 +175,7 @@ def test_settings_of_own_processes_name_secrets_and_hold_none(folder: StateFolde
 def test_policy_of_witnesses_is_named_once_when_a_process_believes_the_ledger(
     folder: StateFolder,
 ) -> None:
-    own.make_keys(folder)
+    keys.make_keys(folder)
     specs = {spec.name: spec for spec in own.write_settings(folder, ground.known_ports(folder))}
     policy = str(witnesses.policy_file(folder))
     assert [(a, b) for a, b in pairwise(specs[own.PROOFS].command) if a == "--policy"] == [
@@ -192,11 +192,11 @@ def test_who_reads_tokens_starts_anew_when_an_agency_comes_and_else_goes_on(
         """The fingerprints after `up` has published the keys of these agencies."""
         for agency in agencies:
             secrets.get_or_create(folder.home, f"token-{agency}.pem", secrets.ed25519_pem)
-        own.publish_agency_keys(folder)
+        keys.publish_agency_keys(folder)
         specs = own.write_settings(folder, ground.known_ports(folder))
         return {spec.name: spec.fingerprint for spec in specs}
 
-    own.make_keys(folder)
+    keys.make_keys(folder)
     before = provisioned("moj", "vneid")
     assert provisioned("moj", "vneid") == before
     after = provisioned("bank", "moj", "vneid")
@@ -210,9 +210,9 @@ def test_officers_process_alone_starts_anew_when_who_vouches_for_officers_change
         specs = own.write_settings(folder, ground.known_ports(folder))
         return {spec.name: spec.fingerprint for spec in specs}
 
-    own.make_keys(folder)
-    own.publish_issuers(folder, ("moj",))
+    keys.make_keys(folder)
+    keys.publish_issuers(folder, ("moj",))
     before = fingerprints()
-    own.publish_issuers(folder, ("moj", own.INSPECTORS))
+    keys.publish_issuers(folder, ("moj", keys.INSPECTORS))
     after = fingerprints()
     assert {name for name in before if before[name] != after[name]} == {"officers"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from civicbus_deploy import cli
-from civicbus_deploy.embedded import ground, own, pseudonyms
+from civicbus_deploy.embedded import ground, keys, own, pseudonyms
 from civicbus_deploy.embedded.examination import examine
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_schemas.errors import Refused
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> StateFolder:
     made = StateFolder(tmp_path / "home")
     made.make()
     ground.choose_ports(made)
-    own.make_keys(made)
+    keys.make_keys(made)
     pseudonyms.complete(made, [VSS, BANK])
     return made
 
@@ -67,9 +67,9 @@ def test_one_recipients_key_is_new_and_the_former_kept_when_it_is_rotated(
     assert after[VSS].key not in {before[VSS].key, before[BANK].key}
     assert listed(folder) == {"bank": (1, False), "vss": (2, True)}
     shown = said + run("list", "--home", folder.home)
-    for keys in (before[VSS], after[VSS]):
-        assert keys.key.hex() not in shown
-        assert keys.key.hex() not in repr(keys)
+    for held in (before[VSS], after[VSS]):
+        assert held.key.hex() not in shown
+        assert held.key.hex() not in repr(held)
 
 
 def test_no_file_holds_the_former_key_when_it_was_retired(folder: StateFolder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from civicbus_deploy.embedded import ground, kafka, own, postgres, registry, witnesses
+from civicbus_deploy.embedded import ground, kafka, keys, own, postgres, registry, witnesses
 from civicbus_deploy.embedded.failures import NoStack, UnknownAgency
 from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.state import StateFolder, read_json
@@ -23,11 +23,11 @@ def environment(folder: StateFolder) -> dict[str, str]:
         "registry_url": registry.url(ports["registry"]),
         "postgres_dsn_file": str(postgres.dsn_file(folder, "bus")),
         "ledger_dir": str(folder.ledger),
-        "ledger_vkey_file": str(own.ledger_vkey_file(folder)),
+        "ledger_vkey_file": str(keys.ledger_vkey_file(folder)),
         "audit_policy_file": str(witnesses.policy_file(folder)),
         "lookup_url": f"http://{HOST}:{ports['lookup']}",
         "proofs_url": f"http://{HOST}:{ports[own.PROOFS]}",
-        "mirror_token_file": str(folder.secrets / own.MIRROR_TOKEN),
+        "mirror_token_file": str(folder.secrets / keys.MIRROR_TOKEN),
         "officers_url": f"http://{HOST}:{ports['officers']}",
         "zipkin_url": f"http://{HOST}:{ports['zipkin']}/zipkin/",
         "home": str(folder.home),

@@ -19,7 +19,7 @@ from typing import Any
 from civicbus_schemas.errors import Refused
 from rich.console import Console
 
-from civicbus_deploy.embedded import failures, ground, locks, own, pseudonyms, servers
+from civicbus_deploy.embedded import failures, ground, keys, locks, own, pseudonyms, servers
 from civicbus_deploy.embedded.artifacts import Say
 from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.failures import DiskFull, ServerFailed, ServerNotReady
@@ -91,10 +91,10 @@ def up(
         ports = ground.choose_ports(folder)
         if provision is not None:
             say("the servers are ready; provisioning")
-            own.make_keys(folder)
+            keys.make_keys(folder)
             pseudonyms.retire(folder, at=datetime.now(UTC))
             provision(folder)
-            own.publish_agency_keys(folder)
+            keys.publish_agency_keys(folder)
             specs = own.write_settings(folder, ports)
             _publish_plan(folder, specs)
             say(f"starting {', '.join(spec.name for spec in specs)}")

@@ -12,7 +12,7 @@ from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_schemas.errors import Refused, Unavailable
 from civicbus_schemas.ids import agency_id
 
-from civicbus_deploy.embedded.own import INSPECTORS, REGISTRAR
+from civicbus_deploy.embedded.keys import INSPECTORS, REGISTRAR
 from civicbus_deploy.embedded.state import StateFolder
 
 OK, NOT_NOW = 200, 503

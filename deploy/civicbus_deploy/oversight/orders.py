@@ -29,7 +29,7 @@ from civicbus_schemas.subject import person
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from civicbus_deploy.embedded.environment import environment
-from civicbus_deploy.embedded.own import INSPECTORS, issuers_file
+from civicbus_deploy.embedded.keys import INSPECTORS, issuers_file
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.oversight.erasing import erase
 from civicbus_deploy.oversight.options import Home, or_stdin

@@ -17,7 +17,7 @@ from civicbus_schemas.ids import AgencyId, PolicyVersion
 from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.statement import Statement
 
-from civicbus_deploy.embedded import own, pseudonyms, secrets
+from civicbus_deploy.embedded import keys, pseudonyms, secrets
 from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.provisioning import steps
@@ -180,11 +180,11 @@ class Site:
 
     def _is_written(self, connection: AgencyFile) -> bool:
         path = self.folder.agencies / f"{connection.agency}.json"
-        keys = [connection.topic_key_file, connection.token_key_file]
+        files = [connection.topic_key_file, connection.token_key_file]
         return (
             path.exists()
             and path.read_bytes() == connection.to_json()
-            and all(Path(key).exists() for key in keys if key)
+            and all(Path(file).exists() for file in files if file)
             and connection.agency in pseudonyms.read_keyring(self.folder)
         )
 
@@ -193,7 +193,7 @@ class Site:
 
         The offset of the announcement, if there is one.
         """
-        own.make_keys(self.folder)
+        keys.make_keys(self.folder)
         # 1 topics
         if created := _of(steps.CreateTopic, todo):
             self.broker.create_topics([step.topic for step in created])

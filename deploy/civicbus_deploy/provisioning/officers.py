@@ -21,7 +21,7 @@ from civicbus_schemas.errors import Refused
 from civicbus_schemas.statement import Party, Statement, Trust, Word, check_reason, parse_statement
 
 from civicbus_deploy.embedded import secrets
-from civicbus_deploy.embedded.own import policy_keys_file
+from civicbus_deploy.embedded.keys import policy_keys_file
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
 
 ANNOUNCER = "announcer.pem"

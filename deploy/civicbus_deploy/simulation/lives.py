@@ -2,6 +2,9 @@
 
 Each person's events keep the order of cause and effect: no paper before the PIN, no death before a
 birth, no answer before a request, no withdrawal before a consent, and nothing after death.
+
+A little longer than our other modules: all that can happen changes the same people, and is drawn
+from one list.
 """
 
 from __future__ import annotations
