@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from civicbus_consumers.scrubbing.scrubber import Scrubber
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.ids import RecorderId
+from prometheus_client import REGISTRY
 
 from tests.fakes.page_topic import FakePages
 from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
@@ -272,6 +274,39 @@ def test_an_alarm_stays_until_a_whole_pass_finds_nothing(place: Place) -> None:
     place.pages.messages[2] = whole
     assert scrubbed.after() == (fault,), "not compared again before its time"
     assert scrubbed.after(Rhythm().again_s) == ()
+    assert scrubbed.scrubber.alarm is None
+
+
+def counted(comparison: Comparison) -> float | None:
+    """What the process tells whoever measures it."""
+    return REGISTRY.get_sample_value("civicbus_scrub_faults", {"comparison": comparison})
+
+
+def test_what_no_whole_pass_has_compared_is_unknown_and_not_nothing(
+    place: Place, database: list[bool]
+) -> None:
+    scrubbed = Scrubbed(place)
+    assert [math.isnan(counted(each) or 0) for each in Comparison] == [True] * len(Comparison)
+    database[0] = False
+    scrubbed.after()
+    assert counted(Comparison.TOPIC) == 0
+    assert math.isnan(counted(Comparison.INDEX) or 0)
+    database[0] = True
+    scrubbed.after(Rhythm().again_s)
+    assert counted(Comparison.INDEX) == 0
+
+
+def test_an_alarm_is_raised_when_no_whole_pass_was_complete_for_two_days(
+    place: Place, database: list[bool]
+) -> None:
+    scrubbed, day = Scrubbed(place), Rhythm().whole_s
+    database[0] = False
+    scrubbed.after(2 * day)
+    assert scrubbed.scrubber.alarm is None
+    scrubbed.after()
+    assert "not all could be compared" in (scrubbed.scrubber.alarm or "")
+    database[0] = True
+    scrubbed.after(day)
     assert scrubbed.scrubber.alarm is None
 
 

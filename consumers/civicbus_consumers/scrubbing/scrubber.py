@@ -2,11 +2,12 @@
 
 The newest hour is compared each minute, everything once a day, and again ten minutes later while
 something was found or could not be compared. What was found stays an alarm until a whole pass finds
-it no more.
+it no more; what no whole pass has compared yet is unknown, and not nothing.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -26,9 +27,12 @@ log = structlog.get_logger("civicbus.scrubbing")
 
 HOT = timedelta(hours=1)
 _SHOWN = 10
+_MISSED = 2  # whole passes; as long may a pass take, or fail
 
 _faults = Gauge(
-    telemetry.SCRUB_FAULTS, "Contradictions of topic, ledger, index and witnesses", ["comparison"]
+    telemetry.SCRUB_FAULTS,
+    "Contradictions of topic, ledger, index and witnesses; NaN before a whole comparison",
+    ["comparison"],
 )
 _age = Gauge(telemetry.SCRUB_AGE, "Seconds since all was compared that a pass compares", ["pass"])
 
@@ -50,10 +54,11 @@ class Scrubber:
         self._whole_at: float | None = None
         self._missed = False
         self.faults: tuple[Fault, ...] = ()
-        begun = self._clock()
-        self._done = {"hot": begun, "whole": begun}
-        _age.labels("hot").set_function(lambda: clock() - self._done["hot"])
-        _age.labels("whole").set_function(lambda: clock() - self._done["whole"])
+        self._compared: set[Comparison] = set()
+        self._begun_at = self._clock()
+        self._done: dict[str, float] = {}  # pass → when all was compared last that it compares
+        _age.labels("hot").set_function(lambda: clock() - self._done.get("hot", math.nan))
+        _age.labels("whole").set_function(lambda: clock() - self._done.get("whole", math.nan))
         self._tell()
 
     @property
@@ -62,10 +67,19 @@ class Scrubber:
         if self._has_died:
             return "the scrubber has ended by an error, and finds nothing any more; restart sealing"
         if not self.faults:
-            return None
+            return self._overdue
         counted = Counter(fault.comparison.value for fault in self.faults)
         told = ", ".join(f"{name} {count}" for name, count in sorted(counted.items()))
         return f"the scrubber found contradictions ({told}); run civicbus scrub"
+
+    @property
+    def _overdue(self) -> str | None:
+        since = self._done.get("whole", self._begun_at)
+        if self._clock() - since <= _MISSED * self._rhythm.whole_s:
+            return None
+        return (
+            "not all could be compared for too long (log: civicbus.scrubbing); run civicbus scrub"
+        )
 
     @property
     def _has_died(self) -> bool:
@@ -115,6 +129,8 @@ class Scrubber:
 
     def _take(self, passed: Passed, *, whole: bool) -> None:
         """A whole pass replaces what was known of what it could compare; a hot one adds to it."""
+        if whole:
+            self._compared |= set(Comparison) - passed.troubles.keys()
         kept = [fault for fault in self.faults if not whole or fault.comparison in passed.troubles]
         new = [fault for fault in passed.faults if fault not in self.faults]
         self.faults = tuple(dict.fromkeys([*kept, *passed.faults]))
@@ -134,4 +150,5 @@ class Scrubber:
     def _tell(self) -> None:
         counted = Counter(fault.comparison for fault in self.faults)
         for comparison in Comparison:
-            _faults.labels(comparison.value).set(counted[comparison])
+            known = comparison in self._compared or counted[comparison]
+            _faults.labels(comparison.value).set(counted[comparison] if known else math.nan)

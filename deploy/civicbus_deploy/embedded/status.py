@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,8 +52,8 @@ class Status:
 
     The checkpoint's age counts from its publication, or from when it last held every page;
     `unwitnessed_s` from when the first leaf began to wait for a quorum of witnesses.
-    `contradictions` is what the scrubber has found and not yet seen mended. Reviews
-    of emergencies are None while the index cannot be asked.
+    `contradictions` is what the scrubber has found and not yet seen mended; None until it has
+    compared everything. Reviews of emergencies are None while the index cannot be asked.
     """
 
     phase: str
@@ -67,9 +68,14 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Whether all that should run says that it is ready, and no emergency waits too long."""
+        """Whether all that should run says that it is ready, and no emergency waits too long.
+
+        Where there is an index, it is to say the latter; a stack of servers alone has none.
+        """
         ready = all(process.ready for process in self.processes)
-        return self.phase == "serving" and ready and not self.reviews_overdue
+        indexed = any(process.name == "indexing" for process in self.processes)
+        reviewed = not self.reviews_overdue if not indexed else self.reviews_overdue == 0
+        return self.phase == "serving" and ready and reviewed
 
     @property
     def memory_mib(self) -> int:
@@ -175,13 +181,23 @@ def _sealing_gauges(folder: StateFolder) -> dict[str, float]:
     """What the sealing process says of itself, labels summed; nothing while it does not answer."""
     port = ground.known_ports(folder)["sealing_health"]
     answer = get(f"http://{HOST}:{port}/metrics")
-    if answer is None:
-        return {}
-    families = text_string_to_metric_families(answer.text)
-    found: dict[str, float] = {}
-    for sample in (sample for family in families for sample in family.samples):
-        found[sample.name] = found.get(sample.name, 0) + sample.value
-    return found
+    return {} if answer is None else gauges_of(answer.text)
+
+
+def gauges_of(text: str) -> dict[str, float]:
+    """Name → sum over its labels; left out where that is nothing but for what is not known."""
+    values: dict[str, list[float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            values.setdefault(sample.name, []).append(sample.value)
+    known = {
+        name: [value for value in found if not math.isnan(value)] for name, found in values.items()
+    }
+    return {
+        name: sum(found)
+        for name, found in known.items()
+        if len(found) == len(values[name]) or sum(found) > 0
+    }
 
 
 def _reviews_overdue(folder: StateFolder) -> int | None:
@@ -220,7 +236,7 @@ def show(found: Status) -> None:
             str(process.memory_mib),
         )
     console.print(processes)
-    _show_lags(console, found.lags or ())
+    _show_lags(console, found.lags)
     console.print(f"memory {found.memory_mib:,} MiB")
     console.print(f"pages waiting for their seal: {_known(found.sealing_backlog)}")
     console.print(f"leaves wait for their witnesses: {_known(found.unwitnessed_s)} s")
@@ -229,8 +245,11 @@ def show(found: Status) -> None:
     console.print(f"emergencies without a review after 24 h: {_known(found.reviews_overdue)}")
 
 
-def _show_lags(console: Console, lags: Sequence[Lag]) -> None:
+def _show_lags(console: Console, lags: Sequence[Lag] | None) -> None:
     """Who is behind; those who are at the end are counted (`--json` has them all)."""
+    if lags is None:
+        console.print("readers at the end of their topic: -")
+        return
     behind = [row for row in lags if row.messages]
     if behind:
         topic = Column("topic", overflow="fold")
