@@ -67,8 +67,13 @@ class FenceBench:
             sustained = self._sustained(events)
             people = list(islice(numbers_in(self.bus, 0, start=PEOPLE_FROM), withdrawals))
             given = {n: str(uuid4()) for n in people}
-            for n, consent in given.items():
-                vneid.publish(card_consent(n, consent_id=consent), subject=child_pin(n)).wait(20)
+            receipts = [
+                vneid.publish(card_consent(n, consent_id=consent), subject=child_pin(n))
+                for n, consent in given.items()
+            ]
+            for receipt in receipts:  # a burst of new consents is no part of what is measured
+                at = receipt.wait(20)
+                fence.wait(at.topic, at.partition, at.offset, timeout_s=60)
             with going_on(lambda stop: self._flow(stop, sustained / 2)):
                 for n, consent in given.items():
                     self._withdraw(vneid, fence, n, consent=consent)
