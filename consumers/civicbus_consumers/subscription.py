@@ -67,6 +67,7 @@ class Subscription:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._joined = False
+        self._failed: Stopped | None = None
         self._closed = False
         with kafka_errors_translated("subscribing"):
             consumer.subscribe(
@@ -128,8 +129,9 @@ class Subscription:
         """Deliveries and notices as they come, until `stop`, or none for `idle_s` seconds.
 
         Raises `UndecodableDelivery`, which comes again until it is passed over;
-        `DeliveriesExpired`; `Forbidden`; and `Unavailable` when the registry, or at the end of
-        `idle_s` the broker, does not answer. After a `Retryable` error iterate again.
+        `DeliveriesExpired`; `Forbidden`; `Stopped` when the group's positions cannot be read; and
+        `Unavailable` when the registry, or at the end of `idle_s` the broker, does not answer.
+        After a `Retryable` error iterate again.
         """
         if self._closed:
             raise Refused("this subscription is closed", next_step="connect again")
@@ -188,6 +190,8 @@ class Subscription:
         return True
 
     def _poll(self, timeout_s: float) -> Message | None:
+        if self._failed is not None:
+            raise self._failed
         with kafka_errors_translated("receiving"):
             message = self._consumer.poll(timeout_s)
         if message is None:
@@ -262,16 +266,29 @@ class Subscription:
 
     def _on_assign(self, _: object, partitions: list[TopicPartition]) -> None:
         """Begin where the group stopped, or for a new group at the oldest delivery."""
-        with kafka_errors_translated("reading the group's positions"):
-            # librdkafka answers a question about no partition only with a time-out
-            starts = self._consumer.committed(partitions, timeout=_TIMEOUT_S) if partitions else []
-            for start in starts:
-                if start.offset < 0:
-                    start.offset = OFFSET_BEGINNING
-            self._consumer.incremental_assign(starts)
+        try:
+            with kafka_errors_translated("reading the group's positions"):
+                starts = self._starts(partitions)
+                self._consumer.incremental_assign(starts)
+        except BusError as error:  # librdkafka now begins where it likes
+            self._failed = Stopped(
+                "where to begin is not known", got=str(error), next_step="connect again"
+            )
+            raise self._failed from None
         self._joined = True
         with self._lock:
             self._progress |= {(p.topic, p.partition): Progress() for p in starts}
+
+    def _starts(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        if not partitions:
+            return []  # librdkafka answers a question about no partition only with a time-out
+        starts = self._consumer.committed(partitions, timeout=_TIMEOUT_S)
+        for start in starts:
+            if start.error is not None:
+                raise KafkaException(start.error)
+            if start.offset < 0:
+                start.offset = OFFSET_BEGINNING
+        return starts
 
     def _on_revoke(self, _: object, partitions: list[TopicPartition]) -> None:
         """Let go: later acknowledgements no longer count; librdkafka commits the earlier ones."""

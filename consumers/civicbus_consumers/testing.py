@@ -32,7 +32,8 @@ class UnsafeMemoryConsumer:
 
     `fails_and_did_not_persist`: commits fail and change nothing. `fails_but_persisted`: they
     change the group's positions and fail all the same. `revoke` and `restore` take all partitions
-    away and give them back. `withheld_polls`: so many polls give nothing yet to an assigned member.
+    away and give them back. `positions_unknown`: nobody says where the group stands.
+    `withheld_polls`: so many polls give nothing yet to an assigned member.
     """
 
     def __init__(self, log: UnsafeMemoryLog, *, group: str) -> None:
@@ -40,6 +41,7 @@ class UnsafeMemoryConsumer:
         self.group = group
         self.fails_and_did_not_persist = False
         self.fails_but_persisted = False
+        self.positions_unknown = False
         self.withheld_polls = 0
         self._topics: list[str] = []
         self._fetching: dict[tuple[str, int], int] = {}
@@ -78,6 +80,8 @@ class UnsafeMemoryConsumer:
     ) -> list[TopicPartition]:
         """The group's positions; -1001 where there is none."""
         del timeout
+        if self.positions_unknown:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return [
             TopicPartition(
                 p.topic,

@@ -1,16 +1,19 @@
-"""The committed positions of a consumer group, read and set without being its member.
+"""Consumer groups: their names, and the committed positions of one that is not joined.
 
-Not through AdminClient: librdkafka 2.16 crashes the process in `list_consumer_group_offsets` when
-the group's coordinator is not there yet (an admin handle has no group to look it up for).
+Positions are not asked through AdminClient: librdkafka 2.16 crashes the process in
+`list_consumer_group_offsets` when the group's coordinator is not there yet (an admin handle has no
+group to look it up for).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin._group import ListConsumerGroupsResult
 
 from civicbus_producers.kafka import (
     BrokerAccess,
@@ -18,6 +21,26 @@ from civicbus_producers.kafka import (
     kafka_errors_translated,
     translate,
 )
+
+
+class ListsGroups(Protocol):
+    """An `AdminClient`, as far as the names of groups are concerned."""
+
+    def list_consumer_groups(self, *, request_timeout: float) -> Future[ListConsumerGroupsResult]:
+        """All groups, and the errors of brokers that did not tell theirs."""
+
+
+def list_groups(admin: ListsGroups, *, timeout_s: float) -> list[str]:
+    """The names of all consumer groups; raises `Unavailable` or `Overdue`.
+
+    librdkafka answers with a part when one broker is silent or still loads its groups, and puts
+    the errors beside it; a part is no answer here.
+    """
+    with kafka_errors_translated("listing consumer groups"):
+        listed = admin.list_consumer_groups(request_timeout=timeout_s).result()
+        for error in listed.errors or ():
+            raise KafkaException(error)
+    return [group.group_id for group in listed.valid or ()]
 
 
 class GroupPositions:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 from civicbus_schemas import telemetry
-from civicbus_schemas.errors import BusError, Overdue
+from civicbus_schemas.errors import BusError, Overdue, Unavailable
 from civicbus_schemas.ids import EventId
 from confluent_kafka import KafkaError, Message
 from opentelemetry.trace import Span, Status, StatusCode
@@ -104,15 +104,18 @@ class Receipt:
     def settle(self, error: KafkaError | None, message: Message) -> None:
         """Note the broker's answer: librdkafka's delivery report of this event."""
         outcome: Published | BusError
-        if error is None:
-            outcome = Published(
-                event_id=self.event_id,
-                topic=self.topic,
-                partition=cast("int", message.partition()),
-                offset=cast("int", message.offset()),
+        partition, offset = message.partition(), message.offset()
+        if error is not None:
+            outcome = translate(error, doing=f"publishing event {self.event_id}")
+        elif partition is None or offset is None:  # a duplicate that the broker had long forgotten
+            outcome = Unavailable(
+                f"event {self.event_id} is stored, but nobody says where",
+                next_step="publish it again with the same event_id",
             )
         else:
-            outcome = translate(error, doing=f"publishing event {self.event_id}")
+            outcome = Published(
+                event_id=self.event_id, topic=self.topic, partition=partition, offset=offset
+            )
         self._outcome = outcome
         if isinstance(outcome, Published):
             self._on_acknowledged(self.event_id)

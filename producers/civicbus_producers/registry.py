@@ -17,6 +17,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from httpx2 import HTTPError  # what that client raises when nobody answers
 
 _NOT_FOUND = 404
+_SAYS_NO = frozenset({40401, 40402, 40403})  # its own codes: no such subject, version, schema
 _TOO_MANY_REQUESTS = 429
 
 
@@ -27,8 +28,9 @@ class NotRegistered(Refused):
 class Registry:
     """A reader of the schema registry.
 
-    Every method raises `NotRegistered` when the registry says no, `Unavailable` when it does not
-    answer in time, and `Stopped` when it answers something else.
+    Every method raises `NotRegistered` when the registry says no in its own words, `Unavailable`
+    when it does not answer in time or something else answers in its place, and `Stopped` when it
+    refuses.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
@@ -63,6 +65,8 @@ class Registry:
         if schema_id not in self._documents:
             with _errors_translated(f"reading schema {schema_id}"), self._client() as client:
                 text = client.get_schema(schema_id).schema_str
+            if text is None:
+                raise _no_registry(f"reading schema {schema_id}", got="an answer without a schema")
             self._documents[schema_id] = _parsed(text, schema_id)
         return self._documents[schema_id]
 
@@ -81,9 +85,9 @@ def schema_text(document: SchemaDocument) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-def _parsed(text: str | None, schema_id: int) -> SchemaDocument:
+def _parsed(text: str, schema_id: int) -> SchemaDocument:
     try:
-        document: Any = json.loads(text or "")
+        document: Any = json.loads(text)
     except ValueError:
         document = None
     if not isinstance(document, dict):
@@ -97,10 +101,12 @@ def _errors_translated(doing: str) -> Iterator[None]:
         yield
     except SchemaRegistryError as error:
         status = error.http_status_code
-        if status == _NOT_FOUND:
+        if error.error_code in _SAYS_NO:
             raise NotRegistered(
                 f"{doing}: not registered", next_step="provision the contract that this code uses"
             ) from None
+        if status == _NOT_FOUND:  # a proxy's, say: nothing that is final may rest on it
+            raise _no_registry(doing, got="status 404 without a registry's code") from None
         if status >= 500 or status == _TOO_MANY_REQUESTS:
             raise Unavailable(f"{doing}: the registry failed", got=f"status {status}") from None
         raise Stopped(f"{doing}: the registry refused", got=f"status {status}") from None
@@ -110,3 +116,13 @@ def _errors_translated(doing: str) -> Iterator[None]:
             got=type(error).__name__,
             next_step="try again when it is up",
         ) from None
+    except (AttributeError, TypeError, ValueError):  # what that client makes of another body
+        raise _no_registry(doing, got="a body that is no answer of a registry") from None
+
+
+def _no_registry(doing: str, *, got: str) -> Unavailable:
+    return Unavailable(
+        f"{doing}: something else answers at the registry's address",
+        got=got,
+        next_step="check registry_url, and what stands before the registry",
+    )

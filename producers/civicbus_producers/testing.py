@@ -15,7 +15,7 @@ from typing import Any
 from civicbus_schemas.codec import SchemaDocument
 from civicbus_schemas.ids import agency_id
 from civicbus_schemas.topics import PARTITIONS
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import OFFSET_INVALID, KafkaError, Message
 
 from civicbus_producers.outgoing import Composer
 from civicbus_producers.publisher import Acknowledge, Publisher
@@ -104,14 +104,16 @@ class UnsafeMemoryProducer:
     """A producer over the memory log, with the ways in which a broker fails as switches.
 
     `fails_and_did_not_persist`: messages time out and are not stored. `fails_but_persisted`: they
-    are stored and time out all the same, as when the answer is lost. `queue_full`: nothing is
-    accepted. `silent`: nothing is answered, until the switch is turned off.
+    are stored and time out all the same, as when the answer is lost. `forgets_where`: they are
+    stored, and no place is told. `queue_full`: nothing is accepted. `silent`: nothing is answered,
+    until the switch is turned off.
     """
 
     def __init__(self, log: UnsafeMemoryLog) -> None:
         self.log = log
         self.fails_and_did_not_persist = False
         self.fails_but_persisted = False
+        self.forgets_where = False
         self.queue_full = False
         self.silent = False
         self._reports: deque[tuple[Acknowledge, KafkaError | None, Message]] = deque()
@@ -128,7 +130,8 @@ class UnsafeMemoryProducer:
         report = Message(topic=topic, partition=-1, offset=-1)
         if not self.fails_and_did_not_persist:
             stored = self.log.append(topic, key=key, value=value, headers=headers)
-            report = Message(topic=topic, partition=stored.partition, offset=stored.offset)
+            offset = OFFSET_INVALID if self.forgets_where else stored.offset
+            report = Message(topic=topic, partition=stored.partition, offset=offset)
         self._reports.append((on_delivery, error, report))
 
     def poll(self, timeout: float = -1) -> int:

@@ -13,8 +13,10 @@ from civicbus_consumers.consent.changes import ChangeReader
 from civicbus_consumers.consent.fence import Fence
 from civicbus_consumers.consent.handler import ConsentFolder
 from civicbus_consumers.consent.territory import Territory
+from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
-from civicbus_schemas.codec import SchemaDocument
+from civicbus_schemas.codec import SchemaDocument, frame
+from civicbus_schemas.consent import SUBJECT_CONSENTS
 from civicbus_schemas.errors import Overdue, Stopped, Unavailable
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.topics import SourceTopic, consent_group, enforcement_group
@@ -95,11 +97,13 @@ def test_message_lies_untouched_in_the_dead_letters_when_it_is_no_consent_event(
     producer = Producer(place.stack.client_config())
     foreign = [*headers[:2], ("ce_source", b"/agencies/moj"), *headers[3:]]
     other_type = [*headers[:3], ("ce_type", b"consent.Other"), *headers[4:]]
+    registry = Registry(place.stack.registry_url)
+    state_schema = registry.get_id(place.state, SUBJECT_CONSENTS.document)  # no contract
     bad = [
         (place.key(other), value, headers, "key-mismatch"),
         (pin.encode(), value, headers, "key-mismatch"),
         (key, value[:-1], headers, "malformed-bytes"),
-        (key, b"\x00\x7f\xff\xff\xff" + value[5:], headers, "unknown-schema"),
+        (key, frame(state_schema, value[5:]), headers, "unknown-schema"),
         (key, b"not framed", headers, "malformed-bytes"),
         (key, None, headers, "malformed-bytes"),
         (key, value, headers[1:], "malformed-headers"),

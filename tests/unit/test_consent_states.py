@@ -134,7 +134,6 @@ def test_loading_stops_when_a_state_is_a_tombstone_or_unframed(value: bytes | No
         (_message(_given(), partition=(PARTITION + 1) % 12), Reason.WRONG_PARTITION),
         (_message(_given(), headers=None), Reason.MALFORMED_HEADERS),
         (_message(_given(), source="/agencies/moj"), Reason.MALFORMED_HEADERS),
-        (_message(_given(), schema_id=4), Reason.UNKNOWN_SCHEMA),
         (_message(_given(), schema_id=77), Reason.UNKNOWN_SCHEMA),
         (_message(_given(), type="consent.ConsentWithdrawn"), Reason.UNKNOWN_EVENT_TYPE),
         (_message(_given(), schema_id=2), Reason.UNKNOWN_EVENT_TYPE),
@@ -154,9 +153,12 @@ def test_message_is_set_aside_with_its_reason_when_it_tells_no_change(
     assert batch.changed == 1
 
 
-def test_folding_raises_when_the_registry_does_not_answer() -> None:
+@pytest.mark.parametrize("schema_id", [500, 4], ids=["silent", "unknown-there"])
+def test_folding_raises_when_the_registry_does_not_answer_or_know_the_schema(
+    schema_id: int,
+) -> None:
     with pytest.raises(Unavailable):
-        _fold(States(), _message(_given()), _message(_given(), schema_id=500))
+        _fold(States(), _message(_given()), _message(_given(), schema_id=schema_id))
 
 
 def test_states_are_framed_bodies_that_enforcement_reads() -> None:

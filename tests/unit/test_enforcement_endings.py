@@ -24,7 +24,7 @@ from civicbus_producers.testing import UnsafeMemoryRegistry
 from civicbus_schemas.codec import frame
 from civicbus_schemas.consent import NO_CONSENTS, Consent, SubjectConsents
 from civicbus_schemas.envelope import parse_headers
-from civicbus_schemas.errors import Fatal, Unavailable
+from civicbus_schemas.errors import Fatal, InvalidBytes, Unavailable
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.page import Position
 from civicbus_schemas.record import Record
@@ -135,6 +135,18 @@ def states(*messages: Message, told: int = 0) -> States:
     made._announced = b"a policy"
     made.catch_up()
     return made
+
+
+def test_a_policy_without_content_does_not_stand_for_the_one_before_it() -> None:
+    class Emptied(Message):
+        def topic(self) -> str:
+            return STATE_POLICY
+
+        def value(self) -> None:  # type: ignore[override]
+            return None
+
+    with pytest.raises(InvalidBytes):
+        states(Emptied(3, NO_CONSENTS))
 
 
 def test_ending_is_seen_once_when_the_state_changes_again() -> None:

@@ -24,6 +24,7 @@ from civicbus_deploy.provisioning.steps import (
     Announce,
     ConfigureTopic,
     CreateTopic,
+    DurabilityLowered,
     PartitionsDiffer,
     PositionLost,
     Register,
@@ -104,6 +105,15 @@ def test_two_replicas_acknowledge_when_there_are_three_brokers(nation: Nation) -
     desired = desired_state(nation.policy, brokers=3)
     assert all(topic.config["min.insync.replicas"] == "2" for topic in desired.topics)
     assert not any("flush.messages" in topic.config for topic in desired.topics)
+
+
+def test_topics_are_left_as_they_are_when_fewer_brokers_answer_than_before(
+    nation: Nation, desired: Desired
+) -> None:
+    before = desired_state(nation.policy, brokers=3)
+    present = {topic.name: topic for topic in before.topics}
+    with pytest.raises(DurabilityLowered, match="start the brokers that are down"):
+        plan(desired, Actual(topics=present))
 
 
 def test_an_agency_gets_its_own_topics_and_groups_only_when_grants_are_planned(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from civicbus_consumers.runtime.state import StateTail
-from civicbus_schemas.errors import BusError, Unavailable
+from civicbus_schemas.errors import BusError, Fatal, InvalidBytes, Unavailable
 from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
 
@@ -24,6 +24,7 @@ class OnePartition:
         self.written = 0
         self.withheld = 0
         self.errors: deque[KafkaError] = deque()
+        self.beside: deque[KafkaError] = deque()  # in one answer with messages
         self.silences: deque[int] = deque()  # what librdkafka answers for a silent leader
         self._read = 0
 
@@ -38,9 +39,10 @@ class OnePartition:
             self.withheld = 0
         if self.errors:
             return [message(0, self.errors.popleft())]
+        beside = [message(0, self.beside.popleft())] if self.beside else []
         found = range(self._read, self.written - self.withheld)[:limit]
         self._read += len(found)
-        return [message(offset, None) for offset in found]
+        return beside + [message(offset, None) for offset in found]
 
     def list_offsets(self, partitions: dict[TopicPartition, Any], **_: Any) -> dict[Any, Any]:
         end: Future[Any] = Future()
@@ -131,4 +133,31 @@ def test_a_silent_leader_is_no_empty_topic_when_a_state_is_caught_up_with(
     topic.written = 2
     topic.silences.extend([OFFSET_INVALID, OFFSET_INVALID])
     with pytest.raises(Unavailable):
+        caught_up(tail)
+
+
+def test_states_beside_an_error_are_applied_before_it_is_raised(
+    tail: StateTail, topic: OnePartition
+) -> None:
+    topic.written = 2
+    assert tail.has_news()
+    topic.beside.append(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    applied: list[int] = []
+    with pytest.raises(BusError):
+        tail.catch_up(lambda m: applied.append(m.offset() or 0))
+    assert caught_up(tail) == []
+    assert applied == [0, 1]
+
+
+def test_tail_is_of_no_use_when_a_state_could_not_be_applied(
+    tail: StateTail, topic: OnePartition
+) -> None:
+    topic.written = 1
+
+    def apply(_: object) -> None:
+        raise InvalidBytes("no state")
+
+    with pytest.raises(InvalidBytes):
+        tail.catch_up(apply)
+    with pytest.raises(Fatal):
         caught_up(tail)

@@ -50,6 +50,19 @@ def test_failure_surfaces_on_receipt_flush_and_close_when_the_broker_times_out(
     assert len(publisher.log.messages(TOPIC)) == int(persisted)
 
 
+def test_event_is_not_acknowledged_when_nobody_says_where_it_lies(
+    publisher: UnsafeMemoryPublisher,
+) -> None:
+    publisher.producer.forgets_where = True
+    receipt = publisher.publish(a_birth(), subject=CHILD_PIN)
+    with pytest.raises(Unavailable, match="nobody says where"):
+        receipt.wait(timeout_s=1)
+    publisher.producer.forgets_where = False
+    again = publisher.publish(a_birth(), subject=CHILD_PIN, event_id=receipt.event_id)
+    assert again.wait(timeout_s=1).offset == 1
+    publisher.close()
+
+
 def test_close_is_content_when_a_failed_event_was_published_again(
     publisher: UnsafeMemoryPublisher,
 ) -> None:

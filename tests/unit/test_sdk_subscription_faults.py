@@ -11,7 +11,7 @@ from civicbus_consumers.subscription import DeliveriesExpired, Subscription
 from civicbus_consumers.testing import UnsafeMemoryConsumer, UnsafeMemorySubscription, deliver
 from civicbus_producers.settings import Connection
 from civicbus_producers.testing import UnsafeMemoryLog
-from civicbus_schemas.errors import Forbidden, Refused, Unavailable
+from civicbus_schemas.errors import Forbidden, Refused, Stopped, Unavailable
 from civicbus_schemas.ids import agency_id
 from confluent_kafka import KafkaError, Message
 
@@ -51,6 +51,18 @@ def test_nothing_is_idle_before_its_ends_are_read_when_the_broker_gives_late(
     subscription = fake_subscription(log=log)
     subscription.consumer.withheld_polls = 3
     assert numbers(subscription) == [0, 1, 2]
+
+
+def test_nothing_is_delivered_from_anywhere_when_the_groups_positions_are_unknown(
+    log: UnsafeMemoryLog,
+) -> None:
+    subscription = fake_subscription(log=log)
+    subscription.consumer.positions_unknown = True
+    for _ in range(2):  # librdkafka has assigned the partitions meanwhile
+        with pytest.raises(Stopped, match="connect again"):
+            numbers(subscription)
+        subscription.consumer.restore()
+        subscription.consumer.positions_unknown = False
 
 
 def test_late_acknowledgement_does_not_count_when_the_partition_has_moved(

@@ -1,7 +1,8 @@
 """From a message on a consent topic to the change it tells, or the reason why it tells none.
 
-Decodes with the schema that the writer used. What cannot be asked now (the registry) raises; what
-will never be readable is a reason, and the message becomes a dead letter.
+Decodes with the schema that the writer used. What cannot be known now (a registry that does not
+answer, or does not know the schema) raises; what will never be readable is a reason, and the
+message becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from civicbus_producers.registry import NotRegistered
 from civicbus_schemas.codec import SchemaDocument, unframe
 from civicbus_schemas.contract import Contract, parse_contract
 from civicbus_schemas.envelope import Envelope, parse_headers
-from civicbus_schemas.errors import InvalidBytes, InvalidContract, InvalidEnvelope, Refused
+from civicbus_schemas.errors import (
+    InvalidBytes,
+    InvalidContract,
+    InvalidEnvelope,
+    Refused,
+    Unavailable,
+)
 from civicbus_schemas.ids import AgencyId, Pin
 from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.topics import MAX_EVENT_BYTES
@@ -60,7 +67,10 @@ class ChangeReader:
         value: bytes | None,
         headers: Sequence[tuple[str, bytes | str | None]] | None,
     ) -> Readable | Unreadable:
-        """The change on this agency's topic, or why there is none; raises when the registry fails.
+        """The change on this agency's topic, or why there is none.
+
+        Raises `Unavailable` or `Stopped` when the registry fails, and when it does not know the
+        schema: a withdrawal that it has forgotten (a restored database) must not be passed over.
 
         1. size, 2. headers, 3. schema, 4. event type, 5. body, 6. the key is the subject's.
         """
@@ -75,8 +85,12 @@ class ChangeReader:
         try:
             schema_id, body = unframe(value)  # 3
             contract = self._contract(schema_id)
-        except NotRegistered:
-            return Unreadable(Reason.UNKNOWN_SCHEMA)
+        except NotRegistered as error:
+            raise Unavailable(
+                "the schema of a consent event is not registered",
+                got=error.what,
+                next_step="register it, or restore the registry: this may be a withdrawal",
+            ) from None
         except InvalidBytes:
             return Unreadable(Reason.MALFORMED_BYTES)
         if contract is None:

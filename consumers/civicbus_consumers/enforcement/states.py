@@ -80,7 +80,7 @@ class States:
 
     def _apply(self, message: Message) -> None:
         topic, key, value = message.topic(), message.key(), message.value()
-        if topic == STATE_POLICY:
+        if topic == STATE_POLICY and value is not None:
             self._announced = value
         elif topic == STATE_CONSENT and isinstance(key, bytes) and value is not None:
             self._put(key, value, partition=message.partition() or 0, offset=message.offset() or 0)

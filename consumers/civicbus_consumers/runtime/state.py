@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from civicbus_producers.ends import read_stable_ends
 from civicbus_producers.kafka import kafka_errors_translated, translate
-from civicbus_schemas.errors import Overdue, Retryable
+from civicbus_schemas.errors import Fatal, Overdue, Retryable
 from civicbus_schemas.page import Position
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -35,6 +35,7 @@ class StateTail:
         self._places = tuple(partitions)
         self._partitions = [TopicPartition(*place) for place in self._places]
         self._early: list[Message] = []  # arrived, not yet applied
+        self._spoilt = False
         self._consumer.assign(
             [TopicPartition(topic, p, OFFSET_BEGINNING) for topic, p in partitions]
         )
@@ -49,8 +50,11 @@ class StateTail:
     def catch_up(self, apply: Apply, *, timeout_s: float = 30.0) -> tuple[Position, ...]:
         """Apply every committed message up to the ends as they are now; raises `Overdue`.
 
-        The ends are the last stable offsets; positions step over transaction markers.
+        The ends are the last stable offsets; positions step over transaction markers. When `apply`
+        has raised, its message and those behind it are lost here: from then on this is `Fatal`.
         """
+        if self._spoilt:
+            raise Fatal("a state was not applied", next_step="read the state topics anew")
         ends = self._ends(timeout_s)
         early, self._early = self._early, []
         self._apply_all(early, apply)
@@ -76,12 +80,18 @@ class StateTail:
         self._apply_all(self._consumer.consume(1000, timeout=0.02), apply)
 
     def _apply_all(self, messages: Sequence[Message], apply: Apply) -> None:
+        """Apply them all before an error among them is raised: librdkafka stands behind them."""
+        errors: list[KafkaError] = []
+        self._spoilt = True
         for message in messages:
             error = message.error()
             if error is None:
                 apply(message)
             elif error.code() != KafkaError._PARTITION_EOF:
-                raise translate(error, doing="reading a state topic")
+                errors.append(error)
+        self._spoilt = False
+        if errors:
+            raise translate(errors[0], doing="reading a state topic")
 
     def _ends(self, timeout_s: float) -> dict[tuple[str, int], int]:
         """The last stable offsets now; asked twice, for a handle keeps to leaders that are gone."""

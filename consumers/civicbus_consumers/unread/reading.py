@@ -17,7 +17,7 @@ from civicbus_producers.kafka import (
     consumer_config,
     kafka_errors_translated,
 )
-from civicbus_producers.positions import GroupPositions
+from civicbus_producers.positions import GroupPositions, list_groups
 from civicbus_schemas.errors import Overdue
 from civicbus_schemas.ids import AgencyId, RecordId
 from civicbus_schemas.topics import UNREAD
@@ -64,8 +64,7 @@ class Deliveries:
 
         A recipient makes groups at will; leaving one out could call unread what was read.
         """
-        listed = self._admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid
-        return groups_of(recipients, [group.group_id for group in listed])
+        return groups_of(recipients, list_groups(self._admin, timeout_s=TIMEOUT_S))
 
     def _start(
         self, consumer: Consumer, window: Window, groups: Sequence[str], *, deadline: float

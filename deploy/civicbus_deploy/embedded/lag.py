@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from civicbus_producers.ends import Place, read_stable_ends
+from civicbus_producers.positions import list_groups
 from confluent_kafka import (
     Consumer,
     KafkaError,
@@ -127,8 +128,7 @@ def _committed(
     admin: AdminClient, home: Path, port: int, *, places: Iterable[Place]
 ) -> dict[str, dict[Place, int]]:
     """Group → place → committed offset."""
-    listing = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
-    groups = [group.group_id for group in listing.valid]
+    groups = list_groups(admin, timeout_s=_TIMEOUT_S)
     asked = [TopicPartition(*place) for place in places]
 
     def ask(group: str) -> dict[Place, int]:

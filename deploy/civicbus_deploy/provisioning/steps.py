@@ -26,11 +26,16 @@ from civicbus_deploy.provisioning.desired import (
     Topic,
 )
 
+_MIN_INSYNC = "min.insync.replicas"
 _OUR_TOPICS = ("src.", "dlv.", "audit.", "state.")
 
 
 class PartitionsDiffer(Refused):
     """A topic has another number of partitions than its `v1` is fixed at."""
+
+
+class DurabilityLowered(Refused):
+    """Fewer brokers answer than when the topics were made."""
 
 
 class PositionLost(Refused):
@@ -179,9 +184,21 @@ def _topic_steps(wanted: Iterable[Topic], actual: Actual) -> Iterator[Step]:
                 expected=topic.partitions,
                 next_step="make a v2 of it: partition counts are fixed for the life of v1",
             )
+        before, now = _acknowledging(present), _acknowledging(topic)
+        if before > now:  # only brokers that are up are counted
+            raise DurabilityLowered(
+                f"topic {topic.name} would be acknowledged by fewer brokers",
+                got=f"{_MIN_INSYNC} {before}, and brokers for {now}",
+                expected="as many brokers as before",
+                next_step="start the brokers that are down, and provision again",
+            )
         changes = {k: v for k, v in topic.config.items() if present.config.get(k) != v}
         if changes:
             yield ConfigureTopic(topic.name, changes)
+
+
+def _acknowledging(topic: Topic) -> int:
+    return int(topic.config.get(_MIN_INSYNC, "1"))
 
 
 def _start_steps(wanted: Iterable[Start], actual: Actual) -> Iterator[Step]:
