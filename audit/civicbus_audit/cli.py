@@ -18,6 +18,7 @@ from civicbus_schemas.record import RECORD, Record
 
 from civicbus_audit import options, quorum, restoring
 from civicbus_audit.checkpoint import Checkpoint
+from civicbus_audit.command_line import CommandLine
 from civicbus_audit.completeness.verifying import verify_complete
 from civicbus_audit.completing import prove_complete_command, tell_complete
 from civicbus_audit.crew import Crew, crew_of
@@ -55,12 +56,10 @@ from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix, verify_proof
 from civicbus_audit.witness.cli import app as witness_app
 
-app = typer.Typer(
+app = CommandLine(
     name="civicbus-audit",
     help="Find, prove and verify what the ledger of CivicBus tells.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_schemas.errors import BusError, Refused, Retryable
 from typer.core import TyperCommand, TyperGroup
 
@@ -76,12 +77,10 @@ class Mounting(TyperGroup):
         return name, typer.main.get_command(module.app), rest
 
 
-app = typer.Typer(
+app = CommandLine(
     cls=Mounting,
     help="An event-driven data-sharing bus between public agencies.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 Home = Annotated[
     Path | None,

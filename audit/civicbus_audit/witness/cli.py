@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from civicbus_schemas.errors import Refused, Unavailable
 
+from civicbus_audit.command_line import CommandLine
 from civicbus_audit.cosignature import CosignatureSigner
 from civicbus_audit.durable import PosixFiles
 from civicbus_audit.note import Verifier
@@ -25,12 +26,10 @@ from civicbus_audit.witness.source import HttpTiles
 from civicbus_audit.witness.store import WitnessStore
 from civicbus_audit.witness.witness import Copying, NullCopying, Witness
 
-app = typer.Typer(
+app = CommandLine(
     name="witness",
     help="Watch a log, and cosign what continues it.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 
 KeyFile = Annotated[Path, typer.Option("--key", help="The witness's private key (PEM, mode 600).")]

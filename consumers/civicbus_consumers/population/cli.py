@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -21,11 +22,10 @@ from civicbus_consumers.population.hashing import view_hash
 from civicbus_consumers.population.settings import PopulationSettings
 from civicbus_consumers.population.tables import person, quarantine, state, watermark
 
-app = typer.Typer(
+app = CommandLine(
     name="population",
     help="The population view: status, hash, rebuild.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
 )
 Home = Annotated[Path, typer.Option(envvar="CIVICBUS_HOME", help="State folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]

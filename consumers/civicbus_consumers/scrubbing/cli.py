@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_audit.places import Places
 from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.topics import AUDIT_PAGE
@@ -19,7 +20,7 @@ from civicbus_consumers.scrubbing.passing import Passed, Sides, scrub
 from civicbus_consumers.scrubbing.topic import KafkaPages
 from civicbus_consumers.sealing.settings import SealingSettings
 
-app = typer.Typer(pretty_exceptions_enable=False)
+app = CommandLine()
 Home = Annotated[Path, typer.Option(envvar="CIVICBUS_HOME", help="State folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 HOME = Path(".civicbus")

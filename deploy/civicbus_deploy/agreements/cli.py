@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import typer
+from civicbus_audit.command_line import CommandLine
 
 from civicbus_deploy.agreements import reviewing, using, verbs
 
-app = typer.Typer(
+app = CommandLine(
     help="Review agreements before they bind; approve, suspend and revoke them.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 app.command()(reviewing.lint)
 app.command("list")(reviewing.list_agreements)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_audit.presenting import Language
 from civicbus_consumers.explain.answers import answer_document
 from civicbus_consumers.explain.rules import Action, Question, compile_law, explain
@@ -19,7 +20,7 @@ from civicbus_schemas.terms import Title
 
 from civicbus_deploy.agreements.sets import chosen
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = CommandLine()
 
 
 @app.command()

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_consumers.replay.past import Said
 from civicbus_consumers.replay.rules import Replayed, replay
 
@@ -16,7 +17,7 @@ from civicbus_deploy.hindsight.options import AsJson, Days, Home, Sets, pasts, p
 DIFFERS = 1
 SHOWN = 20
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = CommandLine()
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_consumers.explain.rules import compile_law
 from civicbus_consumers.replay.shadow import shadow
 from rich.table import Table
@@ -13,7 +14,7 @@ from civicbus_deploy.embedded.screen import paper
 from civicbus_deploy.hindsight.archive import Archive, read_set
 from civicbus_deploy.hindsight.options import AsJson, Days, Home, Sets, pasts, print_json
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = CommandLine()
 
 
 @app.command()

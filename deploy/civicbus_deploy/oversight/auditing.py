@@ -12,6 +12,7 @@ from pathlib import Path
 
 import typer
 from civicbus_audit.cli import app as ledger
+from civicbus_audit.command_line import CommandLine
 from civicbus_audit.evidence.request import Request
 from civicbus_consumers.recording.pages import Stamp
 from civicbus_schemas.codec import canonical_json
@@ -26,11 +27,9 @@ from civicbus_deploy.provisioning.app import Site
 
 ROLE = "operator"
 
-app = typer.Typer(
+app = CommandLine(
     help="Find, prove and verify what the ledger tells.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 app.registered_commands = ledger.registered_commands
 app.registered_groups = ledger.registered_groups

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_schemas.ids import agency_id
 
 from civicbus_deploy.embedded.state import StateFolder
 from civicbus_deploy.oversight.acting import Officer, close_case
 from civicbus_deploy.provisioning.app import Site
 
-app = typer.Typer(
+app = CommandLine(
     help="Close cases of agencies.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 
 

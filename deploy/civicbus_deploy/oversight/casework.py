@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_consumers.officers.rules import Role
 
 from civicbus_deploy.oversight.asking import answered
 from civicbus_deploy.oversight.options import As, AsJson, Home, Issuer, Name, client_of
 
-app = typer.Typer(
+app = CommandLine(
     help="Cases of officers; each act is a leaf before it is done.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 Id = Annotated[str, typer.Argument(help="The case's id.")]
 Text = Annotated[str, typer.Option(help="It is sealed; - reads it from stdin.")]

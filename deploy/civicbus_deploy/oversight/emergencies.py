@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_audit.index.oversight import Emergency
 from civicbus_schemas.ids import agency_id
 from rich.table import Column, Table
@@ -24,11 +25,9 @@ from civicbus_deploy.oversight.acting import review as record_review
 from civicbus_deploy.oversight.options import AsJson, Home
 from civicbus_deploy.provisioning.app import Site
 
-app = typer.Typer(
+app = CommandLine(
     help="Review answers that were given for an emergency.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 
 

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from typing import Annotated, Any
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_consumers.flags.database import make_engine
 from civicbus_consumers.flags.findings import Finding
 from civicbus_consumers.flags.reading import Shown, get_flag, list_flags
@@ -32,11 +33,9 @@ from civicbus_deploy.oversight.acting import Officer, open_vault, record_act
 from civicbus_deploy.oversight.options import AsJson, Home
 from civicbus_deploy.provisioning.app import Site
 
-app = typer.Typer(
+app = CommandLine(
     help="Readings that nothing explains: list, show, label.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 _LISTED = ("id", "at", "agency", "officer", "score", "seen", "for", "state")
 

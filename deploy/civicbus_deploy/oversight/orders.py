@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import httpx2
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_audit.places import Places
 from civicbus_consumers.officers import orders
 from civicbus_consumers.officers.order_service import PATH
@@ -35,11 +36,9 @@ from civicbus_deploy.oversight.erasing import erase
 from civicbus_deploy.oversight.options import Home, or_stdin
 from civicbus_deploy.provisioning.app import Site
 
-app = typer.Typer(
+app = CommandLine(
     help="Erase a person's secret, or unseal a record: an officer requests, a supervisor approves.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 _HEADERS = {"Content-Type": "application/json", "Accept-Language": "en"}
 File = Annotated[Path, typer.Argument(help="The order.")]

@@ -11,6 +11,7 @@ import sys
 from typing import Annotated
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_consumers.officers.rules import Role
 
 from civicbus_deploy.embedded.state import StateFolder
@@ -39,11 +40,9 @@ from civicbus_deploy.oversight.showing import given, print_rows, show
 
 _UNREAD = ("since", "recipient", "agreement", "purpose", "type", "record_id")
 
-app = typer.Typer(
+app = CommandLine(
     help="Ask the ledger as an officer, a supervisor, an agency's auditor or a citizen.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 app.add_typer(casework.app, name="case")
 app.add_typer(saved.app, name="saved")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_consumers.officers.rules import QueryPurpose, Role
 
 from civicbus_deploy.oversight.asking import answered
@@ -28,11 +29,9 @@ from civicbus_deploy.oversight.options import (
 )
 from civicbus_deploy.oversight.showing import given, print_rows, show
 
-app = typer.Typer(
+app = CommandLine(
     help="Saved queries of officers; each act is a leaf before it is done.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 Id = Annotated[str, typer.Argument(help="The saved query's id.")]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_schemas.errors import Refused
 from rich.table import Table
 
@@ -16,11 +17,9 @@ from civicbus_deploy.embedded import lifecycle, pseudonyms
 from civicbus_deploy.embedded.screen import paper
 from civicbus_deploy.embedded.state import StateFolder
 
-app = typer.Typer(
+app = CommandLine(
     help="Rotate the keys of recipients' pseudonyms.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 Home = Annotated[
     Path | None,

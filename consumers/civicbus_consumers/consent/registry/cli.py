@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
+from civicbus_audit.command_line import CommandLine
 from civicbus_schemas.vocabulary import ConsentAct, UsePeriod
 from rich.console import Console
 from rich.table import Column, Table
@@ -21,12 +22,10 @@ from rich.table import Column, Table
 from civicbus_consumers.consent.registry.calls import REGISTRAR, call, held_of, shown_today
 from civicbus_consumers.consent.registry.client import RegistryAnswer
 
-app = typer.Typer(
+app = CommandLine(
     name="consent",
     help="Ask for, give, refuse, change and withdraw consents.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 
 HOME = Path(".civicbus")
