@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +88,54 @@ def test_everything_is_told_when_an_agreement_goes() -> None:
 )
 def test_terms_are_told_when_they_change(edit: Edit, before: str, after: str) -> None:
     found = [change for change in changed(edit) if change.sight.recipient == "vss"]
-    assert {change.kind for change in found} == ({Kind.CHANGED} if before or after else set())
+    kind = Kind.DAYS if after == "2029-12-31" else Kind.CHANGED
+    assert {change.kind for change in found} == ({kind} if before or after else set())
     for change in found:
         [old], [new] = change.before, change.after
         assert before in str(old)
         assert after in str(new)
         assert str(old) != str(new)
+
+
+def _succeed(document: Document, *, ends: str, until: str) -> Document:
+    """The first agreement ends on this day, and a next version goes on from the day after."""
+    former = deal(document)
+    former["valid"]["until"] = ends
+    begins = date.fromisoformat(ends) + timedelta(days=1)
+    later: Document = copy.deepcopy(former)
+    later |= {"version": 9, "valid": {"from": begins.isoformat(), "until": until}}
+    document["agreements"].append(later)
+    return later
+
+
+def test_only_a_new_field_is_told_when_a_later_version_goes_on_with_the_others() -> None:
+    def edit(document: Document) -> None:
+        later = _succeed(document, ends="2027-12-31", until="2028-12-31")
+        later["releases"][BIRTH]["fields"].append("parents[].full_name")
+
+    [change] = changed(edit)
+    assert (change.kind, change.sight.path) == (Kind.NEW, "parents[].full_name")
+    assert "2028-01-01 to 2028-12-31" in str(change.after[0])
+
+
+def test_days_are_told_when_a_later_version_goes_on_for_longer() -> None:
+    found = changed(lambda d: _succeed(d, ends="2028-12-31", until="2030-12-31"))
+    assert {change.kind for change in found} == {Kind.DAYS}
+    for change in found:
+        [before], [after] = change.before, change.after
+        assert "2026-01-01 to 2028-12-31" in str(before)
+        assert "2026-01-01 to 2030-12-31" in str(after)
+
+
+def test_later_terms_are_judged_by_those_before_when_both_versions_stand() -> None:
+    def edit(document: Document) -> None:
+        later = _succeed(document, ends="2028-12-31", until="2030-12-31")
+        later["releases"][BIRTH]["fields"][0] = {"child.pin": "pairwise-pseudonym"}
+
+    [change] = [c for c in changed(edit) if c.kind is Kind.CHANGED]
+    [before], [after] = change.before, change.after
+    assert (before.form, after.form) == ("as-is", "pairwise-pseudonym")
+    assert before.valid_until < after.valid_from
 
 
 def test_reading_is_another_sight_than_verifying() -> None:
@@ -121,7 +165,10 @@ def run(*arguments: str) -> str:
 def test_lint_says_that_the_nation_is_sound(folder: Path) -> None:
     counts = json.loads(run("lint", "--nation", str(folder), "--json"))
     assert (counts["agreements"], counts["rules"]) == (28, 3)
-    assert counts["policy"] in run("lint", "--nation", str(folder))
+    assert (counts["policy"], counts["signed"]) == (load_nation(folder).policy.version, False)
+    said = run("lint", "--nation", str(folder))
+    assert counts["policy"] in said
+    assert "announced under another hash" in said
 
 
 def test_lint_names_file_line_rule_and_law_when_an_agreement_breaks_one(folder: Path) -> None:
@@ -158,7 +205,12 @@ def test_diff_says_who_newly_sees_what_between_two_folders(folder: Path) -> None
     assert "holder.sex" not in lines
     file.write_text(lines.replace("holder.pin", "holder.pin, holder.sex", 1))
     arguments = ("diff", "--from", "vietnam", "--nation", str(folder))
-    [change] = json.loads(run(*arguments, "--json"))["changes"]
+    told = json.loads(run(*arguments, "--json"))
+    assert (told["to"]["policy"], told["to"]["signed"]) == (
+        load_nation(folder).policy.version, False,
+    )  # fmt: skip
+    assert told["from"] == {"policy": load_nation().policy.version, "signed": False}
+    [change] = told["changes"]
     assert (change["kind"], change["recipient"], change["path"], change["about"]) == (
         "new", "bank", "holder.sex", "holder",
     )  # fmt: skip

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from enum import StrEnum
 
 from civicbus_consumers.access.permits import READ, RELEASE, VERIFY
@@ -17,11 +17,12 @@ from civicbus_schemas.vocabulary import Access, WhenWithheld
 
 
 class Kind(StrEnum):
-    """What becomes of a sight."""
+    """What becomes of a sight; `days` where it stays as it was, and only its days are others."""
 
     NEW = "new"
     GONE = "gone"
     CHANGED = "changed"
+    DAYS = "days"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -68,13 +69,26 @@ class Terms:
         ]
         return ", ".join(told)
 
+    @property
+    def substance(self) -> Terms:
+        """The terms but for the version that holds them and the days on which it does."""
+        return replace(self, version=0, valid_from=date.min, valid_until=date.max)
+
+    def is_followed_by(self, later: Terms) -> bool:
+        """Whether the next version goes on, from the day after, as this one ends."""
+        gap = later.valid_from - self.valid_until
+        return gap == timedelta(days=1) and later.substance == self.substance
+
 
 Sights = Mapping[Sight, tuple[Terms, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One sight that is not as it was; the terms before and after, none where there are none."""
+    """One sight that is not as it was: the terms that differ, none where there was no sight.
+
+    Terms that only come to those of before, or only go, are told beside the last of the other side.
+    """
 
     kind: Kind
     sight: Sight
@@ -89,7 +103,7 @@ def sights(policy: PolicySet) -> Sights:
     for agreement in policy.agreements:
         for sight, terms in _of(agreement, policy, authority):
             found[sight].append(terms)
-    return {sight: tuple(sorted(terms)) for sight, terms in found.items()}
+    return {sight: _joined(terms) for sight, terms in found.items()}
 
 
 def changes(before: Sights, after: Sights) -> list[Change]:
@@ -98,9 +112,36 @@ def changes(before: Sights, after: Sights) -> list[Change]:
     for sight in sorted({*before, *after}):
         old, new = before.get(sight, ()), after.get(sight, ())
         if [str(terms) for terms in old] != [str(terms) for terms in new]:
-            kind = Kind.CHANGED if old and new else Kind.NEW if new else Kind.GONE
-            found.append(Change(kind=kind, sight=sight, before=old, after=new))
+            change = Change(
+                kind=_kind(old, new),
+                sight=sight,
+                before=_differing(old, new),
+                after=_differing(new, old),
+            )
+            found.append(change)
     return found
+
+
+def _kind(old: Sequence[Terms], new: Sequence[Terms]) -> Kind:
+    if not old or not new:
+        return Kind.NEW if new else Kind.GONE
+    same = [terms.substance for terms in old] == [terms.substance for terms in new]
+    return Kind.DAYS if same else Kind.CHANGED
+
+
+def _differing(these: Sequence[Terms], others: Sequence[Terms]) -> tuple[Terms, ...]:
+    known = {str(terms) for terms in others}
+    return tuple(terms for terms in these if str(terms) not in known) or tuple(these[-1:])
+
+
+def _joined(terms: Iterable[Terms]) -> tuple[Terms, ...]:
+    """By day; versions that follow each other without a gap and say the same are one."""
+    joined: list[Terms] = []
+    for later in sorted(terms, key=lambda t: t.valid_from):
+        if joined and joined[-1].is_followed_by(later):
+            later = replace(later, valid_from=joined.pop().valid_from)
+        joined.append(later)
+    return tuple(joined)
 
 
 def _of(

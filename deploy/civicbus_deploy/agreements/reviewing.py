@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from civicbus_schemas.agreement import Agreement, local_day
+from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.statement import Standing
 from rich.table import Column, Table
 
@@ -27,10 +28,15 @@ _LISTED = ("agreement", "provider", "recipient", "purpose", "basis", "until", "s
 
 
 def lint(nation: Nation = None, as_json: AsJson = False) -> None:
-    """Say whether a nation's files are sound: agreements, rules, vocabularies, contracts."""
+    """Say whether a nation's files are sound: agreements, rules, vocabularies, contracts.
+
+    The policy's hash is of the files alone. What is announced holds the approvals too, and no
+    drafts, so that its hash is another.
+    """
     policy = load_nation(nation).policy
     counts = {
         "policy": policy.version,
+        "signed": False,
         "agreements": len(policy.agreements),
         "rules": len(policy.rules),
         "contracts": len(policy.contracts),
@@ -40,7 +46,8 @@ def lint(nation: Nation = None, as_json: AsJson = False) -> None:
     else:
         typer.echo(
             f"sound: {counts['agreements']} agreements under {counts['rules']} files of rules,"
-            f" {counts['contracts']} contracts; policy {policy.version}"
+            f" {counts['contracts']} contracts; policy {policy.version} as the files have it;"
+            " with its approvals it will be announced under another hash"
         )
 
 
@@ -83,7 +90,10 @@ def list_agreements(
 
 def diff(
     *,
-    nation: Nation = None,
+    nation: Annotated[
+        str | None,
+        typer.Option(help="The new nation's folder, or a packaged one's name.", metavar="DIR"),
+    ] = None,
     former: Annotated[
         str | None,
         typer.Option("--from", help="The former nation's folder, else what is announced."),
@@ -91,13 +101,18 @@ def diff(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Who newly sees which field about whom, who no longer does, and whose terms change."""
+    """Who newly sees which field about whom, who no longer does, and whose terms or days change.
+
+    A later version beside the one in force goes on from it: a field is told where its terms become
+    others, or (`days`) its days alone.
+    """
     after = load_nation(nation).policy
     before = announced(home) if former is None else load_nation(former).policy
     found = changes(sights(before), sights(after))
     if as_json:
         entries = [{"kind": c.kind, **asdict(c.sight), **_terms(c)} for c in found]
-        print_json({"from": before.version, "to": after.version, "changes": entries})
+        sets = {"from": _named(before, is_announced=former is None), "to": _named(after)}
+        print_json({**sets, "changes": entries})
         return
     if not found:
         typer.echo("nobody sees anything else than before")
@@ -110,6 +125,11 @@ def diff(
         whole = f"{sight.purpose}: {told}"
         table.add_row(change.kind, sight.recipient, sight.way, field, sight.about, whole)
     paper().print(table)
+
+
+def _named(policy: PolicySet, *, is_announced: bool = False) -> dict[str, Any]:
+    """A set by its hash; that of the files alone differs from that with approvals."""
+    return {"policy": policy.version, "signed": is_announced}
 
 
 def _folded(heading: str) -> Column:
