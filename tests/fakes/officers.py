@@ -9,7 +9,7 @@ from typing import Any
 from civicbus_audit.completeness.asked import Asked
 from civicbus_audit.index.searching import Entry
 from civicbus_audit.query import DISCLOSING, Query
-from civicbus_consumers.officers.reading import Proved
+from civicbus_consumers.officers.reading import Extent, Proved
 from civicbus_schemas.errors import EvidenceBroken, Unavailable
 from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 
@@ -34,16 +34,26 @@ def entry(index: int, **values: Any) -> Entry:
 
 @dataclass
 class FakeShelf:
-    """Leaves in memory. `fails`: does not answer; `broken`: index and ledger differ.
+    """Leaves in memory. `fails`: does not answer; `no_index`: only the ledger answers; `broken`:
+    index and ledger differ; `later`: so many leaves are not indexed yet.
 
     `asked` keeps every query, so that a test can tell that nothing was read.
     """
 
     entries: list[Entry] = field(default_factory=list)
     fails: bool = False
+    no_index: bool = False
     broken: bool = False
+    later: int = 0
     asked: list[Query] = field(default_factory=list)
     proved: list[Asked] = field(default_factory=list)
+
+    def extent(self) -> Extent:
+        """The index has all leaves but the later ones."""
+        if self.fails or self.no_index:
+            raise Unavailable("the index does not answer")
+        newest = max((one.index for one in self.entries), default=-1)
+        return Extent(indexed=newest + 1, later=self.later)
 
     def find(self, query: Query) -> list[Entry]:
         """The newest leaves that match."""
@@ -85,7 +95,7 @@ class FakeShelf:
 
     def _matching(self, query: Query) -> list[Entry]:
         self.asked.append(query)
-        if self.fails:
+        if self.fails or self.no_index:
             raise Unavailable("the index does not answer")
         newest = sorted(self.entries, key=lambda one: -one.index)
         flagged = {

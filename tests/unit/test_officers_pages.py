@@ -103,6 +103,20 @@ def test_citizen_sees_himself_and_the_hidden_counted_when_he_posts_his_token() -
     assert record.kind == "citizen.query"
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [(VI, "còn 7 lá mới hơn của sổ cái"), (EN, "up to leaf 10: 7 newer leaves")],
+    ids=["vi", "en"],
+)
+def test_page_says_up_to_which_leaf_it_is_when_the_index_is_behind(
+    language: dict[str, str], told: str
+) -> None:
+    office = Office(history())
+    assert told not in office.post("/", about_lan(), **language).text
+    office.shelf.later = 7
+    assert told in office.post("/", about_lan(), **language).text
+
+
 def test_nothing_is_markup_when_a_leaf_or_a_form_holds_markup() -> None:
     shelf = FakeShelf(
         [entry(1, subject=subject(), purpose=HOSTILE, agreement=HOSTILE, rule=HOSTILE)]

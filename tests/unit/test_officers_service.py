@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from civicbus_consumers.officers import journal
+from civicbus_consumers.officers.app import tend_once
 from civicbus_consumers.officers.request import MAX_LIMIT
 from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.recording.fuse import SealingBehind
+from civicbus_consumers.runtime.health import Health
 from civicbus_schemas.errors import BusError, Overdue
 from civicbus_schemas.record import commitment
 from civicbus_schemas.vocabulary import ORDER_KINDS, Outcome, Reason, RecordKind
@@ -150,6 +152,25 @@ def test_denial_is_on_record_and_nothing_is_read_when_a_role_may_not_ask() -> No
     assert (record.decision, record.reason) == (Outcome.DENY, Reason.CASE_MISSING)
     assert answer.json()["receipt"]["record_id"] == record.id
     assert office.shelf.asked == []
+
+
+def test_answer_says_up_to_which_leaf_it_is_when_the_index_is_behind() -> None:
+    office = Office(history())
+    office.shelf.later = 7
+    looked = office.ask(ABOUT_LAN).json()["range"]
+    assert (looked["indexed"], looked["not_indexed"]) == (10, 7)
+
+
+def test_the_process_is_ready_while_a_question_could_be_recorded_and_answered() -> None:
+    office, health = Office(history()), Health()
+    tend_once(office.desk, health)
+    assert health.trouble is None
+    office.shelf.no_index = True
+    tend_once(office.desk, health)
+    assert health.trouble == "index-unavailable"
+    office.shelf.no_index = False
+    tend_once(office.desk, health)
+    assert health.trouble is None
 
 
 def test_released_is_told_when_it_becomes_quiet() -> None:

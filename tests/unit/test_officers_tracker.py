@@ -114,9 +114,22 @@ def test_period_and_heartbeat_need_no_token_when_the_ledger_answers() -> None:
     assert office.records == []
 
 
-def test_heartbeat_fails_when_the_ledger_is_silent_or_empty() -> None:
+def test_heartbeat_fails_when_no_usage_could_be_found() -> None:
+    office = Office(history())
+    office.shelf.no_index = True
+    assert office.get("/usagePeriod").status_code == 200
+    assert office.get("/heartbeat").json()["status"] == "FAIL"
+
+
+def test_usages_say_how_many_newer_leaves_were_not_looked_at_when_the_index_is_behind() -> None:
+    office = Office(history())
+    assert found(office).json()["notIndexed"] == 0
+    office.shelf.later = 7
+    assert found(office).json()["notIndexed"] == 7
+
+
+def test_no_period_is_told_when_the_ledger_is_silent_or_empty() -> None:
     office = Office(FakeShelf())
     assert office.get("/usagePeriod").status_code == 503
     office.shelf.fails = True
-    assert office.get("/heartbeat").json()["status"] == "FAIL"
     assert office.get("/usagePeriod").json()["code"] == "index-unavailable"

@@ -91,6 +91,13 @@ def test_a_row_that_is_no_delivery_is_passed_over_when_deliveries_are_asked(
     assert [int(one.record, 16) for one in delivered(rows, None)] == [1]
 
 
+def test_an_answer_is_not_complete_when_the_index_is_behind() -> None:
+    bureau = office(1)
+    bureau.shelf.later = 3
+    told = ask(bureau).json()
+    assert (told["not_indexed"], told["complete"]) == (3, False)
+
+
 def test_only_what_rests_on_a_consent_is_told_when_it_is_named() -> None:
     bureau = office(1, 2, 3)
     told = ask(bureau, {"consent": OTHER}).json()["unread"]

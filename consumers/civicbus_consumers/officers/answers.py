@@ -28,6 +28,8 @@ def answer_document(
         "range": {
             "since": find.since and find.since.isoformat(),
             "until": find.until and find.until.isoformat(),
+            "indexed": answer.extent.indexed,
+            "not_indexed": answer.extent.later,
         },
         "rows": [_row(entry, proof_of) for entry in answer.rows],
         **({} if answer.hidden is None else {"hidden": answer.hidden}),

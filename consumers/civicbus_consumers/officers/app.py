@@ -12,7 +12,7 @@ from civicbus_audit.index.database import make_engine
 from civicbus_audit.places import Places
 from civicbus_audit.serving.server import read_token
 from civicbus_audit.witness.keys import read_key
-from civicbus_schemas.errors import Retryable
+from civicbus_schemas.errors import BusError, Retryable
 from sqlalchemy import Engine
 
 from civicbus_consumers.lookup.door import compose
@@ -167,7 +167,7 @@ def serve(
         listening(settings.host, settings.port, what="the officers' process") as listener,
         ThreadPoolExecutor(1, "tending") as threads,
     ):
-        tending = threads.submit(tend, desk.journal, health=health, stop=stop)
+        tending = threads.submit(tend, desk, health=health, stop=stop)
         tending.add_done_callback(lambda _: setattr(server, "should_exit", True))
         try:
             server.run(sockets=[listener])
@@ -176,17 +176,29 @@ def serve(
         tending.result()
 
 
-def tend(journal: Journal, *, health: Health, stop: threading.Event) -> None:
-    """Keep the chain of pages told, until asked to stop."""
+def tend(desk: Desk, *, health: Health, stop: threading.Event) -> None:
+    """Keep the chain of pages told, and say whether questions could be answered now."""
     while not stop.wait(TEND_S):
         health.beat()
-        try:
-            journal.tend()
-            health.ready()
-        except Retryable as error:
-            health.unready("cannot-record")
-            log.warning("not recording", error=type(error).__name__)
+        tend_once(desk, health)
     try:
-        journal.close()
+        desk.journal.close()
     except Retryable as error:
         log.warning("ended untidily", error=type(error).__name__)
+
+
+def tend_once(desk: Desk, health: Health) -> None:
+    """Ready is who could record a question now, and read its answer."""
+    try:
+        desk.journal.tend()
+    except Retryable as error:
+        health.unready("cannot-record")
+        log.warning("not recording", error=type(error).__name__)
+        return
+    try:
+        desk.shelf.extent()
+    except BusError as error:  # also `Fatal`: an index that is not made yet ends nobody
+        health.unready("index-unavailable")
+        log.warning("not answering", error=type(error).__name__, why=error.what)
+        return
+    health.ready()

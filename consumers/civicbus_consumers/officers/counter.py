@@ -27,7 +27,7 @@ from civicbus_consumers.lookup.codes import Code
 from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.officers.desk import Answer, Desk, Slice
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
-from civicbus_consumers.officers.reading import Proved
+from civicbus_consumers.officers.reading import Extent, Proved
 from civicbus_consumers.officers.records import handle_of
 from civicbus_consumers.officers.request import Asked, canonical
 from civicbus_consumers.officers.rules import Question
@@ -108,6 +108,10 @@ class Counter:
         """The same proof, verified here; raises `OfficersProblem`."""
         index = self._shown(holder, record, ticket)
         return await self.off_loop(lambda: self.desk.check(index))
+
+    async def extent(self) -> Extent:
+        """Up to where an answer would look now; raises `OfficersProblem`."""
+        return await self.off_loop(self.desk.extent)
 
     async def begun_at(self) -> datetime | None:
         """When the ledger's first leaf was written; raises `OfficersProblem`."""

@@ -22,7 +22,14 @@ from civicbus_schemas.vocabulary import RecordKind
 
 from civicbus_consumers.officers.journal import Journal, Receipt, undone
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
-from civicbus_consumers.officers.reading import Proved, Shelf, open_deferred, provable_of, query_of
+from civicbus_consumers.officers.reading import (
+    Extent,
+    Proved,
+    Shelf,
+    open_deferred,
+    provable_of,
+    query_of,
+)
 from civicbus_consumers.officers.records import (
     record_query,
     secret_of,
@@ -58,13 +65,15 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What may be shown. `more`: the leaf before which the next slice begins.
+    """What may be shown. `extent`: up to where was looked at.
 
-    `provable`: whether commits can prove that it leaves nothing out.
+    `more`: the leaf before which the next slice begins. `provable`: whether commits can
+    prove that it leaves nothing out.
     """
 
     receipt: Receipt
     find: Find
+    extent: Extent
     rows: tuple[Entry, ...]
     hidden: int | None = None
     more: int | None = None
@@ -143,6 +152,13 @@ class Desk:
         except BusError as error:
             raise unread(error, None) from error
 
+    def extent(self) -> Extent:
+        """Up to where an answer would look now; raises `OfficersProblem`."""
+        try:
+            return self.shelf.extent()
+        except BusError as error:
+            raise unread(error, None) from error
+
     def begun_at(self) -> datetime | None:
         """When the ledger's first leaf was written; raises `OfficersProblem`."""
         try:
@@ -172,7 +188,7 @@ class Desk:
         return secrets, receipt, page
 
     def _read(self, granted: Granted, query: Query, wanted: Slice, *, receipt: Receipt) -> Answer:
-        hidden = None
+        extent, hidden = self.shelf.extent(), None
         if granted.view is View.OWN_DATA:
             leaves, hidden = open_deferred(query, self.shelf)
             query = replace(query, only_deferred=leaves)
@@ -182,6 +198,7 @@ class Desk:
         return Answer(
             receipt=receipt,
             find=granted.find,
+            extent=extent,
             rows=rows,
             hidden=hidden,
             more=rows[-1].index if len(rows) == wanted.limit else None,

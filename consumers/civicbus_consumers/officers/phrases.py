@@ -77,6 +77,12 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
         "{count} more, in investigations that go on: they are shown when the case is closed.",
         "Còn {count} lượt thuộc các vụ điều tra đang tiến hành: sẽ hiển thị khi vụ việc kết thúc.",
     ),
+    "not-indexed": (
+        "This goes up to leaf {indexed}: {count} newer leaves of the ledger are not indexed yet. "
+        "Ask again.",
+        "Kết quả này tính đến lá số {indexed}: còn {count} lá mới hơn của sổ cái chưa được lập "
+        "chỉ mục. Hãy hỏi lại.",
+    ),
     "recorded": ("Your question is record {id}.", "Câu hỏi của bạn là bản ghi {id}."),
     "range": ("Looked at: {since} to {until}.", "Phạm vi: từ {since} đến {until}."),
     "proved": (

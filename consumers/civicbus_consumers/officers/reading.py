@@ -13,6 +13,7 @@ from civicbus_audit.completeness.asked import Asked as Provable
 from civicbus_audit.completeness.filing import By
 from civicbus_audit.completeness.proving import prove_complete
 from civicbus_audit.completeness.verifying import verify_complete
+from civicbus_audit.index.filling import indexed_size
 from civicbus_audit.index.oversight import citizen_view, find_all
 from civicbus_audit.index.rows import row_of
 from civicbus_audit.index.searching import (
@@ -48,8 +49,20 @@ class Proved:
     leaf_hash: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How many leaves the index has, and how many are published that it has not yet."""
+
+    indexed: int
+    later: int
+
+
 class Shelf(Protocol):
     """Index and ledger. Calls raise `Unavailable`, `Fatal` or `EvidenceBroken`."""
+
+    def extent(self) -> Extent:
+        """Up to where whatever is asked from now on has been looked at, at least."""
+        ...
 
     def find(self, query: Query) -> list[Entry]:
         """The newest leaves that match, each compared with the ledger."""
@@ -82,6 +95,12 @@ class IndexShelf:
 
     engine: Engine
     places: Places
+
+    def extent(self) -> Extent:
+        """Up to where the index goes, asked before the ledger."""
+        indexed = indexed_size(self.engine)
+        log, _ = self._log()
+        return Extent(indexed=indexed, later=max(0, log.size - indexed))
 
     def find(self, query: Query) -> list[Entry]:
         """The newest leaves that match, each compared with the ledger."""

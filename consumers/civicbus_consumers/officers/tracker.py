@@ -72,6 +72,7 @@ class TrackerService:
             {
                 "totalUsages": answer.total,
                 "hiddenUsages": answer.hidden,
+                "notIndexed": answer.extent.later,
                 "usages": [self._usage(holder, entry, language) for entry in answer.rows],
             }
         )
@@ -88,7 +89,7 @@ class TrackerService:
         """Whether usages could be found now."""
         del request
         try:
-            await self.counter.begun_at()
+            await self.counter.extent()
         except Problem as problem:
             return json_response({"status": "FAIL", "message": problem.told("en")[0]})
         return json_response({"status": "OK", "message": "API is ready"})

@@ -152,5 +152,6 @@ def unread_document(answer: Answer, since: Since) -> dict[str, Any]:
             for row in rows
         ],
         "looked_at": len(answer.rows),
-        "complete": answer.more is None,
+        "not_indexed": answer.extent.later,
+        "complete": answer.more is None and not answer.extent.later,
     }

@@ -115,5 +115,10 @@ def unread(
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
         return
     print_rows(document["unread"], _UNREAD)
-    older = "" if document["complete"] else "; older ones were not looked at"
-    typer.echo(f"{len(document['unread'])} of {document['looked_at']} readings lie unread{older}")
+    newer = document["not_indexed"]
+    told = f"{len(document['unread'])} of {document['looked_at']} readings lie unread"
+    if newer:
+        told += f"; {newer} newer leaves are not indexed yet"
+    elif not document["complete"]:
+        told += "; older ones were not looked at"
+    typer.echo(told)

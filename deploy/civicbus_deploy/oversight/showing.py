@@ -24,6 +24,8 @@ def show(document: Mapping[str, Any]) -> None:
     typer.echo(f"this question is record {document['receipt']['record_id']}")
     if document.get("hidden"):
         typer.echo(f"{document['hidden']} more, in investigations that go on")
+    if document["range"]["not_indexed"]:
+        typer.echo(f"{document['range']['not_indexed']} newer leaves are not indexed yet")
     if document["cursor"]:
         typer.echo(f"more: --cursor {document['cursor']}")
 
