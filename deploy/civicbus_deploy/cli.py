@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 from civicbus_audit.command_line import CommandLine
-from civicbus_schemas.errors import BusError, Refused, Retryable
+from civicbus_schemas.errors import BusError, InvalidIdentifier, Misused, Refused, Retryable
 from typer.core import TyperCommand, TyperGroup
 
 from civicbus_deploy.embedded.state import StateFolder
@@ -52,7 +52,7 @@ MOUNTED = {
     "replay": ("civicbus_deploy.hindsight.replaying", "Make every past decision again."),
     "shadow": ("civicbus_deploy.hindsight.shadowing", "Past decisions under another policy set."),
 }
-FATAL, REFUSED, NOT_NOW, UNHEALTHY = 1, 3, 4, 5
+FATAL, USAGE, REFUSED, NOT_NOW, UNHEALTHY = 1, 2, 3, 4, 5
 
 
 class Mounting(TyperGroup):
@@ -182,6 +182,8 @@ def _say(text: str) -> None:
 def exit_code_of(error: BusError) -> int:
     """The exit code that tells a script what kind of error it was."""
     match error:
+        case Misused() | InvalidIdentifier():
+            return USAGE
         case Refused():
             return REFUSED
         case Retryable():
@@ -192,6 +194,8 @@ def exit_code_of(error: BusError) -> int:
 
 def main() -> None:
     """The entry point: errors of ours are a sentence and an exit code, never a traceback."""
+    # What clients say of their connections is for logs; what becomes of a command is raised.
+    logging.getLogger("civicbus").addHandler(logging.NullHandler())
     try:
         app(prog_name="civicbus")
     except BusError as error:

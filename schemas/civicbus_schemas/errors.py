@@ -5,6 +5,7 @@ BusError
 │   ├── Unavailable        a server does not answer
 │   └── Overdue            a deadline passed
 ├── Refused            the input is wrong; the same call will fail again
+│   ├── Misused            a call is put together wrongly, whatever the state of things
 │   ├── InvalidIdentifier  a PIN, id or name is malformed
 │   ├── InvalidEnvelope    CloudEvents headers are missing or malformed
 │   ├── InvalidBytes       a frame or an Avro body cannot be read
@@ -63,6 +64,10 @@ class Overdue(Retryable):
 
 class Refused(BusError):
     """The input is wrong; the same call will fail again."""
+
+
+class Misused(Refused):
+    """A call is put together wrongly, whatever the state of things; nothing was looked at."""
 
 
 class InvalidIdentifier(Refused):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from civicbus_consumers.consent.registry import calls, cli
 from civicbus_consumers.consent.registry.client import RegistryAnswer
-from civicbus_schemas.errors import Refused
+from civicbus_schemas.errors import Misused
 from typer.testing import CliRunner
 
 IDS = [f"0198f2c4-5d6e-7a8b-9c0d-{number:012}" for number in (1, 2)]
@@ -59,6 +59,7 @@ def test_nothing_is_asked_when_a_period_is_given_without_a_number_of_uses(
     [
         ({"member": "consent_id", "rule": "a UUID"}, "consent_id: a UUID"),
         ({"fields": ["person:pin"]}, "without person:pin"),
+        ({"eid_level": 2}, "eID level 2 of who signs"),
     ],
 )
 def test_what_was_wrong_is_named_when_the_registry_refuses(
@@ -66,7 +67,7 @@ def test_what_was_wrong_is_named_when_the_registry_refuses(
 ) -> None:
     refused = RegistryAnswer(status=400, code="malformed-request", document={"title": "No"} | told)
     monkeypatch.setattr(calls, "_client", lambda *_: nullcontext(FakeClient(refused)))
-    with pytest.raises(Refused, match=wanted):
+    with pytest.raises(Misused, match=wanted):
         calls.call(Path(), "vneid", "refuse", body={})
 
 

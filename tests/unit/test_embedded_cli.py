@@ -20,6 +20,7 @@ from civicbus_deploy.embedded.failures import (
     UnsupportedPlatform,
 )
 from civicbus_deploy.embedded.state import StateFolder, write_json
+from civicbus_schemas.errors import InvalidIdentifier, Misused
 from typer.testing import CliRunner
 
 ENV_KEYS = {
@@ -111,10 +112,26 @@ def test_command_without_a_stack_exits_3_and_names_the_next_step(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(PortTaken("x"), 3), (NoNetwork("x"), 4), (ChecksumMismatch("x"), 1)]
+    ("error", "code"),
+    [
+        (InvalidIdentifier("x"), 2),
+        (Misused("x"), 2),
+        (PortTaken("x"), 3),
+        (NoNetwork("x"), 4),
+        (ChecksumMismatch("x"), 1),
+    ],
 )
 def test_exit_code_tells_what_kind_of_error_it_was(error: Exception, code: int) -> None:
     assert cli.exit_code_of(error) == code  # type: ignore[arg-type]
+
+
+def test_a_command_says_nothing_of_its_connections_when_they_are_in_trouble() -> None:
+    noise = "logging.getLogger('civicbus.kafka').warning('oversight: _TRANSPORT')"
+    script = f"import logging; from civicbus_deploy import cli; cli.app = lambda **_: {noise}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{script}; cli.main()"], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 @pytest.mark.parametrize(("system", "hardware"), [("darwin", "arm64"), ("linux", "aarch64")])

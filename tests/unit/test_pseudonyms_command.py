@@ -38,7 +38,8 @@ def run(*arguments: object) -> str:
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0
-    return result.stdout + result.stderr
+    assert result.stderr == ""
+    return result.stdout
 
 
 def listed(folder: StateFolder) -> dict[str, tuple[int, bool]]:

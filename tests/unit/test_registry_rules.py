@@ -257,7 +257,11 @@ def test_a_child_s_guardian_signs_and_nobody_else(
 
 
 def test_level_two_is_needed_when_what_is_given_is_sensitive() -> None:
-    assert refusal(World(), by(LAN, level=1)) is Reason.EID_LEVEL_TOO_LOW
+    too_low = Reason.EID_LEVEL_TOO_LOW
+    assert World().judge(by(LAN, level=1)) == Refused(reason=too_low, eid_level=2)
+    plain = giving(signer=Signer(pin=LAN, eid_level=0))
+    assert World().judge(plain) == Refused(reason=too_low, eid_level=1)
+    assert World().judge(giving(shown="0" * 64)) == Refused(reason=Reason.TEXT_OUTDATED)
     assert World().do(giving(signer=Signer(pin=LAN, eid_level=1))).standing is Standing.GIVEN
 
 

@@ -289,6 +289,12 @@ def test_a_malformed_body_is_refused_by_member_and_nothing_is_recorded(
     assert office.records == []
 
 
+def test_the_level_that_is_needed_is_told_when_the_signer_s_is_too_low() -> None:
+    answer = RegistryOffice().call("give", giving(signer=signer(LAN) | {"eid_level": 0}))
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["eid_level"]) == (403, "eid-level-too-low", 1)
+
+
 def test_nothing_is_done_when_the_view_or_the_database_is_silent() -> None:
     office = RegistryOffice()
     office.view.fails = True

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from civicbus_schemas.statement import Role, Word
+from civicbus_schemas.errors import InvalidAgreement
+from civicbus_schemas.statement import Role, Word, check_reason
 
 from civicbus_deploy.agreements import acting
 from civicbus_deploy.agreements.options import AsJson, Home, Nation, print_json
@@ -21,6 +22,19 @@ As = Annotated[Role, typer.Option("--as", help="The party of the agreement that 
 Key = Annotated[
     Path | None,
     typer.Option(help="The officer's key (Ed25519, PEM); else the one that this stack keeps."),
+]
+
+
+def _one_line(reason: str) -> str:
+    try:
+        check_reason(reason)
+    except InvalidAgreement as error:
+        raise typer.BadParameter(str(error)) from None
+    return reason
+
+
+Reason = Annotated[
+    str, typer.Option(help="One line, which the announcement carries.", callback=_one_line)
 ]
 _HELP = {
     Word.SUSPEND: "Stop an agreement everywhere, until the same party resumes it.",
@@ -91,7 +105,7 @@ def _verb(word: Word) -> Callable[..., None]:
         agreement: Annotated[str, typer.Argument(help="An id, or <id>@<version>.")],
         *,
         role: As,
-        reason: Annotated[str, typer.Option(help="One line, which the announcement carries.")],
+        reason: Reason,
         key: Key = None,
         home: Home = None,
         wait: Annotated[bool, typer.Option(help="Wait until it binds everywhere.")] = True,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from civicbus_producers.settings import read_secret
-from civicbus_schemas.errors import Refused
+from civicbus_schemas.errors import Misused, Refused
 from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.keyring import (
     KEY_BYTES,
@@ -55,7 +55,7 @@ def rotate(folder: StateFolder, agency: str, *, overlap: timedelta, at: datetime
             "no such recipient", got=agency, expected=sorted(keyring), next_step="civicbus up"
         )
     if overlap <= timedelta(0):
-        raise Refused("an overlap of no time", expected="at least a day")
+        raise Misused("an overlap of no time", expected="at least a day")
     renewed = keyring[name].rotated(_fresh(), until=at + overlap, at=at)
     _write(folder, {**keyring, name: renewed})
     return renewed

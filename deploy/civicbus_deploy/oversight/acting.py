@@ -24,7 +24,8 @@ from civicbus_consumers.recording.pages import Stamp
 from civicbus_consumers.recording.records import record_case_closed, record_review
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.errors import Refused
-from civicbus_schemas.ids import AgencyId, RecordId
+from civicbus_schemas.ids import AgencyId, RecordId, hex_id
+from civicbus_schemas.policy import PolicySet
 from civicbus_schemas.record import Actor, Record
 from civicbus_schemas.subject import Secret, Subject, case, officer
 from civicbus_schemas.vocabulary import Outcome, RecordKind
@@ -87,6 +88,8 @@ def find_emergencies(folder: StateFolder) -> list[Emergency]:
 
 def review(site: Site, id_: str, verdict: Verdict, *, by: Officer, note: str) -> RecordId:
     """Record a review; its record's id. Raises `Refused` where it is not to be reviewed by them."""
+    hex_id(id_, what="record's id")
+    _announced_with(site, by)
     found = [e for e in find_emergencies(site.folder) if e.entry.id == id_]
     if not found:
         raise Refused("no emergency has this record's id", next_step="civicbus breakglass list")
@@ -118,6 +121,7 @@ def close_case(site: Site, number: str, *, by: Officer) -> RecordId:
 
     Raises `Refused` where the agency has no open case of that number, as far as the ledger knows.
     """
+    _announced_with(site, by)
     secret, matter = canonical_json({"officer": by.name, "case": number}), case(by.agency, number)
     with closing(open_vault(site)) as vault, asking(site.folder) as find:
         known = vault.find([matter]).get(matter)
@@ -151,9 +155,7 @@ def record_act(
 
     1. The record is durable, 2. the next page says so, as of every other.
     """
-    policy = site.announced()
-    if policy is None or by.agency not in policy.agencies:
-        raise Refused("no such agency", got=by.agency, expected="one of the announced policy set")
+    policy = _announced_with(site, by)
     recorder = begin_recorder(
         PROCESS,
         site.broker.access,
@@ -167,6 +169,16 @@ def record_act(
     recorder.mark_released(written)
     recorder.write(recorder.open_page(datetime.now(UTC)), policy=policy.version, positions=())  # 2
     return stamp.id
+
+
+def _announced_with(site: Site, by: Officer) -> PolicySet:
+    """The announced set, which knows the officer's agency; raises `Refused`."""
+    policy = site.announced()
+    if policy is None:
+        raise Refused("no policy set is announced", next_step="civicbus provision")
+    if by.agency not in policy.agencies:
+        raise Refused("no such agency", got=by.agency, expected=sorted(policy.agencies))
+    return policy
 
 
 def open_vault(site: Site, login: str = RECORDER_ROLE) -> PostgresVault:

@@ -24,7 +24,7 @@ from civicbus_consumers.officers.order_service import PATH
 from civicbus_consumers.officers.orders import Act, Given, Order, OrderRefused
 from civicbus_consumers.officers.token import read_issuers
 from civicbus_consumers.recording.signing import read_signing_key
-from civicbus_schemas.errors import Refused, Unavailable
+from civicbus_schemas.errors import Misused, Refused, Unavailable
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.subject import person
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -61,11 +61,11 @@ def request(
     folder = StateFolder.at(home)
     match erase_pin, unseal:
         case str(pin), None:
-            order = Order(act=Act.ERASE, about=_name_of(folder, pin), reason=reason)
+            order = _order(Act.ERASE, _name_of(folder, pin), reason)
         case None, str(record):
-            order = Order(act=Act.UNSEAL, about=record, reason=reason)
+            order = _order(Act.UNSEAL, record, reason)
         case _:
-            raise Refused("what is requested?", expected="one of --erase and --unseal")
+            raise Misused("what is requested?", expected="one of --erase and --unseal")
     token = orders.request(order, _key(folder), issuer=INSPECTORS, name=name, now=time.time())
     if file.exists():
         raise Refused(f"{file} is there already", next_step="name a new file")
@@ -95,6 +95,13 @@ def carry_out(file: File, *, home: Home = None) -> None:
         return
     id_ = erase(Site.open(folder.home), given)
     typer.echo(f"erased, in record {id_}; recorders forget the secret within a minute")
+
+
+def _order(act: Act, about: str, reason: str) -> Order:
+    try:
+        return Order(act=act, about=about, reason=reason)
+    except OrderRefused as error:
+        raise Misused(error.what, expected=error.expected) from None
 
 
 def _name_of(folder: StateFolder, pin: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 from civicbus_audit.command_line import CommandLine
-from civicbus_schemas.errors import Refused
+from civicbus_schemas.errors import Misused
 from rich.table import Table
 
 from civicbus_deploy.embedded import lifecycle, pseudonyms
@@ -62,7 +62,9 @@ def rotate(
     overlap = timedelta(days=overlap_days)
     with lifecycle.changing(folder, say=_say):
         keys = pseudonyms.rotate(folder, agency, overlap=overlap, at=datetime.now(UTC))
-    _say(f"{agency} has key {keys.epoch}; it is told both pseudonyms until {keys.told_until:%F}")
+    typer.echo(
+        f"{agency} has key {keys.epoch}; it is told both pseudonyms until {keys.told_until:%F}"
+    )
 
 
 @app.command()
@@ -73,11 +75,11 @@ def retire(
 ) -> None:
     """Destroy the former keys whose overlap is over."""
     if now != (agency is not None):
-        raise Refused("--now and an agency belong together", next_step="name both, or neither")
+        raise Misused("--now and an agency belong together", next_step="name both, or neither")
     folder = StateFolder.at(home)
     with lifecycle.changing(folder, say=_say):
         due = pseudonyms.retire(folder, at=datetime.now(UTC), now=agency)
-    _say(f"destroyed the former key of {', '.join(due)}" if due else "no former key is due")
+    typer.echo(f"destroyed the former key of {', '.join(due)}" if due else "no former key is due")
 
 
 def _say(text: str) -> None:

@@ -177,9 +177,10 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Nothing changes, for this reason."""
+    """Nothing changes, for this reason; `eid_level` is the one needed, where it was too low."""
 
     reason: Reason
+    eid_level: int | None = None
 
 
 Verdict = Accepted | Repeated | Refused

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from civicbus_producers.settings import Connection
-from civicbus_schemas.errors import Refused, Unavailable
+from civicbus_schemas.errors import Misused, Refused, Unavailable
 
 from civicbus_consumers.consent.registry.client import ConsentClient, RegistryAnswer
 
 REGISTRAR = "vneid"
-NOT_NOW = 503
+MALFORMED, NOT_NOW = 400, 503
 
 
 def call(
     home: Path, agency: str, what: str, *, body: Mapping[str, Any], language: str = "en"
 ) -> RegistryAnswer:
-    """The answer; raises `Refused` where nothing was done, and `Unavailable`."""
+    """The answer; raises `Refused` where nothing was done, `Misused` and `Unavailable`."""
     with _client(home, agency, language) as client:
         answer = client.call(what, body)
     if answer.code is not None:
         told = answer.document
-        raise (Unavailable if answer.status == NOT_NOW else Refused)(
+        raise {NOT_NOW: Unavailable, MALFORMED: Misused}.get(answer.status, Refused)(
             f"{what}: {told.get('title')}",
             got=f"{answer.code} ({answer.status})",
             expected=_wanted(told),
@@ -33,9 +33,11 @@ def call(
 
 
 def _wanted(told: Mapping[str, Any]) -> str | None:
-    """What of the request was refused: a member with its rule, or fields."""
+    """What of the request was refused: a member with its rule, a level, or fields."""
     if "member" in told:
         return f"{told['member']}: {told.get('rule')}"
+    if "eid_level" in told:
+        return f"eID level {told['eid_level']} of who signs"
     return f"without {', '.join(told['fields'])}" if "fields" in told else None
 
 

@@ -1,7 +1,8 @@
 """`civicbus consent`: the registry's acts and questions, as its agencies call them.
 
 `request` speaks for the recipient named with `--agency`, everything else for the agency that keeps
-the registry. Answers go to stdout; a refusal ends with 3, a silent registry with 4.
+the registry. Answers go to stdout; a malformed call ends with 2, a refusal with 3, a silent
+registry with 4.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def _judge_giving(demand: Give, s: Situation) -> Verdict:
         or _rules_refusal(demand.terms, demand.signer.eid_level, s)
     )
     if refusal is not None:
-        return Refused(reason=refusal)
+        return _refused(refusal, demand.terms, s)
     given = Held(
         id=demand.id,
         version=1,
@@ -163,7 +163,7 @@ def _judge_change(demand: Alter, s: Situation) -> Verdict:
     if demand.act is ConsentAct.RENEW:
         refusal = _renewal_refusal(demand, terms, s)
         if refusal is not None:
-            return Refused(reason=refusal)
+            return _refused(refusal, terms, s)
     after = replace(
         held,
         version=held.version + 1 if held.version else 0,
@@ -251,12 +251,21 @@ def _rules_refusal(terms: Terms, vouched: int, s: Situation) -> Reason | None:
     The lower of the level that the citizen's side saw and the one that the view holds counts.
     """
     known = None if s.signer is None else s.signer.values["eid_level"]
-    born = None if s.subject is None else s.subject.values["date_of_birth"]
-    minor = born is None or s.at < majority(born)
-    needed = s.agreements[terms.recipient, terms.purpose].level_for(terms.fields, minor=minor)
+    needed = _needed_level(terms, s)
     if needed is None:
         return Reason.FORBIDDEN_BY_RULE
     return None if min(vouched, known or 0) >= needed else Reason.EID_LEVEL_TOO_LOW
+
+
+def _needed_level(terms: Terms, s: Situation) -> int | None:
+    born = None if s.subject is None else s.subject.values["date_of_birth"]
+    minor = born is None or s.at < majority(born)
+    return s.agreements[terms.recipient, terms.purpose].level_for(terms.fields, minor=minor)
+
+
+def _refused(reason: Reason, terms: Terms, s: Situation) -> Refused:
+    level = _needed_level(terms, s) if reason is Reason.EID_LEVEL_TOO_LOW else None
+    return Refused(reason=reason, eid_level=level)
 
 
 def _until_majority(terms: Terms, s: Situation) -> Terms:

@@ -110,7 +110,7 @@ class ConsentService:
             waits = act is ConsentAct.WITHDRAW and wants_fence(body)
             settled = await self._settle(Asked(demand=demand, asker=agency, jti=token.jti))
             if isinstance(settled.verdict, Refused):
-                raise _problem(settled.verdict.reason, settled.proof, act)
+                raise _problem(settled.verdict, settled.proof, act)
             return await self._answer(demand.id, waits=waits)
         except Problem as problem:
             code = str(problem.code)
@@ -255,11 +255,13 @@ class ConsentService:
         )
 
 
-def _problem(reason: Reason, proof: Proof | None, act: ConsentAct) -> Problem:
+def _problem(refused: Refused, proof: Proof | None, act: ConsentAct) -> Problem:
     """A recipient does not learn whether a number exists, or whose it is."""
     hidden = {Reason.SUBJECT_NOT_FOUND, Reason.SUBJECT_DECEASED}
-    code = Code.NO_MATCH if act is ConsentAct.REQUEST and reason in hidden else reason
-    return Problem(code, **({"receipt": describe_proof(proof)} if proof else {}))
+    is_hidden = act is ConsentAct.REQUEST and refused.reason in hidden
+    needed = {} if refused.eid_level is None else {"eid_level": refused.eid_level}
+    told = {"receipt": describe_proof(proof)} if proof else {}
+    return Problem(Code.NO_MATCH if is_hidden else refused.reason, **needed, **told)
 
 
 def _json(document: Mapping[str, Any], *, status: int = 200) -> Response:
