@@ -165,7 +165,7 @@ def test_person_is_forgotten_and_every_proof_holds_when_two_officials_order_it(
     asked_by = ("--erase", MAI.number, "--name", "tt-1", "--reason", "Điều 16")
     run(orders, place, "request", file, *asked_by)
     assert MAI.number not in (tmp_path / "order.json").read_text()
-    with pytest.raises(Refused, match="approval is no token"):
+    with pytest.raises(Refused, match="approval is missing"):
         run(orders, place, "carry-out", file)
     with pytest.raises(Refused, match="one person"):
         run(orders, place, "approve", file, "--name", "TT-1")
