@@ -183,7 +183,8 @@ def test_a_reviewer_is_told_what_would_change_against_what_is_announced(
 ) -> None:
     asked = ["diff", "--home", str(provisioned.home), "--json"]
     same = json.loads(CliRunner().invoke(agreements.app, asked).stdout)
-    assert (same["changes"], same["from"]) == ([], provision(provisioned.home).policy)
+    in_force = {"policy": provision(provisioned.home).policy, "signed": True}
+    assert (same["changes"], same["from"]) == ([], in_force)
     (folder / "agreements/vss.funeral-allowance.yaml").unlink()
     less = CliRunner().invoke(agreements.app, [*asked, "--nation", str(folder)])
     assert {change["kind"] for change in json.loads(less.stdout)["changes"]} == {"gone"}
