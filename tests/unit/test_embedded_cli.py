@@ -189,6 +189,18 @@ def test_settings_of_own_processes_name_secrets_and_hold_none(folder: StateFolde
     assert own.specs_of(json.loads(json.dumps(own.plan_of(specs)))) == specs
 
 
+def test_reference_of_flags_is_made_once_and_not_again_when_it_has_vanished(
+    folder: StateFolder,
+) -> None:
+    keys.make_keys(folder)
+    own.write_settings(folder, ground.known_ports(folder))
+    reference = folder.home / "flags" / "reference.json"
+    assert json.loads(reference.read_text()) == {}
+    reference.unlink()
+    own.write_settings(folder, ground.known_ports(folder))
+    assert not reference.exists()
+
+
 def test_policy_of_witnesses_is_named_once_when_a_process_believes_the_ledger(
     folder: StateFolder,
 ) -> None:

@@ -22,7 +22,7 @@ from civicbus_consumers.flags.words import Flag, Label
 from civicbus_consumers.population.incoming import Incoming, Partition
 from civicbus_consumers.recording.pages import Stamp
 from civicbus_schemas.codec import frame
-from civicbus_schemas.errors import Refused, Unavailable
+from civicbus_schemas.errors import Refused, Stopped, Unavailable
 from civicbus_schemas.ids import AgencyId, RecorderId, RecordId
 from civicbus_schemas.page import Page
 from civicbus_schemas.record import Actor, Record, commitment
@@ -265,13 +265,21 @@ def test_reference_is_refused_whole_when_a_part_cannot_be_understood(document: b
 
 def test_reference_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
     path = tmp_path / "reference.json"
-    reference = ReferenceFile(path)
-    assert reference() is NOTHING_KNOWN
     path.write_text('{"watched": ["x"]}')
+    reference = ReferenceFile(path)
     first = reference()
     assert first.watched == {"x"}
     assert reference() is first
     path.write_text('{"watched": ["x", "y"]}')
     assert reference().watched == {"x", "y"}
+
+
+def test_nobody_is_judged_as_unwatched_when_the_reference_has_vanished(tmp_path: Path) -> None:
+    path = tmp_path / "reference.json"
+    path.write_text('{"watched": ["x"]}')
+    reference = ReferenceFile(path)
+    reference()
     path.unlink()
-    assert reference().version == NOTHING_KNOWN.version
+    for each in (reference, ReferenceFile(path)):
+        with pytest.raises(Stopped, match="cannot be read"):
+            each()

@@ -112,6 +112,23 @@ def test_nothing_is_done_when_an_officer_or_a_case_is_to_be_erased(subject: Subj
     assert name in vault.named([LedgerPseudonym(name)])
 
 
+class Idle(FakeVault):
+    """A vault that destroys nothing, and says so."""
+
+    def destroy(self, pseudonym: LedgerPseudonym) -> bool:
+        del pseudonym
+        return False
+
+
+def test_nobody_says_that_it_was_done_when_the_vault_destroyed_nothing() -> None:
+    vault, pages = Idle(), FakePages()
+    vault.get_or_create([person(LAN)])
+    with pytest.raises(Unavailable, match="destroyed no secret"):
+        carry_out(vault, pages)
+    [page] = pages.pages
+    assert HeaderLeaf.decode(page.header).header.released is None
+
+
 @pytest.mark.parametrize("fault", ["fails", "lies"])
 def test_the_secret_stays_when_the_leaf_is_not_known_to_be_durable(fault: str) -> None:
     vault, pages = met(), FakePages(**{fault: True})  # type: ignore[arg-type]

@@ -30,6 +30,7 @@ from tests.fakes.vault import FakeVault, opened, secret_of
 from tests.unit import lookup_samples as samples
 from tests.unit.officers_office import ISSUERS, MPS
 
+NOTHING_SEALED = (404, "nothing-sealed")
 WHO = secret_of(person(samples.LAN)).pseudonym
 
 
@@ -163,11 +164,11 @@ def test_nothing_is_recorded_or_told_when_two_have_not_ordered_it() -> None:
 
 def test_nothing_is_recorded_or_told_when_nothing_is_sealed_there_any_more() -> None:
     place = Place()
-    assert told(place.post(about="ab" * 16)) == (404, "nothing-sealed")
+    assert told(place.post(about="ab" * 16)) == NOTHING_SEALED
     sealed = place.parts.sealed
-    for part in (b"", bytes(SALT_BYTES)):
+    for part, answer in ((b"", (500, "evidence-broken")), (bytes(SALT_BYTES), NOTHING_SEALED)):
         place.parts.sealed = replace(sealed, part=part)
-        assert told(place.post()) == (404, "nothing-sealed")
+        assert told(place.post()) == answer
     place.parts.sealed = sealed
     place.vault.destroy(WHO)
     assert told(place.post()) == (404, "nothing-sealed")

@@ -172,14 +172,12 @@ def test_a_destroyed_secret_is_a_difference_unless_an_erasure_is_on_record(
     assert Counter(findings(home, list(ordered)))[Finding.ERASED] == about
 
 
-def test_decisions_are_counted_as_unreplayable_when_sealed_parts_were_erased(
-    changed: Path,
-) -> None:
+def test_sealed_parts_are_broken_and_not_erased_when_their_file_is_gone(changed: Path) -> None:
     for part in (changed / "ledger/sealed").rglob("*"):
         if part.is_file():
             part.unlink()
     code, told = run(changed)
-    assert (code, told["findings"]) == (0, {Finding.ERASED: told["decisions"]})
+    assert (code, told["findings"]) == (1, {Finding.BROKEN: told["decisions"]})
 
 
 def test_decisions_are_counted_as_unreplayable_when_their_policy_set_is_not_there(

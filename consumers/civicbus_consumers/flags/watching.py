@@ -15,7 +15,10 @@ _TIMEOUT_S = 5.0
 
 
 class ReferenceFile:
-    """The reference in a file, read anew when the file changes; without a file nothing is known."""
+    """The reference in a file, read anew when the file changes.
+
+    Without a file nobody is known to be watched, so that there must be one; `{}` knows nothing.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -23,12 +26,16 @@ class ReferenceFile:
         self._reference = NOTHING_KNOWN
 
     def __call__(self) -> Reference:
-        """The present one; raises `Refused` where the file cannot be understood."""
+        """The present one; raises `Stopped` where there is none, `Refused` where it is no such."""
         try:
             stat = self._path.stat()
-        except FileNotFoundError:
-            self._seen, self._reference = None, NOTHING_KNOWN
-            return self._reference
+        except OSError as error:
+            raise Stopped(
+                f"{self._path} cannot be read",
+                got=type(error).__name__,
+                expected="the reference of flags; {} where nothing is known",
+                next_step="put it back; until then no flag is judged",
+            ) from None
         seen = stat.st_mtime_ns, stat.st_size
         if seen != self._seen:
             self._reference = read_reference(self._read())

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from civicbus_audit.vault.port import Erasing, Vault
 from civicbus_schemas.codec import canonical_json
-from civicbus_schemas.errors import Refused
+from civicbus_schemas.errors import Refused, Unavailable
 from civicbus_schemas.ids import RecordId
 from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import Actor, Record
@@ -38,6 +38,8 @@ def erase(
 ) -> RecordId:
     """Carry out an order to erase; the id of its record. Raises `Refused` with nothing done.
 
+    Raises `Unavailable` where the leaf is there and the secret was not destroyed by this order.
+
     1. The order is one, its subject is a person whose secret is there, and nothing stands against
     it. 2. The leaf is durable. 3. The secret is destroyed. 4. The next page says that it was done.
     Death after 2 leaves a leaf that nobody calls released, and the secret: the order is carried out
@@ -58,7 +60,11 @@ def erase(
     record = record_erasure(given, under=under, secret=secret, stamp=stamp)
     page.add(record, stamp=stamp, secret=secret, under=under)
     written = recorder.write(page, policy=None, positions=())  # 2
-    eraser.destroy(name)  # 3
+    if not eraser.destroy(name):  # 3
+        raise Unavailable(
+            "the vault destroyed no secret of this person",
+            next_step="carry out the order again; it is refused if another one did it meanwhile",
+        )
     recorder.mark_released(written)
     recorder.write(recorder.open_page(now), policy=None, positions=())  # 4
     return stamp.id

@@ -118,6 +118,8 @@ class Unsealer:
             raise OfficersProblem(OfficersCode.EVIDENCE_BROKEN) from error
         except BusError as error:
             raise OfficersProblem(OfficersCode.INDEX_UNAVAILABLE) from error
+        if sealed is not None and sealed.record.sealed is not None and not sealed.part:
+            raise OfficersProblem(OfficersCode.EVIDENCE_BROKEN)
         # a bare salt is the part of a record that keeps nothing secret
         if sealed is None or len(sealed.part) <= SALT_BYTES or not found:
             raise OfficersProblem(OfficersCode.NOTHING_SEALED)

@@ -45,7 +45,7 @@ def past_decisions(
     """Every decision in the ledger from that time on, the oldest first.
 
     A record is sealed under a key of its subject, which the vault knows until it is destroyed. That
-    it was must be a leaf; else the part counts as broken.
+    it was must be a leaf; else the part counts as broken, as does one that is not there.
     """
     leaves = _decisions(log, since=since, on_progress=on_progress)
     erased: frozenset[str | None] | None = None
@@ -82,8 +82,8 @@ def _opened(
 ) -> Past:
     record, name = leaf.record, leaf.record.subject
     secret = None if name is None else secrets.get(name)
-    if not leaf.part:
-        return Past(index=leaf.index, record=record, sealed=None)
+    if not leaf.part:  # erasure destroys keys, and no bytes
+        return Past(index=leaf.index, record=record, sealed=None, broken=record.sealed is not None)
     if secret is None:
         return Past(index=leaf.index, record=record, sealed=None, broken=name not in erased)
     sealed = _open(record, leaf.part, secret)

@@ -208,10 +208,18 @@ def _vault(folder: StateFolder) -> dict[str, str]:
 
 
 def _flagging(folder: StateFolder) -> dict[str, str]:
-    """Whose pages count, and what no record holds; the operator keeps that file, or none."""
+    """Whose pages count, and what no record holds; the operator keeps that file.
+
+    It is made once, knowing nothing: should it vanish later, nobody takes that for its contents.
+    """
+    reference = folder.home / "flags" / "reference.json"
+    begun = (folder.processes / "flags.json").exists()
+    if not begun and not reference.exists():
+        reference.parent.mkdir(exist_ok=True)
+        write_json(reference, {})
     return {
         "recorder_keys_file": str(keys.recorder_keys_file(folder)),
-        "reference_file": str(folder.home / "flags" / "reference.json"),
+        "reference_file": str(reference),
     }
 
 
