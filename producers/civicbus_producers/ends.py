@@ -16,10 +16,9 @@ from civicbus_schemas.errors import Unavailable
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo, OffsetSpec
 
-from civicbus_producers.kafka import kafka_errors_translated
+from civicbus_producers.kafka import GRACE_S, kafka_errors_translated
 
 Place = tuple[str, int]
-_GRACE_S = 2.0  # librdkafka's own time-out comes first; a future that nobody settles ends here
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
@@ -61,7 +60,7 @@ def _read(
         return {}
     with kafka_errors_translated("asking where partitions end"):
         futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=timeout_s)
-        patience_s = timeout_s + _GRACE_S
+        patience_s = timeout_s + GRACE_S
         found = {(tp.topic, tp.partition): end.result(patience_s) for tp, end in futures.items()}
     unknown = [place for place, end in found.items() if end.offset < 0]
     if unknown:

@@ -30,6 +30,8 @@ from civicbus_producers.settings import read_secret, require_private_path
 log = logging.getLogger("civicbus.kafka")
 
 ClientConfig = dict[str, Any]
+GRACE_S: Final = 2.0
+"""How much longer a future is waited for than librdkafka's own time-out, which comes first."""
 
 
 class BrokerAccess(Protocol):

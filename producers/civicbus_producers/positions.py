@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin._group import ListConsumerGroupsResult
 
 from civicbus_producers.kafka import (
+    GRACE_S,
     BrokerAccess,
     consumer_config,
     kafka_errors_translated,
@@ -37,7 +38,7 @@ def list_groups(admin: ListsGroups, *, timeout_s: float) -> list[str]:
     the errors beside it; a part is no answer here.
     """
     with kafka_errors_translated("listing consumer groups"):
-        listed = admin.list_consumer_groups(request_timeout=timeout_s).result()
+        listed = admin.list_consumer_groups(request_timeout=timeout_s).result(timeout_s + GRACE_S)
         for error in listed.errors or ():
             raise KafkaException(error)
     return [group.group_id for group in listed.valid or ()]
@@ -86,11 +87,7 @@ class GroupPositions:
         if not wanted:
             return []
         doing = f"reading the positions of {self._group}"
-        with kafka_errors_translated(doing):
-            found = self._consumer.committed(wanted, timeout=timeout_s)
-        for place in found:
-            if place.error is not None:
-                raise translate(place.error, doing=doing)
+        found = read_committed(self._consumer, wanted, timeout_s=timeout_s, doing=doing)
         return [place for place in found if place.offset >= 0]
 
     def commit(self, places: Sequence[TopicPartition]) -> None:
@@ -98,6 +95,24 @@ class GroupPositions:
         doing = f"committing for {self._group}"
         with kafka_errors_translated(doing):
             done = self._consumer.commit(offsets=list(places), asynchronous=False)
-        for place in done or ():
-            if place.error is not None:
-                raise translate(place.error, doing=doing)
+        _check(done or (), doing=doing)
+
+
+def read_committed(
+    consumer: Consumer, places: Sequence[TopicPartition], *, timeout_s: float, doing: str
+) -> list[TopicPartition]:
+    """What the consumer's group has committed there; below 0 where it never did.
+
+    librdkafka answers a place that failed with such an offset, too, and an error beside it: whoever
+    did not look would begin anew. Raises as `GroupPositions.read` does.
+    """
+    with kafka_errors_translated(doing):
+        found: list[TopicPartition] = consumer.committed(list(places), timeout=timeout_s)
+    _check(found, doing=doing)
+    return found
+
+
+def _check(places: Iterable[TopicPartition], *, doing: str) -> None:
+    for place in places:
+        if place.error is not None:
+            raise translate(place.error, doing=doing)

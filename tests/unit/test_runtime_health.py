@@ -13,7 +13,9 @@ import pytest
 from civicbus_consumers.population import worker
 from civicbus_consumers.runtime.health import Health
 from civicbus_producers import ends
+from civicbus_producers import positions as groups
 from civicbus_producers.ends import read_stable_ends
+from civicbus_producers.positions import list_groups
 from civicbus_schemas.errors import Overdue
 from confluent_kafka import TopicPartition
 
@@ -95,11 +97,17 @@ def test_a_view_beats_no_more_when_its_batch_does_not_end(
     assert health.beats == beats
 
 
-def test_asking_for_ends_is_overdue_when_the_client_settles_no_future(
+def test_asking_is_overdue_when_the_client_settles_no_future(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ends, "_GRACE_S", 0.0)
+    monkeypatch.setattr(ends, "GRACE_S", 0.0)
+    monkeypatch.setattr(groups, "GRACE_S", 0.0)
     place = ("state.test.v1", 0)
-    hung: Any = SimpleNamespace(list_offsets=lambda *_, **__: {TopicPartition(*place): Future()})
+    hung: Any = SimpleNamespace(
+        list_offsets=lambda *_, **__: {TopicPartition(*place): Future()},
+        list_consumer_groups=lambda **_: Future(),
+    )
     with pytest.raises(Overdue):
         read_stable_ends(hung, [place], timeout_s=0.01)
+    with pytest.raises(Overdue):
+        list_groups(hung, timeout_s=0.01)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from civicbus_producers.kafka import kafka_errors_translated
+from civicbus_producers.positions import read_committed
 from civicbus_schemas.envelope import Headers
 from civicbus_schemas.errors import Stopped
 from civicbus_schemas.page import Position
@@ -97,10 +97,12 @@ class Releases(Transactions):
 
 def find_positions(consumer: Consumer, places: Sequence[Position]) -> tuple[Position, ...]:
     """The state positions that the predecessor committed; 0 where it never came to that."""
-    with kafka_errors_translated("reading the predecessor's positions"):
-        committed = consumer.committed(
-            [TopicPartition(p.topic, p.partition) for p in places], timeout=CALL_TIMEOUT_S
-        )
+    committed = read_committed(
+        consumer,
+        [TopicPartition(p.topic, p.partition) for p in places],
+        timeout_s=CALL_TIMEOUT_S,
+        doing="reading the predecessor's positions",
+    )
     return tuple(
         Position(topic=tp.topic, partition=tp.partition, offset=max(tp.offset, 0))
         for tp in committed
@@ -113,10 +115,12 @@ def find_note(consumer: Consumer, positions: Sequence[Position]) -> Note:
     Read with a read-committed consumer, which asks the broker for stable offsets only. All state
     positions carry the same note, since they are committed together.
     """
-    with kafka_errors_translated("reading the predecessor's note"):
-        committed = consumer.committed(
-            [TopicPartition(p.topic, p.partition) for p in positions], timeout=CALL_TIMEOUT_S
-        )
+    committed = read_committed(
+        consumer,
+        [TopicPartition(p.topic, p.partition) for p in positions],
+        timeout_s=CALL_TIMEOUT_S,
+        doing="reading the predecessor's note",
+    )
     notes = {tp.metadata or "" for tp in committed}
     if len(notes) > 1:
         raise Stopped(

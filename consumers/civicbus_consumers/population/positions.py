@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from civicbus_producers.kafka import consumer_config, kafka_errors_translated, translate
+from civicbus_producers.positions import read_committed
 from civicbus_schemas.errors import BusError, Stopped, Unavailable
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -33,12 +34,15 @@ def align_positions(
         consumer_config(settings, client_id=f"{settings.name}-positions", group=settings.group)
     )
     try:
-        with kafka_errors_translated("reading the committed offsets"):
+        with kafka_errors_translated("looking for the deliveries"):
             partitions = list(delivery_partitions(consumer, settings.topics))
             wanted = [_wanted(consumer, place, positions) for place in partitions]
-            committed = consumer.committed(
-                [TopicPartition(tp.topic, tp.partition) for tp in wanted], timeout=_TIMEOUT_S
-            )
+        committed = read_committed(
+            consumer,
+            [TopicPartition(tp.topic, tp.partition) for tp in wanted],
+            timeout_s=_TIMEOUT_S,
+            doing="reading the committed offsets",
+        )
         behind = [
             want
             for want, have in zip(wanted, committed, strict=True)
@@ -88,10 +92,12 @@ def _commit(consumer: Consumer, offsets: list[TopicPartition], stop: threading.E
 
 def _attempt(consumer: Consumer, offsets: list[TopicPartition]) -> BusError | None:
     try:
-        consumer.commit(offsets=offsets, asynchronous=False)
+        done = consumer.commit(offsets=offsets, asynchronous=False)
+        error = next((place.error for place in done or () if place.error is not None), None)
     except KafkaException as exception:
         error = exception.args[0]
-        if error.code() in (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION):
-            return Unavailable("the group has another member", got=error.name())
-        raise translate(error, doing="moving the group back") from None
-    return None
+    if error is None:
+        return None
+    if error.code() in (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION):
+        return Unavailable("the group has another member", got=error.name())
+    raise translate(error, doing="moving the group back")

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import psycopg
+from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.ids import Pin
 from psycopg import sql
 from psycopg.rows import tuple_row
@@ -74,7 +75,9 @@ def read_persons(connection: psycopg.Connection[Any], pins: Sequence[Pin]) -> Sn
     numbers = [pin.number for pin in pins]
     with errors_translated("reading persons"):
         rows = connection.cursor(row_factory=tuple_row).execute(_READ, [numbers]).fetchall()
-    watermark = int(rows[0][-1]) if rows else 0
+    if not rows:  # then nothing is known of anybody, and nobody is unknown
+        raise Unavailable("the view has no state", next_step="restore or rebuild the view")
+    watermark = int(rows[0][-1])
     persons = {
         Pin(row[0]): PersonRow(
             values=MappingProxyType(dict(zip(_PATHS, row[1:-1], strict=True))), watermark=watermark

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from civicbus_producers.kafka import kafka_errors_translated, translate
+from civicbus_producers.kafka import translate
+from civicbus_producers.positions import read_committed
 from civicbus_schemas.errors import Stopped
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -14,8 +15,9 @@ from civicbus_consumers.runtime.transactions import CALL_TIMEOUT_S
 def assign_committed(consumer: Consumer, partitions: Sequence[tuple[str, int]]) -> None:
     """Go on where the group has committed; raises `Stopped` where it never did (invariant I2)."""
     wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
-    with kafka_errors_translated("reading committed offsets"):
-        committed = consumer.committed(wanted, timeout=CALL_TIMEOUT_S)
+    committed = read_committed(
+        consumer, wanted, timeout_s=CALL_TIMEOUT_S, doing="reading committed offsets"
+    )
     missing = [f"{tp.topic}[{tp.partition}]" for tp in committed if tp.offset < 0]
     if missing:
         raise Stopped(

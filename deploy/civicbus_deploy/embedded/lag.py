@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from civicbus_producers.ends import Place, read_stable_ends
-from civicbus_producers.positions import list_groups
+from civicbus_producers.positions import list_groups, read_committed
 from confluent_kafka import (
     Consumer,
     KafkaError,
@@ -51,7 +51,7 @@ def measure(home: Path, port: int) -> tuple[Lag, ...]:
     """The lag of every group on every topic it has ever committed on.
 
     Delivery topics that nobody reads stand there too, under the group `UNREAD`. Raises
-    `KafkaException`, or what `read_stable_ends` raises: a lag that is not known is not told.
+    `KafkaException` or `BusError`: a lag that is not known is not told.
     """
     admin = kafka.admin_client(home, port)
     places = _places(admin)
@@ -133,7 +133,8 @@ def _committed(
 
     def ask(group: str) -> dict[Place, int]:
         with closing(_consumer(home, port, group)) as consumer:
-            found = consumer.committed(asked, timeout=_TIMEOUT_S)
+            doing = f"reading the positions of {group}"
+            found = read_committed(consumer, asked, timeout_s=_TIMEOUT_S, doing=doing)
             return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped]
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.oversight import count_overdue
 from civicbus_schemas import telemetry
-from civicbus_schemas.errors import Fatal, Refused, Retryable
+from civicbus_schemas.errors import BusError, Fatal, Refused, Retryable
 from confluent_kafka import KafkaException
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -129,7 +129,7 @@ def phase_of(now: Supervision | None) -> str:
 def _lags(folder: StateFolder) -> tuple[Lag, ...] | None:
     try:
         return lag.measure(folder.home, ground.known_ports(folder)["kafka"])
-    except (KafkaException, Retryable):
+    except (KafkaException, BusError):
         return None
 
 
