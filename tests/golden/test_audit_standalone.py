@@ -114,6 +114,8 @@ def test_it_needs_no_package_and_no_environment_when_it_runs(tmp_path: Path) -> 
                   ("checkpoint", "checkpoint", "--policy", "checkpoint"),
                   ("bundle", "nowhere", "--policy", "policy"), ("colour", "x")]:  # fmt: skip
         assert run(tmp_path, *wrong).returncode == 2
+    twice = run(tmp_path, "proof", "x.tlog-proof", "--policy", "another", "--policy", "policy")
+    assert (twice.returncode, "--policy is given twice" in twice.stderr) == (2, True)
 
 
 # RFC 8032 section 7.1, tests 1 to 3

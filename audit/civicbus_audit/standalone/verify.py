@@ -1103,6 +1103,21 @@ def _tell_completeness(told: dict[str, Any]) -> Iterator[str]:
         yield f"{told['nameless']} leaves nobody can read stand under no name.\n"
 
 
+class _Once(argparse.Action):
+    """An option that is given twice is wrong usage: whom to trust must be said in one way."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice; say it once")
+        setattr(namespace, self.dest, values)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
     parser = argparse.ArgumentParser(
@@ -1110,9 +1125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("what", choices=["bundle", "proof", "complete", "checkpoint"])
     parser.add_argument("file", type=Path)
-    parser.add_argument("--policy", type=Path, required=True)
-    parser.add_argument("--exporter", type=Path)
-    parser.add_argument("--leaf", type=Path)
+    parser.add_argument("--policy", type=Path, required=True, action=_Once)
+    parser.add_argument("--exporter", type=Path, action=_Once)
+    parser.add_argument("--leaf", type=Path, action=_Once)
     try:
         sys.stdout.write("".join(_tell(parser.parse_args(arguments))))
     except Broken as error:

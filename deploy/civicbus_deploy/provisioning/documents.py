@@ -126,7 +126,7 @@ def _lines(node: yaml.Node, file: str, location: Location = ()) -> Any:
             f"{file}:{line}: {': '.join(map(str, location))}",
             got=ascii(node.value),
             expected=A_DAY,
-            next_step="correct the day, or quote it if it is meant as a text",
+            next_step="correct the file; nothing was changed",
         )
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
