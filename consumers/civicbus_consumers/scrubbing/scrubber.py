@@ -75,7 +75,8 @@ class Scrubber:
     @property
     def _overdue(self) -> str | None:
         since = self._done.get("whole", self._begun_at)
-        if self._clock() - since <= _MISSED * self._rhythm.whole_s:
+        longest_s = max(self._rhythm.whole_s, self._rhythm.again_s)
+        if self._clock() - since <= _MISSED * longest_s:
             return None
         return (
             "not all could be compared for too long (log: civicbus.scrubbing); run civicbus scrub"
