@@ -14,7 +14,7 @@ from civicbus_producers.publisher import Publisher
 from civicbus_producers.receipt import NotAcknowledged
 from civicbus_producers.registry import NotRegistered, Registry, subject_name
 from civicbus_schemas.codec import AvroType, frame
-from civicbus_schemas.errors import Forbidden, Stopped, Unavailable
+from civicbus_schemas.errors import Forbidden, Unavailable
 from civicbus_schemas.ids import Pin, agency_id
 from civicbus_schemas.topics import PARTITIONS
 from confluent_kafka import Producer, TopicPartition
