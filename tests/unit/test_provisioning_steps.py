@@ -34,6 +34,7 @@ from civicbus_deploy.provisioning.steps import (
     plan,
 )
 from civicbus_schemas import topics
+from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import EventType
 
 
@@ -105,6 +106,11 @@ def test_two_replicas_acknowledge_when_there_are_three_brokers(nation: Nation) -
     desired = desired_state(nation.policy, brokers=3)
     assert all(topic.config["min.insync.replicas"] == "2" for topic in desired.topics)
     assert not any("flush.messages" in topic.config for topic in desired.topics)
+
+
+def test_nothing_is_planned_when_one_of_three_brokers_is_down(nation: Nation) -> None:
+    with pytest.raises(Refused, match="start the third"):
+        desired_state(nation.policy, brokers=2)
 
 
 def test_topics_are_left_as_they_are_when_fewer_brokers_answer_than_before(

@@ -15,6 +15,7 @@ from civicbus_schemas.codec import SchemaDocument
 from civicbus_schemas.consent import SUBJECT_CONSENTS
 from civicbus_schemas.contract import Contract
 from civicbus_schemas.delivered import derive_delivered
+from civicbus_schemas.errors import Refused
 from civicbus_schemas.ids import PolicyVersion
 from civicbus_schemas.page import PAGE
 from civicbus_schemas.policy import Agency, PolicySet
@@ -108,7 +109,17 @@ def desired_state(
     brokers: int,
     connections: tuple[AgencyFile, ...] = (),
 ) -> Desired:
-    """What this policy set asks of a cluster of that many brokers."""
+    """What this policy set asks of a cluster of that many brokers; raises `Refused` for two.
+
+    Topics made while one of three is down would keep one replica for ever.
+    """
+    if brokers == 2:
+        raise Refused(
+            "topics cannot be kept on two brokers",
+            got="2 that answer",
+            expected="1 (for tests), or at least 3",
+            next_step="start the third, and provision again",
+        )
     return Desired(
         topics=tuple(_topics(policy, brokers=brokers)),
         principals=(*policy.agencies, *BUS_PRINCIPALS),
