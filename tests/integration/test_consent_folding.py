@@ -22,8 +22,9 @@ from civicbus_schemas.ids import AgencyId
 from civicbus_schemas.topics import SourceTopic, consent_group, enforcement_group
 from civicbus_schemas.vocabulary import ConsentStatus
 from confluent_kafka import Producer
+from confluent_kafka.admin import AclOperation
 
-from tests.integration.consent_place import GIVEN, ConsentPlace, pins
+from tests.integration.consent_place import GIVEN, USER, ConsentPlace, pins
 from tests.stack import Stack, wait_until
 
 pytestmark = pytest.mark.broker
@@ -135,6 +136,7 @@ def test_process_stops_when_a_source_partition_has_no_committed_offset(
 ) -> None:
     never = SourceTopic(AgencyId(f"never-{secrets.token_hex(4)}"), "consent")
     place.stack.create_topics(never.name, partitions=12)
+    place.stack.grant(USER, AclOperation.READ, topic=never.name)
     territory = Territory(group=0, sources=(place.source, never), state=place.state)
     with pytest.raises(Stopped, match="no committed offset"):
         run(place.settings(0), threading.Event(), territory=territory)
