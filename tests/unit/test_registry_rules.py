@@ -180,6 +180,14 @@ def test_an_act_is_refused_when_what_it_names_is_not_there(demand: Demand, reaso
     assert refusal(World(), demand) is reason
 
 
+def test_fields_are_told_when_the_agreement_lacks_them() -> None:
+    more = TERMS.fields | {"population.Person:religion", "population.Person:ethnicity"}
+    assert World().judge(giving(terms=replace(TERMS, fields=more))) == Refused(
+        reason=Reason.FIELD_NOT_IN_AGREEMENT,
+        fields=("population.Person:ethnicity", "population.Person:religion"),
+    )
+
+
 def test_a_consent_is_not_found_when_another_person_is_named() -> None:
     world = World()
     world.do(giving())

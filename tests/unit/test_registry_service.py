@@ -295,6 +295,12 @@ def test_the_level_that_is_needed_is_told_when_the_signer_s_is_too_low() -> None
     assert (answer.status_code, told["code"], told["eid_level"]) == (403, "eid-level-too-low", 1)
 
 
+def test_fields_are_named_when_the_agreement_lacks_them() -> None:
+    answer = RegistryOffice().call("give", giving(fields=["population.Person:religion"]))
+    told = answer.json()
+    assert (answer.status_code, told["fields"]) == (403, ["population.Person:religion"])
+
+
 def test_nothing_is_done_when_the_view_or_the_database_is_silent() -> None:
     office = RegistryOffice()
     office.view.fails = True

@@ -177,10 +177,13 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Nothing changes, for this reason; `eid_level` is the one needed, where it was too low."""
+    """Nothing changes, for this reason; `eid_level` is the one needed, where it was too low, and
+    `fields` are those that the agreement lacks.
+    """
 
     reason: Reason
     eid_level: int | None = None
+    fields: tuple[str, ...] = ()
 
 
 Verdict = Accepted | Repeated | Refused

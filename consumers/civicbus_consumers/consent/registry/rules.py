@@ -80,7 +80,7 @@ def _judge_request(demand: Request, s: Situation) -> Verdict:
     if refusal is None and _is_dead(subject, s):
         refusal = Reason.SUBJECT_DECEASED
     if refusal is not None:
-        return Refused(reason=refusal)
+        return _refused(refusal, terms, s)
     asked = Held(
         id=demand.id,
         version=0,
@@ -264,8 +264,14 @@ def _needed_level(terms: Terms, s: Situation) -> int | None:
 
 
 def _refused(reason: Reason, terms: Terms, s: Situation) -> Refused:
-    level = _needed_level(terms, s) if reason is Reason.EID_LEVEL_TOO_LOW else None
-    return Refused(reason=reason, eid_level=level)
+    match reason:
+        case Reason.EID_LEVEL_TOO_LOW:
+            return Refused(reason=reason, eid_level=_needed_level(terms, s))
+        case Reason.FIELD_NOT_IN_AGREEMENT:
+            named = s.agreements[terms.recipient, terms.purpose].fields
+            return Refused(reason=reason, fields=tuple(sorted(terms.fields - named)))
+        case _:
+            return Refused(reason=reason)
 
 
 def _until_majority(terms: Terms, s: Situation) -> Terms:

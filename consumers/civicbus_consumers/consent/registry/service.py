@@ -259,7 +259,11 @@ def _problem(refused: Refused, proof: Proof | None, act: ConsentAct) -> Problem:
     """A recipient does not learn whether a number exists, or whose it is."""
     hidden = {Reason.SUBJECT_NOT_FOUND, Reason.SUBJECT_DECEASED}
     is_hidden = act is ConsentAct.REQUEST and refused.reason in hidden
-    needed = {} if refused.eid_level is None else {"eid_level": refused.eid_level}
+    needed: dict[str, Any] = {}
+    if refused.eid_level is not None:
+        needed["eid_level"] = refused.eid_level
+    if refused.fields:
+        needed["fields"] = list(refused.fields)
     told = {"receipt": describe_proof(proof)} if proof else {}
     return Problem(Code.NO_MATCH if is_hidden else refused.reason, **needed, **told)
 
