@@ -11,8 +11,8 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -91,7 +91,7 @@ class AvroType:
     __slots__ = (
         "_is_narrow",
         "_parsed",
-        "_strict",
+        "_reader",
         "document",
         "fingerprint",
         "name",
@@ -108,7 +108,8 @@ class AvroType:
         self.single_object_header = _single_object_header(to_parsing_canonical_form(self._parsed))
         self.fingerprint = document_fingerprint(document)
         self._is_narrow = find_check(document)
-        self._strict: Read | None = find_reader(document)
+        # made when it is first needed: most types are never read so, and it takes milliseconds
+        self._reader: Callable[[], Read | None] = cache(lambda: find_reader(document))
 
     def encode(self, datum: Mapping[str, Any]) -> bytes:
         """The datum as an Avro body; raises `InvalidEvent`, which names no value."""
@@ -168,10 +169,10 @@ class AvroType:
 
     def _read_strictly(self, data: bytes) -> dict[str, Any] | None:
         """The same in a fraction of the time; None where it takes fastavro to know."""
-        if self._strict is None or not self.wrote(data):
+        if not self.wrote(data) or (read := self._reader()) is None:
             return None
         try:
-            datum, end = self._strict(data, len(self.single_object_header))
+            datum, end = read(data, len(self.single_object_header))
         except NOT_TAKEN:
             return None
         return datum if end == len(data) else None

@@ -4,56 +4,147 @@ The ledger's leaves are read by the million, and evidence has one spelling: a re
 other needs not write again what it has read, to compare. What it does not take, be it another
 spelling, no Avro, or a schema with other types than ours, it leaves to fastavro, which says why.
 So it decides nothing: what it returns is what fastavro returns (held against it in tests).
+
+A reader is one function: its statements are written for a schema and compiled, as `dataclasses`
+does it, since a call for each field takes three times as long. Of a schema's texts only the names
+of fields stand in it, as literals.
 Source: Avro 1.12 specification, Binary Encoding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 Read = Callable[[bytes, int], tuple[Any, int]]
-"""A value and where it ends, given the bytes and where it begins; raises one of `NOT_TAKEN`."""
+"""A value and where it ends, given the bytes and where it begins; raises one of `NOT_TAKEN`.
+
+A value that is cut off may be read short, and then ends beyond the bytes: the caller compares.
+"""
 
 NOT_TAKEN = (IndexError, ValueError, OverflowError)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DEEPEST = 8  # arrays in each other: Python takes no more than 20 blocks
+_MOST = 1_000  # variables: a record that is named again is read by its own statements again
 
 
 def find_reader(schema: Any) -> Read | None:
     """The reader of a schema of records, arrays, `[null, X]` and simple types; else None."""
     try:
-        return _reader(schema, {})
+        statements = [*_Statements().reading("value", schema)]
     except LookupError:
         return None
+    source = "\n".join(["def read(data, at):", *_indented(statements), "    return value, at"])
+    made: dict[str, Read] = {}
+    exec(compile(source, f"<{__name__}>", "exec"), globals(), made)  # noqa: S102
+    return made["read"]
 
 
-def _reader(schema: Any, named: dict[str, Read]) -> Read:
-    """Raises `LookupError` for what is not read here, and where a name has two meanings."""
-    match schema:
-        case {"name": name} if name in named:
+class _Statements:
+    """Those that read a value at `data[at]` into a variable and set `at` behind it."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, Any] = {}
+        self._variables = (f"v{number}" for number in range(_MOST))
+        self._depth = 0
+
+    def reading(self, into: str, schema: Any) -> Iterator[str]:
+        """Raises `LookupError` for what is not read here, and where a name has two meanings."""
+        match schema:
+            case {"name": name} if name in self._named:
+                raise LookupError
+            case {"type": "long", "logicalType": "timestamp-micros"}:
+                yield f"{into}, at = _time(data, at)"
+            case {"type": _, "logicalType": _}:
+                raise LookupError
+            case str() if schema in self._named:
+                yield from self.reading(into, self._named.pop(schema))
+            case "string":
+                yield from _string_or_short(into)
+            case "long":
+                yield from _long_or_short(into)
+            case "int" | "bytes" | "boolean":
+                yield f"{into}, at = _{schema}(data, at)"
+            case {"type": "fixed", "name": str(name), "size": int(size)}:
+                yield f"{into} = data[at : at + {size}]"
+                yield f"at += {size}"
+                self._named[name] = schema
+            case ["null", other]:
+                yield from self._nullable(into, other)
+            case {"type": "array", "items": items}:
+                yield from self._array(into, items)
+            case {"type": "record", "name": str(name), "fields": [*fields]}:
+                yield from self._record(into, fields)
+                self._named[name] = schema
+            case _:
+                raise LookupError
+
+    def _nullable(self, into: str, other: Any) -> Iterator[str]:
+        yield "if data[at] == 0:"
+        yield f"    {into} = None"
+        yield "    at += 1"
+        yield "elif data[at] == 2:"
+        yield "    at += 1"
+        yield from _indented(self.reading(into, other))
+        yield "else:"
+        yield "    raise ValueError"
+
+    def _array(self, into: str, items: Any) -> Iterator[str]:
+        """All items in one block, as every writer that is not streaming writes them."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
             raise LookupError
-        case {"type": "long", "logicalType": "timestamp-micros"}:
-            return _time
-        case {"type": _, "logicalType": _}:
+        item = self._variable()
+        yield f"{into} = []"
+        yield f"{item}, at = _long(data, at)"
+        yield f"if {item}:"
+        yield f"    if not 0 < {item} <= len(data):"
+        yield "        raise ValueError"
+        yield f"    for _ in range({item}):"
+        yield from _indented(_indented(self.reading(item, items)))
+        yield f"        {into}.append({item})"
+        yield "    if data[at] != 0:"
+        yield "        raise ValueError"
+        yield "    at += 1"
+        self._depth -= 1
+
+    def _record(self, into: str, fields: list[Any]) -> Iterator[str]:
+        variables = [self._variable() for _ in fields]
+        for field, variable in zip(fields, variables, strict=True):
+            yield from self.reading(variable, field["type"])
+        named = zip(fields, variables, strict=True)
+        items = ", ".join(f"{field['name']!r}: {variable}" for field, variable in named)
+        yield f"{into} = {{{items}}}"
+
+    def _variable(self) -> str:
+        if (name := next(self._variables, None)) is None:
             raise LookupError
-        case str() if schema in named:
-            return named[schema]
-        case str():
-            return _SIMPLE[schema]
-        case {"type": "fixed", "name": str(name), "size": int(size)}:
-            named[name] = _fixed(size)
-            return named[name]
-        case ["null", other]:
-            return _nullable(_reader(other, named))
-        case {"type": "array", "items": items}:
-            return _array(_reader(items, named))
-        case {"type": "record", "name": str(name), "fields": [*fields]}:
-            readers = [(field["name"], _reader(field["type"], named)) for field in fields]
-            named[name] = _record(readers)
-            return named[name]
-    raise LookupError
+        return name
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"    {line}" for line in lines)
+
+
+def _string_or_short(into: str) -> Iterator[str]:
+    yield "if data[at] & 0x81:  # long, or negative"
+    yield f"    {into}, at = _string(data, at)"
+    yield "else:"
+    yield "    end = at + 1 + (data[at] >> 1)"
+    yield f"    {into} = data[at + 1 : end].decode()"
+    yield "    at = end"
+
+
+def _long_or_short(into: str) -> Iterator[str]:
+    yield f"{into} = data[at]"
+    yield f"if {into} < 0x80:"
+    yield f"    {into} = {into} >> 1 ^ -({into} & 1)"
+    yield "    at += 1"
+    yield "else:"
+    yield f"    {into}, at = _long(data, at)"
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
@@ -85,7 +176,12 @@ def _int(data: bytes, at: int) -> tuple[int, int]:
 
 def _time(data: bytes, at: int) -> tuple[datetime, int]:
     micros, at = _long(data, at)
-    return _EPOCH + timedelta(microseconds=micros), at
+    return _moment(micros), at
+
+
+@lru_cache(maxsize=64)  # the same for a whole batch
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
@@ -97,79 +193,11 @@ def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _string(data: bytes, at: int) -> tuple[str, int]:
-    size = data[at]
-    if size & 0x81:  # long, or negative
-        value, end = _bytes(data, at)
-        return value.decode(), end
-    at += 1
-    end = at + (size >> 1)
-    if end > len(data):
-        raise ValueError
-    return data[at:end].decode(), end
+    value, at = _bytes(data, at)
+    return value.decode(), at
 
 
 def _boolean(data: bytes, at: int) -> tuple[bool, int]:
     if data[at] > 1:
         raise ValueError
     return data[at] == 1, at + 1
-
-
-_SIMPLE: Mapping[str, Read] = {
-    "int": _int,
-    "long": _long,
-    "bytes": _bytes,
-    "string": _string,
-    "boolean": _boolean,
-}
-
-
-def _fixed(size: int) -> Read:
-    def read(data: bytes, at: int) -> tuple[bytes, int]:
-        end = at + size
-        if end > len(data):
-            raise ValueError
-        return data[at:end], end
-
-    return read
-
-
-def _nullable(inner: Read) -> Read:
-    def read(data: bytes, at: int) -> tuple[Any, int]:
-        branch = data[at]
-        if branch == 0:
-            return None, at + 1
-        if branch != 2:
-            raise ValueError
-        return inner(data, at + 1)
-
-    return read
-
-
-def _array(inner: Read) -> Read:
-    """All items in one block, as every writer that is not streaming writes them."""
-
-    def read(data: bytes, at: int) -> tuple[list[Any], int]:
-        count, at = _long(data, at)
-        if count == 0:
-            return [], at
-        if not 0 < count <= len(data):
-            raise ValueError
-        items = []
-        for _ in range(count):
-            item, at = inner(data, at)
-            items.append(item)
-        if data[at] != 0:
-            raise ValueError
-        return items, at + 1
-
-    return read
-
-
-def _record(fields: Sequence[tuple[str, Read]]) -> Read:
-    def read(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-        values = {}
-        for name, read_field in fields:
-            values[name], at = read_field(data, at)
-        return values, at
-
-    return read

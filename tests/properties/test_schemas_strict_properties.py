@@ -33,6 +33,20 @@ EVERYTHING = AvroType(
         inner={"type": "array", "items": struct("Inner", words={"type": "array", "items": "int"})},
     )
 )
+
+
+def nested(levels: int, inner: Any) -> Any:
+    """Arrays in each other."""
+    return inner if levels == 0 else {"type": "array", "items": nested(levels - 1, inner)}
+
+
+def doubled(levels: int) -> Any:
+    """A record of two, each of which is a record of two, and so on."""
+    if levels == 0:
+        return struct("R0", a="int")
+    return struct(f"R{levels}", a=doubled(levels - 1), b=f"R{levels - 1}")
+
+
 TYPES = {t.name: t for t in (EVERYTHING, RECORD, HEADER, HEADER_LEAF, PAGE, NOTICE, INDEX_COMMIT)}
 
 
@@ -87,6 +101,8 @@ def test_nothing_else_is_read_when_the_bytes_are_any(body: bytes) -> None:
         {"type": "bytes", "logicalType": "decimal", "precision": 4},
         struct("Twice", a=fixed("X", 1), b=struct("X", c="int")),
         struct("Itself", next=nullable("Itself")),
+        nested(9, "int"),
+        doubled(20),
     ],
 )
 def test_other_schemas_are_left_to_fastavro(schema: Any) -> None:
