@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.benchmarks.flags.abuse import KINDS, UNSEEN
+from tests.benchmarks.flags.bound import count_twins, find_lonely, most_found
 from tests.benchmarks.flags.measuring import held_against
 from tests.benchmarks.flags.pages import Set, build_set
 
@@ -78,3 +79,14 @@ def test_nearly_every_kind_of_abuse_is_found_when_the_set_is_small() -> None:
     assert set(found.seeded) == set(KINDS)
     assert UNSEEN not in found.found  # which nothing can tell from a walk-in
     assert found.recall() >= 0.75
+
+
+def test_single_reading_has_twins_and_bounds_recall_when_it_is_counted() -> None:
+    one, _ = made()
+    found = held_against(one, list(at_once()), readings=10_000, seconds=0)
+    hard = {record for record, (kind, _) in one.seeds.items() if kind == UNSEEN}
+    assert hard <= {str(record.id) for record in find_lonely(one)}
+    twins = count_twins(one)
+    assert twins > 10 * len(hard)
+    assert found.recall(with_unseen=True) <= most_found(found, twins, per_thousand=5) < 1
+    assert most_found(found, twins, per_thousand=1000) == 1

@@ -174,6 +174,37 @@ def test_volume_is_explained_when_the_whole_agency_has_as_much_to_do() -> None:
     assert "volume" not in words(topic.fold())
 
 
+@pytest.mark.parametrize("clerks", [12, 1])
+def test_fishing_is_explained_when_many_have_more_to_do_and_not_when_one_colleague(
+    clerks: int,
+) -> None:
+    others = [hexed(7000 + n) for n in range(clerks)]
+    cases = {hexed(9): {"clerks": others, "since": "2026-07-01T00:00:00+07:00"}}
+    topic = Topic()
+    topic.write_each([reading(1)], start=MONDAY - 21 * DAY, apart=MINUTE)
+    busy = [
+        reading(100 + n, officer=officer, case=hexed(9))
+        for n, officer in enumerate(others * (36 // clerks))
+    ]
+    topic.write_each(busy, start=MONDAY, apart=timedelta(seconds=20))
+    strangers = (reading(500 + n) for n in range(9))
+    topic.write_each(strangers, start=MONDAY + 20 * MINUTE, apart=MINUTE)
+    raised = [f.flag for f in topic.fold(known(cases=cases)).raised if f.officer == CLERK]
+    assert (Flag.FISHING in raised) is (clerks == 1)
+
+
+def test_fishing_is_flagged_when_the_hour_before_was_busy_as_each_week() -> None:
+    clerks = [hexed(7000 + n) for n in range(20)]
+    cases = {hexed(9): {"clerks": clerks, "since": "2026-07-01T00:00:00+07:00"}}
+    topic = Topic()
+    for week in range(4):
+        usual = [reading(100 * week + i, officer=c, case=hexed(9)) for i, c in enumerate(clerks)]
+        topic.write_each(usual, start=MONDAY + 7 * week * DAY, apart=MINUTE)
+    strangers = (reading(900 + n) for n in range(9))
+    topic.write_each(strangers, start=MONDAY + 21 * DAY + 65 * MINUTE, apart=MINUTE)
+    assert "fishing" in words(topic.fold(known(cases=cases)))
+
+
 def test_enumeration_is_flagged_when_nobody_is_found_five_times() -> None:
     missing = {"outcome": Outcome.DENY, "reason": Reason.SUBJECT_NOT_FOUND}
     assert raised_by(*(reading(n, **missing) for n in range(1, 5))) == []  # typing errors
@@ -206,6 +237,14 @@ def test_first_purpose_is_flagged_when_the_officer_is_of_long_standing() -> None
     topic.write_each([reading(99, purpose="a.b")], start=MONDAY + 31 * DAY, apart=MINUTE)
     assert words(topic.fold()) == ["first-dataset"]
     assert raised_by(reading(1), reading(2, purpose="a.b")) == []  # a newcomer
+
+
+def test_emergency_purpose_is_flagged_when_the_glass_was_broken_for_it_before() -> None:
+    topic = Topic()
+    broken = (reading(n, purpose="a.b", outcome=Outcome.BREAKGLASS) for n in range(31))
+    topic.write_each(broken, start=MONDAY, apart=MINUTE)
+    topic.write_each([reading(99, purpose="a.b")], start=MONDAY + DAY, apart=MINUTE)
+    assert Flag.FIRST_DATASET in [f.flag for f in topic.fold().raised if f.record == hexed(99)]
 
 
 def test_emergency_is_flagged_when_nobody_reviews_it_in_a_day() -> None:

@@ -9,7 +9,7 @@ from civicbus_schemas.record import Record
 
 from civicbus_consumers.flags.memory import AgencyMemory, Memory, OfficerMemory
 from civicbus_consumers.flags.reference import Reference
-from civicbus_consumers.flags.usual import DAY_S, Moment
+from civicbus_consumers.flags.usual import DAY_S, Moment, tail
 from civicbus_consumers.flags.words import STRONG, Explanation
 
 CONTACT_S = 30 * DAY_S
@@ -18,6 +18,10 @@ USUAL_READINGS, USUAL_SHARE = 40, 0.05
 PEOPLE_OF_A_CASE = 12
 """For so many people of a day a case explains; for more it may be a pretext."""
 PEAK_COUNT, PEAK_TIMES = 8, 1.8
+PEAK_OF_ONE = 6
+"""So many readings an hour of one officer count at most: one busy colleague makes no peak."""
+BY_CHANCE = 1e-5
+"""A count that is more likely than this, were it like the weeks before, is no peak."""
 PEAK_KNOWN_S = 14 * DAY_S
 """How long an agency must be known before anything can be called a peak."""
 
@@ -95,12 +99,14 @@ def _peak(reading: Reading) -> bool:
 
     The hour before counts too: a peak is not to be doubted anew at each full hour.
     """
-    weekly, now = reading.agency.weekly, reading.now
+    weekly, own, now = reading.agency.weekly, reading.officer.weekly, reading.now
     if now.seconds - weekly.since < PEAK_KNOWN_S:
         return False
-    usual = weekly.mean(now.hour_of_week, now)
-    others = weekly.now(now) - reading.officer.weekly.now(now)
-    hour, before = reading.agency.before
-    former = before if hour == now.hour - 1 else 0
-    floor = max(PEAK_COUNT, PEAK_TIMES * usual)
-    return others >= floor or former - reading.officer.weekly.now(now) >= floor
+    others = weekly.now(now) - min(own.now(now), PEAK_OF_ONE)
+    former, usual = weekly.former(now)
+    former -= min(own.former(now)[0], PEAK_OF_ONE)
+    return _exceeds(others, weekly.mean(now.hour_of_week, now)) or _exceeds(former, usual)
+
+
+def _exceeds(count: int, usual: float) -> bool:
+    return count >= max(PEAK_COUNT, PEAK_TIMES * usual) and tail(count, usual) < BY_CHANCE

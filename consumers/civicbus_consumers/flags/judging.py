@@ -9,7 +9,7 @@ from datetime import datetime
 from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome
 
-from civicbus_consumers.flags.explaining import PEOPLE_OF_A_CASE, Reading
+from civicbus_consumers.flags.explaining import PEAK_OF_ONE, PEOPLE_OF_A_CASE, Reading
 from civicbus_consumers.flags.findings import Finding
 from civicbus_consumers.flags.memory import MAX_DUTIES, Memory
 from civicbus_consumers.flags.reference import Reference
@@ -73,18 +73,16 @@ def finding(signal: Signal, record: Record, at: datetime, *, reference: Referenc
 def remember(reading: Reading) -> None:
     """Take the reading into the roll-ups of its officer and agency."""
     record, now, officer, agency = reading.record, reading.now, reading.officer, reading.agency
-    if now.hour > agency.weekly.hour:
-        agency.before = [agency.weekly.hour, agency.weekly.count]
     officer.weekly.add(now)
-    agency.weekly.add(now)
+    if officer.weekly.now(now) <= PEAK_OF_ONE:
+        agency.weekly.add(now)
     officer.last, officer.total = now.seconds, officer.total + 1
     if record.decision is Outcome.DENY:
         missed = record.reason in NOT_FOUND
         officer.refused.append([now.seconds, reading.person, record.purpose, missed])
         return
-    duty = duty_of(reading)
-    if duty in officer.duties or len(officer.duties) < MAX_DUTIES:
-        officer.duties[duty] = officer.duties.get(duty, 0) + 1
+    if record.decision is not Outcome.BREAKGLASS:  # an emergency is nobody's duty
+        _remember_duty(reading)
     if reading.case is not None:
         people = officer.cases.setdefault(reading.case, [])
         if reading.person not in people and len(people) < PEOPLE_OF_A_CASE:
@@ -94,6 +92,12 @@ def remember(reading: Reading) -> None:
         officer.explained = [now.hour, count + 1 if hour == now.hour else 1]
     else:
         _remember_unexplained(reading)
+
+
+def _remember_duty(reading: Reading) -> None:
+    duties, duty = reading.officer.duties, duty_of(reading)
+    if duty in duties or len(duties) < MAX_DUTIES:
+        duties[duty] = duties.get(duty, 0) + 1
 
 
 def _remember_unexplained(reading: Reading) -> None:

@@ -7,7 +7,7 @@ since 1970; a person is remembered by the first half of the pseudonym, which is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -47,7 +47,6 @@ class AgencyMemory:
 
     weekly: Weekly = field(default_factory=Weekly)
     unexplained: Daily = field(default_factory=Daily)  # of one officer on one day
-    before: list[int] = field(default_factory=lambda: [0, 0])  # the hour before, and its count
 
 
 @dataclass(slots=True)
@@ -164,8 +163,12 @@ class Memory:
 
 
 def to_json(document: Document) -> dict[str, Any]:
-    """As the store keeps it."""
-    return asdict(document)
+    """As the store keeps it; its lists are the document's own, since copying them takes longest."""
+    return {f.name: _plain(getattr(document, f.name)) for f in fields(document)}
+
+
+def _plain(value: Any) -> Any:
+    return {f.name: getattr(value, f.name) for f in fields(value)} if is_dataclass(value) else value
 
 
 def from_json(key: str, body: Mapping[str, Any]) -> Document:

@@ -15,12 +15,12 @@ from civicbus_schemas.vocabulary import Outcome, Reason
 from civicbus_consumers.flags.explaining import Reading
 from civicbus_consumers.flags.memory import Memory
 from civicbus_consumers.flags.reference import CASE_GRACE, Reference
-from civicbus_consumers.flags.usual import DAY_S, HOUR_S
+from civicbus_consumers.flags.usual import DAY_S, HOUR_S, tail
 from civicbus_consumers.flags.words import Explanation, Flag
 
 NOT_FOUND = (Reason.SUBJECT_NOT_FOUND, Reason.IDENTITY_MISMATCH)
 DORMANT_S = 45 * DAY_S
-LONG_STANDING = 30
+LONG_STANDING = 20
 SHOULDER = 10
 """So many points less where an office has just closed, or is about to open."""
 RARE = 1e-5
@@ -218,12 +218,3 @@ def usual_unexplained(reading: Reading) -> float:
     own, common = reading.officer.unexplained, reading.agency.unexplained
     known = min(own.days, 20)
     return (own.mean * known + common.mean * 5) / (known + 5)
-
-
-def tail(count: int, mean: float) -> float:
-    """The probability of so many or more, where `mean` are usual and chance is Poisson's."""
-    term = below = math.exp(-mean)
-    for n in range(1, count):
-        term *= mean / n
-        below += term
-    return max(0.0, 1.0 - below)

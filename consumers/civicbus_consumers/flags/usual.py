@@ -5,6 +5,7 @@ Times are seconds since 1970; weeks and days are those of the nation's calendar.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,6 +13,7 @@ from functools import lru_cache
 from civicbus_schemas.agreement import NATION_ZONE
 
 HOUR_S, DAY_S, WEEK_S = 3600, 86_400, 604_800
+HOURS_OF_A_WEEK = 168
 HALVED_AFTER_WEEKS = 26
 _DAYS_REMEMBERED = 20
 
@@ -61,6 +63,7 @@ class Weekly:
     hours: dict[str, list[int]] = field(default_factory=dict)
     hour: int = 0
     count: int = 0
+    before: list[int] = field(default_factory=lambda: [0, 0])  # the hour closed last, its count
 
     def add(self, now: Moment) -> None:
         """Count one; an hour that is over goes into its cell."""
@@ -76,6 +79,14 @@ class Weekly:
     def now(self, now: Moment) -> int:
         """How many were counted in this very hour."""
         return self.count if self.hour == now.hour else 0
+
+    def former(self, now: Moment) -> tuple[int, float]:
+        """How many were counted in the hour before this, and the mean of it in other weeks."""
+        mean = self.mean((now.hour_of_week - 1) % HOURS_OF_A_WEEK, now)
+        if self.hour == now.hour - 1:
+            return self.count, mean
+        hour, count = self.before
+        return (count, mean - count / self.weeks(now)) if hour == now.hour - 1 else (0, mean)
 
     def weeks(self, now: Moment) -> float:
         """Over how many weeks the cells were filled, at least one."""
@@ -102,6 +113,7 @@ class Weekly:
             cell = self.hours.setdefault(str(self.hour_of_week), [0, 0])
             cell[0] += self.count
             cell[1] += self.count**2
+        self.before = [self.hour, self.count]
 
     @property
     def hour_of_week(self) -> int:
@@ -138,3 +150,12 @@ class Daily:
         self.days += 1
         ordinary = min(count, 2 * self.mean + 5)
         self.mean += (ordinary - self.mean) / min(self.days, remembered)
+
+
+def tail(count: int, mean: float) -> float:
+    """The probability of so many or more, where `mean` are usual and chance is Poisson's."""
+    term = below = math.exp(-mean)
+    for n in range(1, count):
+        term *= mean / n
+        below += term
+    return max(0.0, 1.0 - below)

@@ -13,7 +13,7 @@ from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 
 from tests.benchmarks.flags.offices import EMERGENCY, FIRST_DAY, Officer, at, is_working_day
-from tests.benchmarks.flags.work import Diary, emergency
+from tests.benchmarks.flags.work import Diary, busy_hour, emergency
 
 Commit = Callable[[Diary, Officer, date], list[Record]]
 UNSEEN = "single-reading"
@@ -75,7 +75,7 @@ def _strangers(
     rng = diary.rng
     moments = sorted(rng.uniform(0, minutes * 60) for _ in range(count))
     return [
-        diary.read(officer, start + timedelta(seconds=int(s)), diary.offices.new_id())
+        diary.read(officer, start + timedelta(seconds=int(s)), diary.offices.new_stranger())
         for s in moments
     ]
 
@@ -106,7 +106,9 @@ def _riding_a_case(diary: Diary, officer: Officer, day: date) -> list[Record]:
     case = diary.offices.open_case([officer.id], at(day, 8))
     count, start = diary.rng.randrange(24, 45), at(day, diary.rng.uniform(8.5, 13))
     return [
-        diary.read(officer, start + timedelta(minutes=4 * n), diary.offices.new_id(), case=case)
+        diary.read(
+            officer, start + timedelta(minutes=4 * n), diary.offices.new_stranger(), case=case
+        )
         for n in range(count)
     ]
 
@@ -151,7 +153,7 @@ def _known(diary: Diary, officer: Officer, day: date, *, kind: str) -> list[Reco
 
 
 def _wrong_purpose(diary: Diary, officer: Officer, day: date) -> list[Record]:
-    start, subject = _during_work(diary, day), diary.offices.new_id()
+    start, subject = _during_work(diary, day), diary.offices.new_stranger()
     return [diary.read(officer, start, subject, purpose="statistics.mortality")]
 
 
@@ -159,14 +161,20 @@ def _no_case(diary: Diary, officer: Officer, day: date) -> list[Record]:
     return _strangers(diary, officer, start=_during_work(diary, day), count=1, minutes=5)
 
 
+def _single(diary: Diary, officer: Officer, day: date) -> list[Record]:
+    """At an hour of ordinary work, so that not even the hour tells."""
+    when = at(day, busy_hour(diary.rng))
+    return [diary.read(officer, when, diary.offices.new_stranger())]
+
+
 def _closed_case(diary: Diary, officer: Officer, day: date) -> list[Record]:
     since, until = at(day, 9) - timedelta(days=90), at(day, 9) - timedelta(days=20)
     case = diary.offices.open_case([officer.id], since, until=until)
-    return [diary.read(officer, _during_work(diary, day), diary.offices.new_id(), case=case)]
+    return [diary.read(officer, _during_work(diary, day), diary.offices.new_stranger(), case=case)]
 
 
 def _probing(diary: Diary, officer: Officer, day: date) -> list[Record]:
-    start, subject = _during_work(diary, day), diary.offices.new_id()
+    start, subject = _during_work(diary, day), diary.offices.new_stranger()
     records = [
         diary.read(
             officer,
@@ -183,7 +191,7 @@ def _probing(diary: Diary, officer: Officer, day: date) -> list[Record]:
 
 def _unreviewed(diary: Diary, officer: Officer, day: date) -> list[Record]:
     when = _during_work(diary, day)
-    return [emergency(diary, officer, when, diary.offices.new_id(), reviewed=False)]
+    return [emergency(diary, officer, when, diary.offices.new_stranger(), reviewed=False)]
 
 
 def _dormant(diary: Diary, officer: Officer, day: date) -> list[Record]:
@@ -206,7 +214,9 @@ def _first_dataset(diary: Diary, officer: Officer, day: date) -> list[Record]:
     purpose = others[0] if others else EMERGENCY
     start = _during_work(diary, day)
     return [
-        diary.read(officer, start + timedelta(minutes=n), diary.offices.new_id(), purpose=purpose)
+        diary.read(
+            officer, start + timedelta(minutes=n), diary.offices.new_stranger(), purpose=purpose
+        )
         for n in range(diary.rng.randrange(1, 4))
     ]
 
@@ -223,7 +233,7 @@ def _withdrawn_consent(diary: Diary, officer: Officer, day: date) -> list[Record
 
 
 def _unreleased(diary: Diary, officer: Officer, day: date) -> list[Record]:
-    record = diary.read(officer, _during_work(diary, day), diary.offices.new_id())
+    record = diary.read(officer, _during_work(diary, day), diary.offices.new_stranger())
     diary.unreleased.add(str(record.id))
     return [record]
 
@@ -247,5 +257,5 @@ KINDS: Mapping[str, Commit] = {
     "first-dataset": _first_dataset,
     "withdrawn-consent": _withdrawn_consent,
     "unreleased": _unreleased,
-    UNSEEN: _no_case,
+    UNSEEN: _single,
 }

@@ -95,13 +95,18 @@ class Offices:
         """A pseudonym that nobody had before."""
         return f"{self.rng.getrandbits(128):032x}"
 
+    def new_stranger(self) -> str:
+        """Somebody who lives somewhere, like everybody, and whom no agency has read about."""
+        person = self.new_id()
+        self.districts[person] = f"d{self.rng.randrange(24)}"
+        return person
+
     def new_person(self, agency: str) -> str:
         """Somebody who comes to this agency; known people come again."""
         known = self.people.setdefault(agency, [])
         if known and self.rng.random() < 0.15:
             return self.rng.choice(known)
-        person = self.new_id()
-        self.districts[person] = f"d{self.rng.randrange(24)}"
+        person = self.new_stranger()
         known.append(person)
         return person
 
@@ -161,7 +166,7 @@ def build_offices(seed: int, *, officers: int, weeks: int) -> Offices:
         _plan_leave(rng, officer, weeks=weeks, long=number % 29 == 7)
         if number % 43 == 6 and len(officer.agency.purposes) > 1:
             officer.moves_on = FIRST_DAY + timedelta(days=7 * (weeks // 2))
-    offices.watched = [offices.new_id() for _ in range(40)]
+    offices.watched = [offices.new_stranger() for _ in range(40)]
     return offices
 
 
@@ -174,8 +179,8 @@ def _officer(offices: Offices, agency: Agency) -> Officer:
         pace=pace,
         purposes=(rng.choice(agency.purposes),),
         district=f"d{rng.randrange(24)}",
-        self_=offices.new_id(),
-        household=[offices.new_id() for _ in range(3)],
+        self_=offices.new_stranger(),
+        household=[offices.new_stranger() for _ in range(3)],
         by_night=rng.random() < agency.nights,
     )
 

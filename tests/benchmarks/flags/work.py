@@ -127,6 +127,11 @@ def _work(diary: Diary, officer: Officer, day: date) -> None:
 def _office_hour(rng: random.Random) -> float:
     if rng.random() < 0.01:
         return rng.uniform(18, 20.5)  # overtime
+    return busy_hour(rng)
+
+
+def busy_hour(rng: random.Random) -> float:
+    """An hour at which offices are open: of the morning, or of the afternoon."""
     return rng.choice([rng.gauss(9.7, 1.0), rng.gauss(14.6, 1.0)]) % 24
 
 
