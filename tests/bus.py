@@ -43,6 +43,7 @@ class Bus:
 
     def __init__(self, stack: Stack, *, start: Start = fork) -> None:
         self.stack, self.start = stack, start
+        self._workers: list[Worker] = []
         self.write_settings()
 
     @classmethod
@@ -81,6 +82,8 @@ class Bus:
                 living.enter_context(self.running(companion))
             worker = Worker.start(self, name, options, environment)
             living.callback(worker.kill)
+            self._workers.append(worker)
+            living.callback(self._workers.remove, worker)
             yield worker
 
     def read_all(self, *topics: str, committed: bool = True) -> list[Message]:
@@ -108,9 +111,29 @@ class Bus:
         finally:
             consumer.close()
 
-    def wait(self, holds: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
-        """Wait until a condition holds; the test fails after `timeout_s`."""
-        wait_until(holds, timeout_s=timeout_s, what=what)
+    def wait(
+        self,
+        holds: Callable[[], bool],
+        what: str,
+        timeout_s: float = DEADLINE_S,
+        *,
+        by: Worker | None = None,
+    ) -> None:
+        """Wait until a condition holds; after `timeout_s` the test fails, with all last words.
+
+        It fails at once where the worker by which it is to come true has ended. One that ends with
+        69, since a server did not answer, wants to be started again, and here nobody does that.
+        """
+
+        def over() -> bool:
+            return holds() or (by is not None and by.process.poll() is not None)
+
+        try:
+            wait_until(over, timeout_s=timeout_s, what=what)
+            assert by is None or holds(), f"{by.name} ended before {what}"
+        except AssertionError as error:
+            words = (worker.last_words() for worker in self._workers)
+            raise AssertionError("\n".join([str(error), *words])) from None
 
     def is_ready(self, name: str) -> bool:
         """Whether an own process says that it does its work."""
@@ -198,6 +221,14 @@ class Worker:
     def wait(self, timeout_s: float = DEADLINE_S) -> int:
         """Its exit code; negative where a signal ended it."""
         return self.process.wait(timeout_s)
+
+    def last_words(self, lines: int = 5) -> str:
+        """Whether it runs, or its exit code, and the end of its log."""
+        code = self.process.poll()
+        state = "runs" if code is None else f"ended with {code}"
+        log = self.log.read_text(errors="replace") if self.log.exists() else ""
+        said = log.splitlines()[-lines:]
+        return "\n".join([f"{self.name} {state}", *(f"  {line}" for line in said)])
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

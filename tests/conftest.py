@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ from civicbus_deploy.embedded import java
 from hypothesis import settings
 
 from tests.bus import Bus
+from tests.campaign import Rounds
 from tests.foundation import Foundation
 from tests.stack import Stack, sweep
 
@@ -46,10 +48,16 @@ def judged_signatures() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def rounds(pytestconfig: pytest.Config) -> int:
-    """How many rounds a crash test runs."""
-    return int(pytestconfig.getoption("--rounds"))
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> Rounds:
+    """How many rounds a crash test runs; where they are many, it says on stderr how far it is."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def tell(progress: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"{request.node.name}: {progress}", file=sys.stderr, flush=True)  # noqa: T201
+
+    return Rounds(int(request.config.getoption("--rounds")), tell)
 
 
 @pytest.fixture(scope="session")

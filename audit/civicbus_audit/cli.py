@@ -50,6 +50,8 @@ from civicbus_audit.presenting import (
     show,
 )
 from civicbus_audit.proof import format_proof
+from civicbus_audit.pruning import find_pruning, open_log
+from civicbus_audit.pruning_command import prune, pruned_document, tell_pruning
 from civicbus_audit.quorum import Trust
 from civicbus_audit.serving.command import serve
 from civicbus_audit.stored import StoredLog
@@ -117,7 +119,7 @@ def prove(
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
         trust, directory = places.trust(), places.directory()
         checkpoint, note = published(directory, trust)
-        log = StoredLog(directory.read, checkpoint.size)
+        log = open_log(directory.read, checkpoint.size)
         index = _find_leaf(log, record)
         data = format_proof(log.prove(index, checkpoint=note))
         verify_proof(data, trust)
@@ -158,7 +160,7 @@ def rebuild_state(
 
 
 app.command("prove-complete")(prove_complete_command)
-for command in (fences, *index_commands, fsck, serve):
+for command in (fences, *index_commands, fsck, prune, serve):
     app.command()(command)
 app.command("export")(export_records)
 app.add_typer(witness_app)
@@ -181,6 +183,9 @@ def _tell_ledger(
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
     }
+    pruning = find_pruning(directory.read, checkpoint.size)
+    if pruning:
+        told["pruned"] = pruned_document(pruning)
     if isinstance(trust, quorum.Policy):
         told["cosigned_at"] = _cosigned_at(published(directory, trust)[1], trust)
     if older:
@@ -189,6 +194,8 @@ def _tell_ledger(
         out.out(as_json(told), highlight=False)
         return
     out.out(say("ledger-holds", lang, **told), highlight=False)
+    if pruning:
+        tell_pruning(pruning, lang)
     for name, at in told.get("cosigned_at", {}).items():
         out.out(say("cosigned", lang, name=name, at=at.astimezone(LOCAL_TIME)), highlight=False)
     if older:

@@ -73,8 +73,7 @@ class Committing:
             return step
         if self._is_due(period):
             step = self._close(step, period)
-        for leaf in step.leaves:
-            self._tally.add(leaf)
+        self._tally.extend(step.leaves)
         return step
 
     def _is_due(self, period: datetime) -> bool:

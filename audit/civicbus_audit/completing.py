@@ -25,7 +25,8 @@ from civicbus_audit.completeness.verifying import Complete, verify_complete
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes, write_file
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
-from civicbus_audit.stored import Progress, StoredLog
+from civicbus_audit.pruning import open_log
+from civicbus_audit.stored import Progress
 from civicbus_audit.verify import published
 
 _COLUMNS = ("index", "at", "recipient", "purpose", "basis", "dataset", "fields", "decision", "id")
@@ -88,7 +89,7 @@ def write_complete(
     """Makes a proof under the published checkpoint, verifies it, and writes it."""
     trust, directory = places.trust(), places.directory()
     checkpoint, note = published(directory, trust)
-    log = StoredLog(directory.read, checkpoint.size)
+    log = open_log(directory.read, checkpoint.size)
     data = prove_complete(log, note, asked, on_progress=on_progress).encode()
     complete = verify_complete(data, trust)
     write_file(file, data)
@@ -124,6 +125,7 @@ def complete_document(complete: Complete) -> dict[str, Any]:
         "since": complete.asked.since,
         "until": complete.asked.until,
         "commits": complete.commits,
+        "first": complete.first,
         "covered": complete.covered,
         "proved": len(complete.proved),
         "rescanned": len(complete.rescanned),
@@ -135,6 +137,8 @@ def complete_document(complete: Complete) -> dict[str, Any]:
 def _sentences(complete: Complete) -> Sequence[str]:
     sentences = ["complete-covered" if complete.commits else "complete-uncovered"]
     sentences.append("complete-rescanned")
+    if complete.first:
+        sentences.append("complete-pruned")
     if complete.unreadable:
         sentences.append("complete-unreadable")
     if complete.hidden is not None:

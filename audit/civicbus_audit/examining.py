@@ -14,7 +14,6 @@ from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes,
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
 from civicbus_audit.stored import Progress, StoredLog
-from civicbus_audit.verify import published
 
 
 def fences(
@@ -33,12 +32,11 @@ def fences(
     """Check that nothing was permitted on a consent behind its withdrawal; `verify` comes first."""
     with exit_codes(json=json):
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, policy_file=policy)
-        directory = places.directory()
         known = read_withdrawals(read_file(withdrawals)) if withdrawals else ()
-        log = StoredLog(directory.read, published(directory, places.trust())[0].size)
+        log = places.log()
         with pace(say("examining", lang), log.size) as advance:
             found = examine(_counted(log, advance), known)
-        _tell_fences(found, json=json, lang=lang)
+        _tell_fences(found, first=log.first, json=json, lang=lang)
         if found.breaches:
             raise typer.Exit(options.EVIDENCE_BROKEN)
 
@@ -49,13 +47,16 @@ def _counted(log: StoredLog, advance: Progress) -> Iterator[tuple[int, bytes]]:
         advance(index + 1)
 
 
-def _tell_fences(found: Examination, *, json: bool, lang: Language) -> None:
+def _tell_fences(found: Examination, *, first: int, json: bool, lang: Language) -> None:
     told = {"pages": found.pages, "permits": found.permits, "withdrawn": found.withdrawn}
+    told |= {"first": first}
     if json:
         holds = {"holds": not found.breaches, **told, "breaches": found.breaches}
         out.out(as_json(holds), highlight=False)
         return
     out.out(say("fences-looked-at", lang, **told), highlight=False)
+    if first:
+        out.out(say("fences-pruned", lang, **told), highlight=False)
     if found.breaches:
         show(table(found.breaches, ("leaf", "rule", "recorder", "sequence", "about"), lang))
     else:

@@ -30,6 +30,7 @@ from civicbus_audit.durable import (
 from civicbus_audit.edge import Edge, Files, changed_paths
 from civicbus_audit.merkle import CompactRange
 from civicbus_audit.note import Signature, Signer
+from civicbus_audit.pruning import open_log
 from civicbus_audit.publishing import Publishing
 from civicbus_audit.quorum import Policy
 from civicbus_audit.recount import recount
@@ -110,8 +111,8 @@ class Ledger:
         return self._state.memory
 
     def log(self) -> StoredLog:
-        """The leaves and hashes as they are stored."""
-        return StoredLog(self._files.read, self._state.size)
+        """The leaves and hashes as they are stored, from the first leaf that is kept on."""
+        return open_log(self._files.read, self._state.size)
 
     def append(
         self,
@@ -236,7 +237,8 @@ class Ledger:
     def _sign(self) -> None:
         """Step 6; harmless when it was done before."""
         state = self._state
-        self._publishing.sign(state.checkpoint, self.log().node, first=state.since == 0)
+        nodes = StoredLog(self._files.read, state.size).node
+        self._publishing.sign(state.checkpoint, nodes, first=state.since == 0)
 
     def _drop_superseded(self) -> None:
         """Step 7."""

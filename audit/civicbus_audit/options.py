@@ -40,7 +40,7 @@ VaultDsnFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
 Processes = Annotated[
-    int | None, typer.Option(min=1, help="How many check at once; one for each core if not said.")
+    int | None, typer.Option(min=1, help="How many processes; one for each core if not said.")
 ]
 Lang = Annotated[
     Language, typer.Option(envvar="CIVICBUS_LANG", help="The language of headings: vi or en.")

@@ -13,6 +13,8 @@ from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.note import Verifier
 from civicbus_audit.policy import parse_policy
 from civicbus_audit.quorum import Trust
+from civicbus_audit.stored import StoredLog
+from civicbus_audit.verify import published_log
 
 if TYPE_CHECKING:
     from civicbus_audit.vault.store import PostgresVault
@@ -68,6 +70,10 @@ class Places:
     def directory(self) -> LedgerDirectory:
         """The ledger; raises `Unavailable` if there is none."""
         return LedgerDirectory(self.ledger_dir)
+
+    def log(self) -> StoredLog:
+        """The ledger as far as its checkpoint vouches for it, from the first leaf that is kept."""
+        return published_log(self.directory(), self.trust())
 
     def trust(self) -> Trust:
         """Whom to believe: the policy's log and witnesses, or else the log's key alone."""

@@ -64,6 +64,17 @@ _WORDS = {
         "The ledger holds: {size} leaves lead to the root signed by {origin}.",
         "Sổ cái toàn vẹn: {size} lá dẫn đến gốc do {origin} ký.",
     ),
+    "pruned": (
+        "Entries 0 to {last} were pruned by leaf {leaf} of {at:%Y-%m-%d %H:%M:%S} ({rule}); their "
+        "hashes hold, and all else is claimed from leaf {first} on.",
+        "Các mục 0 đến {last} đã được tỉa theo lá số {leaf} lúc {at:%Y-%m-%d %H:%M:%S} ({rule}); "
+        "mã băm của chúng vẫn toàn vẹn, mọi điều khác được khẳng định từ lá số {first}.",
+    ),
+    "pruned-files": ("{deleted} files were deleted.", "Đã xóa {deleted} tệp."),
+    "fences-pruned": (
+        "The ledger was pruned: looked at from leaf {first} on, each chain from its first page.",
+        "Sổ cái đã được tỉa: chỉ xem từ lá số {first}, mỗi chuỗi từ trang đầu tiên còn lại.",
+    ),
     "cosigned": (
         "{name} cosigned its newest checkpoint at {at:%Y-%m-%d %H:%M:%S}.",
         "{name} đã đồng ký điểm kiểm tra mới nhất lúc {at:%Y-%m-%d %H:%M:%S}.",
@@ -98,6 +109,10 @@ _WORDS = {
     "complete-rescanned": (
         "Found by reading the ledger anew up to leaf {size}, not proved to be all: {rescanned}.",
         "Tìm thấy khi đọc lại sổ cái đến lá số {size}, chưa chứng minh là đầy đủ: {rescanned}.",
+    ),
+    "complete-pruned": (
+        "What was before leaf {first} was pruned after its retention; of that nothing is claimed.",
+        "Những gì trước lá số {first} đã được tỉa sau thời hạn lưu; không khẳng định gì về chúng.",
     ),
     "complete-unreadable": (
         "{unreadable} leaves cannot be read by anybody and stand under no name.",

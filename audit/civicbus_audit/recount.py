@@ -27,7 +27,7 @@ def recount(
 ) -> bytes:
     """The root of the whole log; leaves before the tile that holds leaf `since` count as tiles say.
 
-    1. Every entry has the hash that its level-0 tile gives it.
+    1. Every entry that is kept has the hash that its level-0 tile gives it.
     2. Every full tile has the root that the tile above gives it.
     3. The root follows from the tiles by the RFC's definition.
     """
@@ -44,7 +44,8 @@ def recount(
 def _check_bottom(log: StoredLog, index: int) -> int:
     """The size up to which the leaves of this bundle are counted, with its tile."""
     size = min(log.size, (index + 1) * WIDTH)
-    _check_entries(log, index)
+    if index in log.bundles:
+        _check_entries(log, index)
     if size == (index + 1) * WIDTH:
         _check_parent(log, 0, index)
     return size

@@ -7,7 +7,7 @@ restores them from a mirror.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from civicbus_schemas.errors import EvidenceBroken, Refused
@@ -24,7 +24,7 @@ from civicbus_audit.durable import (
 from civicbus_audit.edge import Edge
 from civicbus_audit.ledger import LOCK
 from civicbus_audit.memory import Memory
-from civicbus_audit.merkle import CompactRange
+from civicbus_audit.pruning import open_log
 from civicbus_audit.quorum import Trust
 from civicbus_audit.state import STATE, LedgerState
 from civicbus_audit.stored import Progress, StoredLog
@@ -41,7 +41,8 @@ def rebuild_state(
 
     With position 0 the page topic is read again from its beginning, and what was sealed is dropped
     as repeated; a later position is for a topic that no longer begins at 0, and must not lie behind
-    a page that was never sealed.
+    a page that was never sealed. A pruned ledger needs one, and forgets recorders that wrote no
+    page since.
     """
     directory, files = LedgerDirectory(ledger_dir), PosixFiles(ledger_dir)
     files.lock(LOCK)
@@ -52,7 +53,14 @@ def rebuild_state(
             )
         verify_ledger(directory, trust, on_progress=on_progress)
         checkpoint = signed_head(directory, trust)  # leaves that wait for witnesses are sealed, too
-        leaves = StoredLog(directory.read, checkpoint.size).leaves()
+        log = open_log(directory.read, checkpoint.size)
+        if log.first and not position:
+            raise Refused(
+                "a pruned ledger does not know the pages that it pruned, and would seal them again",
+                expected="the first offset that the page topic still has, behind those",
+                next_step="say it with --position",
+            )
+        leaves = log.leaves()
         state = LedgerState(
             origin=checkpoint.origin,
             size=checkpoint.size,
@@ -73,15 +81,16 @@ def repair_tiles(
     """Makes hash tiles anew that are missing or wrong; returns their paths. Sealing must not run.
 
     Nothing is written unless the entries themselves lead to the signed root: raises
-    `EvidenceBroken` where they do not.
+    `EvidenceBroken` where they do not. Of what was pruned the hashes are all that is left: they are
+    evidence then, and are not made anew.
     """
     directory, files = LedgerDirectory(ledger_dir), PosixFiles(ledger_dir)
     files.lock(LOCK)
     try:
         checkpoint, _ = published(directory, trust)
-        log = StoredLog(directory.read, checkpoint.size)
+        log = open_log(directory.read, checkpoint.size)
         made: dict[str, bytes] = {}
-        edge = Edge(peaks=CompactRange())
+        edge = _pruned_edge(log)
         for edge, tiles in _tiles(log):
             made |= {path: data for path, data in tiles.items() if not _holds(files, path, data)}
             if on_progress:
@@ -102,10 +111,15 @@ def repair_tiles(
 
 def _tiles(log: StoredLog) -> Iterator[tuple[Edge, dict[str, bytes]]]:
     """The edge as it grows, and the hash tiles that a log of the whole size has."""
-    edge, leaves = Edge(peaks=CompactRange()), (leaf for _, leaf in log.leaves())
+    edge, leaves = _pruned_edge(log), chain.from_iterable(map(log.bundle, log.bundles))
     while some := list(islice(leaves, _AT_ONCE)):
         edge, grown = edge.grown(some, [b""] * len(some))
         yield edge, {path: data for path, data in grown.items() if _is_final(path, log.size)}
+
+
+def _pruned_edge(log: StoredLog) -> Edge:
+    """The edge before the first bundle that is kept, as the tiles below it tell."""
+    return Edge.load(log.prefix(log.bundles.start * WIDTH), read=lambda _path: b"")
 
 
 def _is_final(path: str, size: int) -> bool:

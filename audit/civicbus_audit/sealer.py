@@ -150,7 +150,7 @@ class SealedPages:
 
     def _catch_up(self) -> None:
         log = self._ledger.log()
-        for _, leaf in log.leaves(self._read_until):
+        for _, leaf in log.leaves(max(self._read_until, log.first)):
             self._enter(leaf)
         self._read_until = log.size
         for leaf in self._pending[self._entered :]:

@@ -10,9 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from civicbus_schemas.errors import EvidenceBroken, Refused
+from civicbus_schemas.errors import EvidenceBroken, Refused, Unavailable
 
 from civicbus_audit.merkle import inclusion_proof, perfect_root
+from civicbus_audit.minimum import MINIMUM, Minimum
 from civicbus_audit.proof import LogProof
 from civicbus_audit.sealed import decode_sealed, sealed_path
 from civicbus_audit.tiles import (
@@ -37,22 +38,40 @@ Progress = Callable[[int], None]
 _CACHED_TILES = 64
 
 
-class StoredLog:
-    """The first `size` leaves of a stored log."""
+class LeafPruned(Refused):
+    """The leaf was pruned after its retention; its hash is there, its content is not."""
 
-    def __init__(self, read: Read, size: int) -> None:
-        self._read, self.size = read, size
+
+class StoredLog:
+    """The first `size` leaves of a stored log; of those before `first`, only the hashes.
+
+    Whoever has `first` from a pruned ledger has it from `pruning.open_log`, which proves it.
+    """
+
+    def __init__(self, read: Read, size: int, *, first: int = 0) -> None:
+        self._read, self.size, self.first = read, size, first
         self._last_bundle: tuple[int, list[bytes]] = (-1, [])
         self._last_leaf = -1
         self._last_sealed: tuple[int, list[bytes]] = (-1, [])
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
-    def __reduce__(self) -> tuple[type[StoredLog], tuple[Read, int]]:
+    def __reduce__(self) -> tuple[Callable[..., StoredLog], tuple[Read, int, int]]:
         """Whoever is handed the log reads for himself."""
-        return StoredLog, (self._read, self.size)
+        return _beginning_at, (self._read, self.size, self.first)
+
+    def prefix(self, size: int) -> StoredLog:
+        """The same log when it had this size."""
+        return StoredLog(self._read, size, first=min(self.first, size))
+
+    @property
+    def bundles(self) -> range:
+        """The numbers of the bundles that are kept."""
+        return range(self.first // WIDTH, -(-self.size // WIDTH))
 
     def bundle(self, index: int) -> list[bytes]:
-        """The entries of the index-th bundle."""
+        """The entries of the index-th bundle; raises `LeafPruned`."""
+        if index not in self.bundles:
+            self._check_kept((index + 1) * WIDTH - 1)
         if self._last_bundle[0] != index:
             tile = tile_at(ENTRIES, index, size=self.size)
             data, stored = self._bytes(tile)
@@ -78,9 +97,10 @@ class StoredLog:
         return perfect_root(self.hashes(level, tile)[first : first + (1 << rest)])
 
     def leaf(self, index: int) -> bytes:
-        """One leaf."""
+        """One leaf; raises `LeafPruned` for one before `first`."""
         if not 0 <= index < self.size:
             raise Refused("no such leaf", got=f"index {index}", expected=f"less than {self.size}")
+        self._check_kept(index)
         number, place = divmod(index, WIDTH)
         if number in (self._last_bundle[0], self._last_leaf):  # whoever comes again reads on there
             return self.bundle(number)[place]
@@ -96,19 +116,22 @@ class StoredLog:
         parts = self._last_sealed[1]
         return parts[index % WIDTH] if parts else b""
 
-    def leaves(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Leaf indexes and leaves from `start` on."""
+    def leaves(self, start: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Leaf indexes and leaves from `start` on, or from the first that is kept."""
+        start = self.first if start is None else start
+        self._check_kept(start)
         for bundle in range(start // WIDTH, -(-self.size // WIDTH)):
             numbered = enumerate(self.bundle(bundle), bundle * WIDTH)
             yield from islice(numbered, max(0, start - bundle * WIDTH), None)
 
     def containing(self, content: bytes) -> Iterator[tuple[int, bytes]]:
         """The leaves in which these bytes occur, oldest first; reads all bundles."""
-        for number in range(-(-self.size // WIDTH)):
+        for number in self.bundles:
             data, _ = self._bytes(tile_at(ENTRIES, number, size=self.size))
             if content in data:
-                entries = enumerate(self.bundle(number), number * WIDTH)
-                yield from ((index, entry) for index, entry in entries if content in entry)
+                for index, entry in enumerate(self.bundle(number), number * WIDTH):
+                    if content in entry and index >= self.first:
+                        yield index, entry
 
     def prove(self, index: int, *, checkpoint: bytes) -> LogProof:
         """The proof of a leaf under this size's checkpoint; the leaf goes with it."""
@@ -139,4 +162,28 @@ class StoredLog:
                 return self._read(candidate.path), candidate
             except FileNotFoundError:
                 continue
+        if tile.level == ENTRIES:
+            self._check_not_pruned_since(tile)
         raise EvidenceBroken(f"{tile.path} is missing")
+
+    def _check_kept(self, index: int) -> None:
+        if index < self.first:
+            raise LeafPruned(
+                "this leaf was pruned after its retention",
+                got=f"leaf {index}",
+                expected=f"one from {self.first} on",
+                next_step="ask whoever keeps a mirror; its hash is still proved",
+            )
+
+    def _check_not_pruned_since(self, tile: Tile) -> None:
+        """Raises `Unavailable` where the ledger was pruned while it was read; nothing is proved."""
+        try:
+            now = Minimum.decode(self._read(MINIMUM)).minimum
+        except FileNotFoundError:
+            return
+        if self.first < now and tile.index * WIDTH < now:
+            raise Unavailable("the ledger was pruned while it was read", next_step="read it again")
+
+
+def _beginning_at(read: Read, size: int, first: int) -> StoredLog:
+    return StoredLog(read, size, first=first)

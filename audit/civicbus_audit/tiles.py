@@ -125,9 +125,9 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
 def decode_bundle(data: bytes, tile: Tile) -> list[bytes]:
     """The entries of a bundle, exactly as many as it is wide, with no byte left over."""
     entries, position, end = list[bytes](), 0, len(data)
-    while position < end:
+    while position < end - 1:
         start = position + 2
-        position = start + int.from_bytes(data[position:start], "big")
+        position = start + (data[position] << 8 | data[position + 1])
         entries.append(data[start:position])
     if position != end or len(entries) != tile.width:
         malformed(

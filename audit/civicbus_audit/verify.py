@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Protocol
 
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused
@@ -27,10 +27,11 @@ from civicbus_audit.merkle import (
     verify_inclusion,
 )
 from civicbus_audit.proof import parse_proof
+from civicbus_audit.pruning import open_log
 from civicbus_audit.quorum import Trust, open_trusted, without_witnesses
 from civicbus_audit.recount import recount
 from civicbus_audit.stored import CHECKPOINT, PENDING, Progress, StoredLog
-from civicbus_audit.tiles import WIDTH, Tile, is_within, tile_at
+from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, is_within, tile_at
 
 _PUBLISHING_S = 2.0
 
@@ -65,6 +66,11 @@ def published(directory: Directory, trust: Trust) -> tuple[Checkpoint, bytes]:
     return open_trusted(note, trust), note
 
 
+def published_log(directory: Directory, trust: Trust) -> StoredLog:
+    """The log as far as its checkpoint vouches for it, from the first leaf that is kept on."""
+    return open_log(directory.read, published(directory, trust)[0].size)
+
+
 def signed_head(directory: Directory, trust: Trust) -> Checkpoint:
     """The newest checkpoint that the log has signed, be it published or waiting for witnesses.
 
@@ -94,10 +100,11 @@ def verify_ledger(
     1. The log signed the checkpoint, and so did the witnesses whom `trust` demands. 2. Every entry
     and every tile leads to its root. 3. Below `tile/` there is nothing that a log of this size may
     not have. 4. What smaller trees published there, and larger ones superseded, is the beginning of
-    what took its place. 5. Every index commit is the one that the leaves before it make.
+    what took its place. 5. Every index commit is the one that the leaves before it make. Entries
+    may be missing, and commits not be made again, only before what a leaf says was pruned.
     """
     checkpoint, _ = published(directory, trust)
-    stored = StoredLog(directory.read, checkpoint.size)
+    stored = open_log(directory.read, checkpoint.size)
     root = recount(stored, on_progress=on_progress, crew=crew)
     if root != checkpoint.root:
         raise EvidenceBroken(
@@ -183,10 +190,10 @@ def _beyond(directory: Directory, size: int) -> str | None:
 def _check_commits(log: StoredLog, *, on_progress: Progress | None, crew: Crew) -> None:
     """Each commit by itself; the leaves behind the newest are under none yet."""
     entries = log.containing(INDEX_COMMIT.single_object_header)
-    commits = (index for index, leaf in entries if INDEX_COMMIT.wrote(leaf))
+    commits = (at for at, leaf in entries if INDEX_COMMIT.wrote(leaf) and at > log.first)
     # pieces that others do are told when they are done
     check = partial(_check_commit, log, on_progress if crew.alone else None)
-    for end in crew.each(check, pairwise([0, *commits])):
+    for end in crew.each(check, pairwise([log.first, *commits])):
         if on_progress:
             on_progress(log.size + end)
     if on_progress:
@@ -197,10 +204,11 @@ def _check_commit(log: StoredLog, on_progress: Progress | None, span: tuple[int,
     """Checks the commit at the span's end, which covers the leaves before it; where that is."""
     first, end = span
     tally = Tally(first)
-    for index, leaf in islice(log.leaves(first), end - first):
-        if on_progress and index % WIDTH == 0:
-            on_progress(log.size + index)
-        tally.add(leaf)
+    for bundle in range(first // WIDTH, -(-end // WIDTH)):
+        begun = bundle * WIDTH
+        if on_progress:
+            on_progress(log.size + begun)
+        tally.extend(log.bundle(bundle)[max(0, first - begun) : end - begun])
     check_commit(log.leaf(end), tally)
     return end
 
@@ -215,6 +223,8 @@ def _check_superseded(directory: Directory, log: StoredLog) -> None:
         tile = Tile.parse(path)
         if not tile.partial or not is_within(tile, log.size):
             continue
+        if tile.level == ENTRIES and tile.index not in log.bundles:
+            continue  # left by a crash of whoever pruned
         try:
             beginning = directory.read(path)
         except FileNotFoundError:

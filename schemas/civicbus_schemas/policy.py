@@ -19,6 +19,7 @@ from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.contract import Contract, parse_contract
 from civicbus_schemas.errors import InvalidAgreement, InvalidContract, InvalidIdentifier
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventType, PolicyVersion
+from civicbus_schemas.retention import Retention, parse_retention
 from civicbus_schemas.soundness import check_policy_set
 from civicbus_schemas.statement import Statement, parse_statement, standing_of
 from civicbus_schemas.terms import (
@@ -48,7 +49,8 @@ class PolicySet:
     """All that decides who may see what.
 
     `rules` holds national rules in Cedar by file name; whoever compiles the set reads them. Whether
-    `statements` are genuine is for `announcement` to check.
+    `statements` are genuine is for `announcement` to check. Without `retention` the ledger is kept
+    for ever.
     """
 
     version: PolicyVersion
@@ -60,6 +62,7 @@ class PolicySet:
     statements: tuple[Statement, ...]
     rules: Mapping[str, str]
     contracts: Mapping[EventType, Contract]
+    retention: Retention | None = None
 
     def source_topics(self) -> tuple[SourceTopic, ...]:
         """Every topic that some agency publishes on."""
@@ -88,7 +91,8 @@ def parse_policy_set(data: bytes) -> PolicySet:
         raise InvalidAgreement(
             "the policy set is not in its one spelling", expected="RFC 8785, no key twice"
         )
-    exactly(document, _KEYS, where="the policy set")
+    optional = {"retention"} & {*document} if isinstance(document, dict) else set[str]()
+    exactly(document, _KEYS | optional, where="the policy set")
     statements = tuple(map(parse_statement, _list(document, "statements")))
     policy = PolicySet(
         version=PolicyVersion(hashlib.sha256(data).hexdigest()),
@@ -100,6 +104,7 @@ def parse_policy_set(data: bytes) -> PolicySet:
         statements=statements,
         rules=_each(document, "rules", lambda name, body: text(body, where=f"rules {name!a}")),
         contracts=_each(document, "contracts", _contract),
+        retention=parse_retention(document["retention"]) if optional else None,
     )
     check_policy_set(policy)
     return policy

@@ -81,6 +81,7 @@ class RecordKind(StrEnum):
     FLAG_CLOSED = "flag.closed"
     SUBJECT_ERASURE = "subject.erasure"
     PART_UNSEALING = "part.unsealing"
+    RETENTION_PRUNE = "retention.prune"
     DEAD_LETTER = "dead.letter"
     LOG_GAP = "log.gap"
     INDEX_COMMIT = "index.commit"
@@ -98,7 +99,11 @@ class RecordKind(StrEnum):
 DECISION_KINDS = (RecordKind.ACCESS_DECISION, RecordKind.ACCESS_DEFERRED)
 """The kinds of leaves that record a decision about somebody's data."""
 
-ORDER_KINDS = (RecordKind.SUBJECT_ERASURE, RecordKind.PART_UNSEALING)
+ORDER_KINDS = (
+    RecordKind.SUBJECT_ERASURE,
+    RecordKind.PART_UNSEALING,
+    RecordKind.RETENTION_PRUNE,
+)
 """The kinds of leaves that record what two officials ordered."""
 
 TRAIL_KINDS = (

@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from civicbus_audit.crew import crew_of
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.evidence.export import Exported, Source, export
 from civicbus_audit.evidence.request import Request
@@ -63,14 +64,19 @@ def make_ledger(folder: Path, records: int, *, people: int = PEOPLE) -> None:
 def make_bundle(ledger: Path, target: Path, query: Query) -> Exported:
     """The records of a query, as a bundle."""
     query = replace(query, since=AT - timedelta(days=1), until=AT + timedelta(days=1))
-    return export(
-        Request(query=query, agency=AgencyId("inspectorate"), officer="o-1", purpose="to measure"),
-        Source(directory=LedgerDirectory(ledger), trust=LOG.verifier),
-        target,
-        signer=EXPORTER,
-        at=AT,
-        before_reading=lambda _: None,
+    request = Request(
+        query=query, agency=AgencyId("inspectorate"), officer="o-1", purpose="to measure"
     )
+    with crew_of(None) as crew:
+        return export(
+            request,
+            Source(directory=LedgerDirectory(ledger), trust=LOG.verifier),
+            target,
+            signer=EXPORTER,
+            at=AT,
+            before_reading=lambda _: None,
+            crew=crew,
+        )
 
 
 def verify_alone(bundle: Path) -> str:

@@ -45,6 +45,7 @@ class FakeShelf:
     no_index: bool = False
     broken: bool = False
     later: int = 0
+    pruned: int = 0
     asked: list[Query] = field(default_factory=list)
     proved: list[Asked] = field(default_factory=list)
 
@@ -53,7 +54,7 @@ class FakeShelf:
         if self.fails or self.no_index:
             raise Unavailable("the index does not answer")
         newest = max((one.index for one in self.entries), default=-1)
-        return Extent(indexed=newest + 1, later=self.later)
+        return Extent(indexed=newest + 1, later=self.later, pruned=self.pruned)
 
     def find(self, query: Query) -> list[Entry]:
         """The newest leaves that match."""

@@ -129,13 +129,28 @@ class SealingPlace:
 
     def start(self, step: Step | None = None, *, skip: int = 0) -> Child:
         """A process of its own, which kills itself after a step, having skipped some."""
+        return self._start(step.value if step else "-", skip)
+
+    def start_jumping(self, *, jumps: int) -> Child:
+        """One whose clock jumps hours between and within appends; it dies at the last jump."""
+        return self._start("jumps", jumps)
+
+    def _start(self, what: str, count: int) -> Child:
         command = [
             *(sys.executable, "-m", "tests.integration.sealing_process"),
-            *(str(self.folder / "sealing.json"), self.topic),
-            *(step.value if step else "-", str(skip)),
+            *(str(self.folder / "sealing.json"), self.topic, what, str(count)),
         ]
         log = self.folder / f"process-{secrets.token_hex(4)}.log"
         return fork(command, log=log, cwd=_ROOT, environment={})
+
+    def logs(self) -> str:
+        """What all processes of this place have said."""
+        return "".join(log.read_text() for log in self.folder.glob("process-*.log"))
+
+    def settle(self, **settings: object) -> None:
+        """Change settings of sealing, for processes that start from now on."""
+        file = self.folder / "sealing.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
 
     def start_indexing(self) -> Child:
         """The indexing process."""

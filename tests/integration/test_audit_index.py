@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner, Result
 
+from tests.campaign import Rounds
 from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
 from tests.fakes.vault import KEY_BYTES, fill_vault, secret_of
 from tests.mutations import row_mutated
@@ -117,12 +118,8 @@ def test_leaves_are_found_by_each_of_their_properties_when_they_are_indexed(engi
     assert found(engine, Query(kind="page")) == [9, 6, 4, 0]
     assert found(engine, Query(kind="log.gap")) == [8]
     assert found(engine, Query(purpose="health-insurance.enrol-child", limit=2)) == [10, 7]
-    assert found(engine, Query(event_id="e-1", before=7, basis="law.state-management")) == [
-        5,
-        3,
-        2,
-        1,
-    ]
+    event = Query(event_id="e-1", before=7, basis="law.state-management")
+    assert found(engine, event) == [5, 3, 2, 1]
     assert found(engine, Query(since=AT + timedelta(minutes=4))) == [10, 7]
     minutes = Query(since=AT + timedelta(minutes=1), until=AT + timedelta(minutes=3))
     assert found(engine, minutes) == [3, 2]
@@ -276,11 +273,11 @@ def test_what_a_dba_did_is_found_when_the_index_is_examined(
 
 @pytest.mark.crash
 def test_every_mutation_of_a_row_is_found(
-    engine: Engine, log: StoredLog, rounds: int, seed: int
+    engine: Engine, log: StoredLog, rounds: Rounds, seed: int
 ) -> None:
     """Twenty rows, each with another value in one column, or gone; a thousand in the campaign."""
     draw = Random(seed)  # noqa: S311
-    for number in range(max(20, 10 * rounds)):
+    for number in rounds.times(10, least=20):
         table = draw.choice([leaf, leaf, leaf, leaf, recorder, progress])
         with row_mutated(engine, table, draw=draw) as what:
             found = examined(engine, log)
@@ -325,10 +322,10 @@ def test_the_database_is_unavailable_when_it_does_not_answer(tmp_path: Path) -> 
 
 
 def test_an_index_that_was_never_made_is_fatal_when_it_is_searched(home: Path) -> None:
-    engine = make_engine(home / "secrets/postgres-indexing-dsn")
+    empty = make_engine(home / "secrets/postgres-indexing-dsn")
     with pytest.raises(Fatal, match="42P01"):
-        search(engine, Query())
-    engine.dispose()
+        search(empty, Query())
+    empty.dispose()
 
 
 def run(home: Path, *arguments: str) -> Result:

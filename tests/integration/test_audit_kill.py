@@ -25,6 +25,8 @@ from civicbus_audit.verify import published, verify_ledger, verify_prefix
 from civicbus_schemas.errors import Fenced
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.campaign import Rounds
+
 ORIGIN = "civicbus.local/audit"
 SIGNER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
@@ -81,9 +83,9 @@ class Life:
         self.older = [*self.older[-4:], published(directory, SIGNER.verifier)[1]]
 
 
-def lives(folder: Path, rounds: int) -> Iterator[Life]:
+def lives(folder: Path, rounds: Rounds) -> Iterator[Life]:
     """A life for each round; ten rounds long, or checking it would take most of the time."""
-    for number in range(rounds):
+    for number in rounds:
         if number % 10 == 0:
             life = Life(folder / f"ledger-{number}")
         yield life
@@ -104,9 +106,9 @@ def last_said(process: subprocess.Popen[bytes]) -> int:
 
 
 def test_no_leaf_is_lost_or_doubled_when_the_sealing_process_is_killed(
-    tmp_path: Path, rounds: int
+    tmp_path: Path, rounds: Rounds
 ) -> None:
-    draw = random.Random(rounds)  # noqa: S311
+    draw = random.Random(rounds.count)  # noqa: S311
     for life in lives(tmp_path, rounds):
         with life.sealing() as process:
             # After some seals, somewhere in the next one: where exactly is left to chance.
@@ -117,9 +119,9 @@ def test_no_leaf_is_lost_or_doubled_when_the_sealing_process_is_killed(
 
 
 def test_a_successor_is_refused_while_the_sealing_process_is_only_paused(
-    tmp_path: Path, rounds: int
+    tmp_path: Path, rounds: Rounds
 ) -> None:
-    draw = random.Random(rounds)  # noqa: S311
+    draw = random.Random(rounds.count)  # noqa: S311
     for life in lives(tmp_path, rounds):
         with life.sealing() as process:
             said(process, 2 + draw.randrange(9))
@@ -132,7 +134,7 @@ def test_a_successor_is_refused_while_the_sealing_process_is_only_paused(
         life.check(least=sealed)
 
 
-def test_no_leaf_is_lost_or_doubled_when_the_disk_is_full(tmp_path: Path, rounds: int) -> None:
+def test_no_leaf_is_lost_or_doubled_when_the_disk_is_full(tmp_path: Path, rounds: Rounds) -> None:
     """A disk of its own that gets a little larger each time; it stops by itself each time."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -141,7 +143,7 @@ def test_no_leaf_is_lost_or_doubled_when_the_disk_is_full(tmp_path: Path, rounds
         pytest.skip("this user may not mount a tmpfs")
     try:
         life = Life(disk / "ledger")
-        for round_ in range(rounds):
+        for round_ in rounds:
             with life.sealing() as process:
                 sealed = last_said(process)
             larger = f"remount,size={512 + 256 * round_}k"
@@ -152,13 +154,13 @@ def test_no_leaf_is_lost_or_doubled_when_the_disk_is_full(tmp_path: Path, rounds
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_no_leaf_is_lost_or_doubled_when_an_fsync_fails(tmp_path: Path, rounds: int) -> None:
+def test_no_leaf_is_lost_or_doubled_when_an_fsync_fails(tmp_path: Path, rounds: Rounds) -> None:
     """The n-th fsync says EIO, as a dying disk does; the process stops instead of trying again."""
     trace = tmp_path / "trace"
     strace = ["strace", "-qq", "-f", "-o", str(trace), "-e", "trace=fsync"]
     if shutil.which("strace") is None or subprocess.run([*strace, "true"]).returncode:
         pytest.skip("strace may not trace here; `FakeDurableFiles` fails every call in turn")
-    draw = random.Random(rounds)  # noqa: S311
+    draw = random.Random(rounds.count)  # noqa: S311
     for life in lives(tmp_path, rounds):
         nth = 1 + draw.randrange(120)
         with life.sealing(*strace, "-e", f"inject=fsync:error=EIO:when={nth}") as process:

@@ -20,6 +20,7 @@ from civicbus_schemas.consent import SubjectConsents
 from civicbus_schemas.vocabulary import ConsentStatus
 
 from tests.bus import Worker
+from tests.campaign import Rounds
 from tests.integration.consent_place import ConsentPlace, is_stopped, pins, wake
 from tests.stack import Stack, wait_until
 
@@ -72,11 +73,11 @@ def _check(place: ConsentPlace, told: dict[str, list[Any]]) -> None:
 
 @pytest.mark.parametrize("step", Step)
 def test_no_event_is_lost_or_folded_twice_when_killed_after_a_step(
-    place: ConsentPlace, begun: list[Worker], step: Step, rounds: int
+    place: ConsentPlace, begun: list[Worker], step: Step, rounds: Rounds
 ) -> None:
     chance = random.Random(f"{step}")  # noqa: S311
     told: dict[str, list[Any]] = {}
-    for _ in range(rounds):
+    for _ in rounds:
         told |= _publish(place, people=6, chance=chance)
         for group in (0, 1):
             process = place.start(group, step=step, signal_=signal.SIGKILL)

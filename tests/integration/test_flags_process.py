@@ -23,7 +23,7 @@ from civicbus_schemas.vocabulary import FLAG_KINDS, RecordKind
 from confluent_kafka import Producer
 from typer.testing import CliRunner
 
-from tests.bus import Bus
+from tests.bus import Bus, Worker
 from tests.fakes.pages import FakeRecorder
 from tests.unit.flags_samples import reading
 
@@ -64,6 +64,16 @@ class Fisher:
             )
         ]
 
+    def wait_until_told(self, *, by: Worker) -> None:
+        """The flag and its leaf are there."""
+        self.bus.wait(lambda: self.flags() == [("fishing", True)], "the flag, and its leaf", by=by)
+
+    def leaves(self) -> list[RecordKind]:
+        """The leaves about this officer's flags; of other officers' there may be some, too."""
+        rows = query(self.bus, "select record from flags.flag where officer = %s", self.officer)
+        records = {str(record) for (record,) in rows}
+        return [kind for kind, record in told(self.bus) if record in records]
+
     def total(self) -> int:
         """How many readings are remembered of the officer."""
         rows = query(
@@ -83,11 +93,11 @@ def query(bus: Bus, statement: str, *values: str) -> list[tuple[object, ...]]:
             return []
 
 
-def told(bus: Bus) -> list[Record]:
-    """The leaves about flags on the page topic."""
+def told(bus: Bus) -> list[tuple[RecordKind, str | None]]:
+    """The leaves about flags on the page topic: of which kind, and the record that was flagged."""
     pages = [Page.decode(unframe(m.value() or b"")[1]) for m in bus.read_all(AUDIT_PAGE)]
     records = [Record.decode(leaf) for page in pages for leaf in page.records]
-    return [record for record in records if record.kind in FLAG_KINDS]
+    return [(r.kind, r.req and r.req.id) for r in records if r.kind in FLAG_KINDS]
 
 
 def run(bus: Bus, *arguments: str) -> str:
@@ -103,13 +113,14 @@ def test_flag_is_listed_until_another_agency_has_labelled_it(bus: Bus) -> None:
     said = ("--label", "benign", "--why", "chiến dịch", "--officer", "tt-1")
     with bus.running("flags") as worker:
         fisher.read(10)
-        bus.wait(lambda: fisher.flags() == [("fishing", True)], "the flag and its leaf")
+        fisher.wait_until_told(by=worker)
         [flag] = [f for f in listed(bus) if f["officer"] == fisher.officer]
         assert (flag["flag"], flag["state"], flag["agency"]) == ("fishing", "open", "mps")
         with pytest.raises(Refused, match="own agency"):
             run(bus, "label", flag["id"], *said, "--as", "mps")
         assert "is labelled benign" in run(bus, "label", flag["id"], *said, "--as", "npd")
-        bus.wait(lambda: flag["record"] in closings(bus), "the leaf of the closing")
+        closing = (RecordKind.FLAG_CLOSED, flag["record"])
+        bus.wait(lambda: closing in told(bus), "the leaf of the closing", by=worker)
         assert worker.stop() == 0
     assert fisher.officer not in worker.log.read_text()
     shown = json.loads(run(bus, "show", flag["id"], "--json"))
@@ -125,22 +136,15 @@ def listed(bus: Bus) -> list[dict[str, str]]:
     return found
 
 
-def closings(bus: Bus) -> list[str | None]:
-    """The records whose flags were closed, as leaves tell."""
-    leaves = [record for record in told(bus) if record.kind is RecordKind.FLAG_CLOSED]
-    return [leaf.req.id for leaf in leaves if leaf.req is not None]
-
-
 @pytest.mark.crash
 def test_nothing_is_lost_or_told_twice_when_the_worker_is_killed(bus: Bus) -> None:
     """It dies behind its transaction, when Kafka knows nothing of it yet."""
-    before = len(told(bus))
     fisher = Fisher(bus)
     fisher.read(10)
     with bus.running("flags", "--die-at", "applied") as worker:
         assert worker.wait() == -signal.SIGKILL
     with bus.running("flags") as worker:
-        bus.wait(lambda: fisher.flags() == [("fishing", True)], "the flag and its leaf")
+        fisher.wait_until_told(by=worker)
         assert worker.stop() == 0
     assert fisher.total() == 10
-    assert len(told(bus)) == before + 1
+    assert fisher.leaves() == [RecordKind.FLAG_RAISED]

@@ -18,6 +18,7 @@ from civicbus_consumers.indexing.indexer import Indexer
 from civicbus_consumers.indexing.settings import IndexingSettings
 from civicbus_schemas.ids import new_recorder_id
 
+from tests.campaign import Rounds
 from tests.fakes.pages import PUBLIC_KEYS, FakeRecorder, decision, messages
 from tests.integration.sealing_place import LOG_KEY, ORIGIN, SealingPlace
 from tests.stack import Stack, wait_until
@@ -26,13 +27,13 @@ pytestmark = [pytest.mark.broker, pytest.mark.crash]
 
 
 def test_every_leaf_has_its_row_when_indexing_was_killed_at_any_moment(
-    stack: Stack, tmp_path: Path, rounds: int
+    stack: Stack, tmp_path: Path, rounds: Rounds
 ) -> None:
     chance = random.Random(7)  # noqa: S311
     place, recorder = SealingPlace.create(stack, tmp_path), FakeRecorder(new_recorder_id())
     with Ledger.open(place.ledger_dir, origin=ORIGIN, signer=Signer(ORIGIN, LOG_KEY)) as ledger:
         sealer = Sealer(ledger, keys=PUBLIC_KEYS)
-        for _ in range(rounds):
+        for _ in rounds:
             process, moment = place.start_indexing(), threading.Event()
             try:
                 for _ in range(chance.randint(20, 60)):

@@ -33,10 +33,14 @@ from civicbus_consumers.scrubbing.passing import scrub
 from civicbus_consumers.scrubbing.rules import Comparison, Fault, Kind
 from civicbus_consumers.sealing.app import scrubbed_sides
 from civicbus_consumers.sealing.source import SourceRegressed
+from civicbus_deploy.provisioning.client_quotas import set_quotas
+from civicbus_deploy.provisioning.quotas import Quota
+from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import EvidenceBroken
 from civicbus_schemas.ids import new_recorder_id
 from civicbus_schemas.page import Page
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AclOperation
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -148,7 +152,7 @@ def test_pages_dropped_and_reordered_on_their_way_leave_a_gap_and_a_late_page(
 def test_a_running_scrubber_raises_the_alarm_when_the_dba_edits_rows(place: SealingPlace) -> None:
     """Row 5, and the alarm itself: unready, with a metric, until the rows are made anew."""
     port = free_port()
-    settle(place, health_port=port, scrub_hot_s=0.3, scrub_whole_s=0.3, scrub_share=1.0)
+    place.settle(health_port=port, scrub_hot_s=0.3, scrub_whole_s=0.3, scrub_share=1.0)
     place.send(*pages(2))
     with place.sealing():
         sealed(place, 6)
@@ -160,11 +164,6 @@ def test_a_running_scrubber_raises_the_alarm_when_the_dba_edits_rows(place: Seal
         assert 'civicbus_scrub_faults{comparison="index"} 1.0' in ask(port, "/metrics")[1]
         place.send(*pages(1))
         sealed(place, 9)  # what is derived is wrong; what is evidence goes on
-
-
-def settle(place: SealingPlace, **settings: Any) -> None:
-    file = place.folder / "sealing.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
 
 
 @contextmanager
@@ -224,7 +223,7 @@ def witnessed(place: SealingPlace, witnesses: list[RunningWitness], tmp_path: Pa
     for witness in witnesses:
         forget(witness)
     (place.folder / "policy").write_bytes(format_policy(policy_of(witnesses)))
-    settle(place, witness_policy_file=str(place.folder / "policy"), witness_warn_s=1.0)
+    place.settle(witness_policy_file=str(place.folder / "policy"), witness_warn_s=1.0)
     found = Witnessed(place, witnesses, tmp_path / "backup")
     first, *rest = pages(3)
     found.seal(first)
@@ -286,7 +285,7 @@ def test_a_rolled_back_ledger_is_found_when_root_puts_a_backup_in_its_place(
 def assert_nothing_is_published(witnessed: Witnessed) -> None:
     """Whoever demands the quorum sees no newer checkpoint, whatever sealing commits."""
     port = free_port()
-    settle(witnessed.place, health_port=port)
+    witnessed.place.settle(health_port=port)
     witnessed.place.send(*pages(1))
     with witnessed.place.sealing():
         wait_until(lambda: "no quorum" in ask(port, "/readyz")[1], what="the missing quorum")
@@ -328,6 +327,39 @@ def test_a_flood_of_forged_pages_neither_hides_nor_stalls_an_honest_one(
         sealed(place, 603)
     assert place.leaves()[-3:] == [honest.header, *honest.records]
     assert faults(place) == []
+
+
+def test_a_recorder_waits_and_another_is_sealed_when_the_first_floods_within_its_rights(
+    place: SealingPlace, breakable: Stack
+) -> None:
+    """Row 20: four MB of well-signed pages at 16 kB a second would take minutes; nobody else waits.
+
+    Without the quota the honest page, which is sent behind them, would stand behind them.
+    """
+    breakable.create_user("flooder")
+    breakable.grant("flooder", AclOperation.WRITE, topic=place.topic)
+    set_quotas(breakable.admin_access, [Quota(principal="flooder", bytes_s=16 * 1024)])
+    recorder, waited = FakeRecorder(new_recorder_id()), list[float]()
+    flood = [recorder.write(*[decision()] * 100) for _ in range(130)]
+    flooder = Producer(
+        breakable.client_config("flooder")
+        | {"throttle_cb": lambda told: waited.append(told.throttle_time), "log_level": 0}
+    )
+    for page in flood:
+        flooder.produce(place.topic, frame(7, page.encode()), partition=0)
+    wait_until(lambda: flooder.poll(0.05) >= 0 and bool(waited), what="the broker to throttle it")
+    (honest,) = pages(1)
+
+    def is_sealed() -> bool:
+        return place.size() > 0 and honest.header in place.leaves()
+
+    with place.sealing():
+        place.send(honest)
+        wait_until(is_sealed, what="the honest page to be sealed")
+    assert waited[0] > 0
+    assert len(flooder) > 0, "the flood has not come to its end"
+    assert flood[-1].header not in place.leaves()
+    flooder.purge()
 
 
 def test_the_command_names_what_was_edited_and_exits_with_1(

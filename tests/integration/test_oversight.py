@@ -6,7 +6,9 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,31 @@ import httpx
 import pytest
 import typer
 from civicbus_audit.cli import app as audit
+from civicbus_audit.finding import find_record
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.oversight import count_overdue
+from civicbus_audit.places import Places
 from civicbus_consumers.lookup.client import LookupClient, Whom, Why
 from civicbus_consumers.lookup.token import make_token
+from civicbus_consumers.officers.pruning import find_first_kept
+from civicbus_consumers.scrubbing.passing import Passed, Sides, scrub
+from civicbus_consumers.scrubbing.topic import KafkaPages
+from civicbus_consumers.sealing.settings import SealingSettings
+from civicbus_deploy.embedded.state import read_json, write_json
+from civicbus_deploy.hindsight.archive import open_ledger
 from civicbus_deploy.hindsight.replaying import app as replay
+from civicbus_deploy.oversight import orders as ordering
+from civicbus_deploy.oversight.acting import PROCESS
 from civicbus_deploy.oversight.cases import app as cases
 from civicbus_deploy.oversight.emergencies import app as emergencies
 from civicbus_deploy.oversight.orders import app as orders
+from civicbus_deploy.oversight.pruning import prune_site
+from civicbus_deploy.provisioning.app import Site
+from civicbus_deploy.provisioning.recorders import begin_recorder
 from civicbus_schemas.errors import BusError, Refused
 from civicbus_schemas.ids import AgencyId, Pin
+from civicbus_schemas.record import Actor, Record
+from civicbus_schemas.vocabulary import Outcome, RecordKind
 from typer.testing import CliRunner
 
 from tests.bus import Bus
@@ -44,6 +61,8 @@ def place(bus: Bus) -> Iterator[LookupPlace]:
     """A bus with look-ups and sealing, and two women in its view: one is to be forgotten."""
     made = LookupPlace(bus)
     made.settle(person(), person(pin=MAI.number))
+    sealing = bus.stack.folder.processes / "sealing.json"
+    write_json(sealing, {**read_json(sealing), "commit_every_s": 1})
     with made.running(), made.bus.running("sealing"), made.bus.running("indexing"):
         made.serve()
         yield made
@@ -199,3 +218,80 @@ def test_agency_is_told_why_when_it_asks_the_serving_process(place: LookupPlace)
     )
     assert answer.status_code == 200
     assert answer.json()["context"]["reason"] == "no-consent"
+
+
+def test_what_is_old_is_gone_and_all_else_holds_when_two_officials_order_it(
+    place: LookupPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+
+    def has_old_bundle() -> bool:
+        fill(place, 1)  # which brings the commit, once it is of another second
+        log = open_ledger(place.bus.stack.folder)
+        return find_first_kept(log, before=tomorrow) is not None
+
+    fill(place, 300)
+    place.bus.wait(has_old_bundle, "a commit behind a bundle", LEAVES_S)
+    file, day = str(tmp_path / "order.json"), tomorrow.date()
+    run(orders, place, "request", file, "--name", "tt-1", "--reason", "hết hạn",
+        "--prune-before", day.isoformat())  # fmt: skip
+    run(orders, place, "approve", file, "--name", "gs-1")
+    with pytest.raises(Refused, match="keeps its ledger for 20 years"):
+        run(orders, place, "carry-out", file)
+    later = datetime.now(UTC) + timedelta(days=21 * 366)
+    monkeypatch.setattr(ordering, "prune_site", partial(prune_site, now=later))
+    told = run(orders, place, "carry-out", file)
+    assert "pruned by leaf" in told
+    assert int(told.rpartition(" ")[2]) > 0, "the page topic begins behind what was pruned"
+    pruned = json.loads(run(audit, place, "verify", "--json"))["pruned"]
+    assert pruned["minimum"] >= 256
+    assert "pruned by leaf" in run(orders, place, "carry-out", file), "again does nothing more"
+    place.bus.wait(
+        lambda: json.loads(run(audit, place, "fsck", "--json", codes=(0, 1)))["holds"],
+        "the index to forget",
+        LEAVES_S,
+    )
+    assert scrubbed(place).faults == ()
+    fill(place, 1)
+    assert json.loads(run(audit, place, "verify", "--json"))["size"] > pruned["leaf"]
+    read = json.loads(run(audit, place, "who-read", samples.LAN.number, "--json"))
+    assert read["pruned"] == pruned["first"]
+
+
+def scrubbed(place: LookupPlace) -> Passed:
+    """What topic, ledger, index and those witnesses that answer say of each other."""
+    home = place.bus.stack.folder.home
+    places = Places.under(home)
+    with closing(KafkaPages(SealingSettings.read(home / "processes" / "sealing.json"))) as pages:
+        return scrub(
+            Sides(
+                ledger_dir=places.ledger_dir,
+                trust=places.trust(),
+                log=places.verifier(),
+                dsn_file=places.dsn_file,
+                pages=pages,
+            )
+        )
+
+
+def fill(place: LookupPlace, count: int) -> None:
+    """A page of so many records, once it is sealed."""
+    site = Site.open(place.bus.stack.folder.home)
+    recorder = begin_recorder(
+        PROCESS,
+        site.broker.access,
+        secrets=site.folder.secrets,
+        registry_url=site.addresses.registry_url,
+    )
+    page = recorder.open_page(datetime.now(UTC))
+    for _ in range(count):
+        stamp = page.stamp()
+        page.add(Record(**stamp.marks(b""), kind=RecordKind.ACCESS_DECISION,
+                        actor=Actor(agency=BANK, system="test"), decision=Outcome.DENY),
+                 stamp=stamp)  # fmt: skip
+    recorder.write(page, policy=None, positions=())
+
+    def is_sealed() -> bool:
+        return find_record(open_ledger(site.folder), stamp.id) is not None
+
+    place.bus.wait(is_sealed, "the page to be sealed", LEAVES_S)

@@ -15,13 +15,16 @@ from civicbus_consumers.runtime.trust import open_policy
 from civicbus_deploy.agreements import cli as agreements
 from civicbus_deploy.embedded.keys import policy_keys_file
 from civicbus_deploy.provisioning import ProvisioningReport, cli, provision
+from civicbus_deploy.provisioning.client_quotas import set_quotas
 from civicbus_deploy.provisioning.compatibility import Incompatible
 from civicbus_deploy.provisioning.documents import InvalidNation
 from civicbus_deploy.provisioning.nation import packaged_nation
+from civicbus_deploy.provisioning.quotas import Quota
 from civicbus_deploy.provisioning.steps import (
     Allow,
     Announce,
     ConfigureTopic,
+    Limit,
     PositionLost,
     Register,
     Revoke,
@@ -130,9 +133,10 @@ def test_only_the_damage_is_mended_when_parts_are_lost(breakable: Stack) -> None
     (breakable.folder.agencies / "npd.json").unlink()
     breakable.grant("bank", AclOperation.READ, topic=BIRTHS)
     set_config(breakable, AUDIT_PAGE, "retention.ms", "1000")
+    set_quotas(breakable.admin_access, [Quota(principal="bus-officers", bytes_s=1 << 40)])
     mended = provision(breakable.home).steps
     assert [type(step) for step in mended] == [
-        ConfigureTopic, SetPassword, Revoke, WriteConnection,
+        ConfigureTopic, SetPassword, Limit, Revoke, WriteConnection,
     ]  # fmt: skip
     assert provision(breakable.home).steps == ()
     assert can_connect(breakable, "bank", DEADLINE_S)

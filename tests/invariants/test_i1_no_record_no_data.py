@@ -27,6 +27,7 @@ from confluent_kafka.admin import (
 )
 
 from tests.bus import Bus
+from tests.campaign import Rounds
 from tests.lives import BIRTH_RECIPIENTS, birth, child_pin
 from tests.reconciliation import delivered_but_unreleased, delivered_count, read_books
 from tests.subjects import numbers_in
@@ -87,9 +88,9 @@ def assert_books_hold(books: Books, ids: set[str]) -> None:
 
 
 def test_nothing_is_lost_doubled_or_unrecorded_when_the_worker_dies_after_any_step(
-    bus: Bus, births: Births, rounds: int
+    bus: Bus, births: Births, rounds: Rounds
 ) -> None:
-    for _ in range(rounds):
+    for _ in rounds:
         for step in STEPS:
             births.publish(12)
             # The second life makes progress before it dies: three deaths at one place are a crash
@@ -107,11 +108,11 @@ def test_nothing_is_lost_doubled_or_unrecorded_when_the_worker_dies_after_any_st
 
 
 def test_batch_is_taken_again_when_the_clock_is_set_before_its_release(
-    bus: Bus, births: Births, rounds: int
+    bus: Bus, births: Births, rounds: Rounds
 ) -> None:
     before = _in_vain(settle(bus))
     steps = ("page-acknowledged:1", "offsets-sent:1")
-    for _ in range(rounds):
+    for _ in rounds:
         for step in steps:
             births.publish(12)
             with bus.running("enforce-0", "--jump-at", step) as worker, bus.running("enforce-1"):
@@ -119,7 +120,7 @@ def test_batch_is_taken_again_when_the_clock_is_set_before_its_release(
                 assert worker.process.poll() is None, worker.log.read_text()[-2000:]
     books = settle(bus)
     assert_books_hold(books, births.ids)
-    assert len(_in_vain(books) - before) == rounds * len(steps), "each jump cost one page"
+    assert len(_in_vain(books) - before) == rounds.count * len(steps), "each jump cost one page"
 
 
 def _in_vain(books: Books) -> set[tuple[str, int]]:
@@ -134,17 +135,19 @@ def _newest(books: Books, pages: set[tuple[str, int]]) -> set[tuple[str, int]]:
 
 @pytest.mark.parametrize("step", ["page-acknowledged:1", "produced:3", "offsets-sent:1"])
 def test_paused_worker_is_fenced_and_exits_when_a_successor_has_started(
-    bus: Bus, births: Births, step: str
+    bus: Bus, births: Births, step: str, rounds: Rounds
 ) -> None:
-    births.publish(12)
-    with bus.running("enforce-0", "--pause-at", step) as paused:
-        bus.wait(lambda: _is_stopped(paused.process.pid), "the worker to pause")
-        successor_ = bus.running("enforce-0", CIVICBUS_HEALTH_PORT="0")  # the zombie holds the port
-        with successor_ as successor, bus.running("enforce-1"):
-            bus.wait(lambda: bus.is_drained(SOURCE), "the successor")
-            paused.send(signal.SIGCONT)
-            assert paused.wait() == EXIT_FENCED, paused.log.read_text()[-2000:]
-            assert successor.process.poll() is None, "the zombie must not disturb its successor"
+    for _ in rounds:
+        births.publish(12)
+        with bus.running("enforce-0", "--pause-at", step) as paused:
+            bus.wait(lambda: _is_stopped(paused.process.pid), "the worker to pause")
+            # The zombie holds the port.
+            successor_ = bus.running("enforce-0", CIVICBUS_HEALTH_PORT="0")
+            with successor_ as successor, bus.running("enforce-1"):
+                bus.wait(lambda: bus.is_drained(SOURCE), "the successor")
+                paused.send(signal.SIGCONT)
+                assert paused.wait() == EXIT_FENCED, paused.log.read_text()[-2000:]
+                assert successor.process.poll() is None, "the zombie must not disturb its successor"
     assert_books_hold(read_books(bus, DELIVERIES), births.ids)
 
 

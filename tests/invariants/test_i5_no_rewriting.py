@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from civicbus_audit.completeness.commit import INDEX_COMMIT, IndexCommit, Tally
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
@@ -19,6 +20,7 @@ from civicbus_audit.stored import CHECKPOINT, StoredLog
 from civicbus_audit.verify import published, verify_ledger, verify_prefix
 from civicbus_consumers.sealing.settings import SealingSettings
 from civicbus_deploy.embedded import keys
+from civicbus_deploy.embedded.state import read_json, write_json
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 from civicbus_schemas.page import HEADER_LEAF
 from civicbus_schemas.record import RECORD, Record
@@ -60,7 +62,8 @@ class Evidence:
 def evidence(bus: Bus) -> Evidence:
     """Two batches of births, decided and sealed by the real processes; a note after the first."""
     folder, signer = bus.stack.folder.ledger, _operator(bus.stack)
-    notes = []
+    notes, sealing = [], bus.stack.folder.processes / "sealing.json"
+    write_json(sealing, {**read_json(sealing), "commit_every_s": 1})  # many commits are forged, too
     with bus.running("enforce-0"), bus.running("enforce-1"), bus.running("sealing"):
         for first in (1, 100):
             with bus.publisher("moj") as publisher:
@@ -92,11 +95,25 @@ def _is_sealed(bus: Bus, folder: Path, signer: Signer) -> bool:
 
 def forge(evidence: Evidence, leaves: Leaves, folder: Path) -> LedgerDirectory:
     """The operator's forgery: a ledger of these leaves that verifies by itself."""
+    leaves = _committed_anew(leaves)
     with Ledger.open(folder, origin=keys.ORIGIN, signer=evidence.signer) as ledger:
         ledger.append(leaves, [b""] * len(leaves), position=len(leaves), memory={})
     forged = LedgerDirectory(folder)
     assert verify_ledger(forged, evidence.signer.verifier).size == len(leaves)
     return forged
+
+
+def _committed_anew(leaves: Leaves) -> Leaves:
+    """These leaves, with the index commits that they make."""
+    made, tally = Leaves(), Tally(0)
+    for leaf in leaves:
+        if INDEX_COMMIT.wrote(leaf):
+            made.append(tally.commit(IndexCommit.decode(leaf).at).encode())
+            tally = Tally(tally.end)
+        else:
+            made.append(leaf)
+        tally.add(made[-1])
+    return made
 
 
 def _changed(leaves: Leaves, at: int) -> Leaves:
@@ -146,7 +163,11 @@ def test_any_leaf_is_missed_by_whoever_holds_an_older_checkpoint_when_it_was(
 def test_ledger_holds_what_it_held_when_it_only_grew(evidence: Evidence, tmp_path: Path) -> None:
     """The control: the real ledger, and the same leaves made anew, continue the older one."""
     assert len(evidence.leaves) > evidence.older_size
+    assert any(map(INDEX_COMMIT.wrote, evidence.leaves))
     same = forge(evidence, evidence.leaves, tmp_path)
+    assert [
+        leaf for _, leaf in StoredLog(same.read, len(evidence.leaves)).leaves()
+    ] == evidence.leaves
     for ledger in (evidence.ledger, same):
         verify_ledger(ledger, evidence.signer.verifier)
         old = verify_prefix(ledger, evidence.signer.verifier, older=evidence.older)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
 from civicbus_audit.completeness import filing
-from civicbus_audit.completeness.filing import By, Filed, filing_of
+from civicbus_audit.completeness.filing import By, Filed, Register, filing_of
 from civicbus_audit.completeness.tree import Absent, Answer, KeyTree, Present
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 from civicbus_schemas.record import RECORD
@@ -23,6 +24,7 @@ trees = st.dictionaries(
 ).map(lambda filed: KeyTree(seed=bytes(32), filed=filed))
 kinds = st.sampled_from([*RecordKind, "another"])
 any_record = st.builds(lambda datum, kind: datum | {"kind": kind}, data_of(RECORD.document), kinds)
+any_leaf = any_record.map(RECORD.encode_single_object)
 
 
 def _expected(datum: dict[str, object]) -> set[tuple[By, bytes]]:
@@ -47,7 +49,7 @@ def test_a_record_is_filed_as_what_it_says_when_it_says_anything(datum: dict[str
 
 
 @settings(max_examples=150, deadline=None)
-@given(any_record.map(RECORD.encode_single_object).flatmap(spoilt))
+@given(any_leaf.flatmap(spoilt))
 def test_a_spoilt_record_is_filed_as_what_it_says_when_it_can_be_read_at_all(leaf: bytes) -> None:
     found = filing_of(leaf)
     try:
@@ -58,8 +60,27 @@ def test_a_spoilt_record_is_filed_as_what_it_says_when_it_can_be_read_at_all(lea
     assert set(found[1]) == _expected(datum)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(any_leaf, any_leaf.flatmap(spoilt))))
+def test_many_leaves_are_filed_as_each_is_when_they_are_filed_at_once(filed: list[bytes]) -> None:
+    register = Register()
+    half = len(filed) // 2
+    unfiled = register.file(filed[:half], first=7) + register.file(filed[half:], first=7 + half)
+    found = [filing_of(leaf) for leaf in filed]
+    expected = defaultdict[Filed, list[int]](list)
+    for number, told in enumerate(found, 7):
+        for name in told[1] if told else ():
+            expected[name].append(number)
+    times = [told[0] for told in found if told]
+    assert register.all() == expected
+    assert all(register.under(name) == numbers for name, numbers in expected.items())
+    assert unfiled == [leaf for leaf, told in zip(filed, found, strict=True) if told is None]
+    assert register.earliest == min(times, default=None)
+    assert register.latest == max(times, default=None)
+
+
 @settings(max_examples=150, deadline=None)
-@given(any_record.map(RECORD.encode_single_object).flatmap(spoilt))
+@given(any_leaf.flatmap(spoilt))
 def test_a_beginning_reads_the_same_when_it_is_short_and_when_it_is_read_piece_by_piece(
     leaf: bytes,
 ) -> None:

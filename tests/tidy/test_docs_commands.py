@@ -168,6 +168,10 @@ RUN_BY = {
     ),
     "civicbus-audit witness key": f"{_WITNESS}::test_the_key_is_refused_when_others_may_read_it",
     "civicbus-audit witness run": f"{_WITNESS}::test_the_line_verifies_when_the_log_continues",
+    "civicbus-audit prune": (
+        "tests/unit/test_audit_pruning_commands.py"
+        "::test_commands_say_from_where_they_hold_when_the_ledger_was_pruned"
+    ),
     "civicbus-audit fsck": (
         "tests/integration/test_audit_index.py::test_the_index_is_made_anew_when_fsck_repairs_it"
     ),

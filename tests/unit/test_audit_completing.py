@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from civicbus_audit.cli import app
-from civicbus_audit.index.commands import published_log
 from civicbus_audit.index.searching import confirm_complete
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.places import Places
@@ -171,7 +170,7 @@ def test_it_is_refused_when_a_proof_is_asked_for_about_somebody_unknown(
 def test_a_leaf_is_called_hidden_only_when_the_index_had_come_to_it(
     home: Path, indexed: int, hides: bool
 ) -> None:
-    log = published_log(Places.under(home))
+    log = Places.under(home).log()
     query = Query(subject=SUBJECT, decided=True)
     if hides:
         with pytest.raises(EvidenceBroken, match="the index hides leaf"):

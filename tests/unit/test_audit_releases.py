@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from civicbus_audit.evidence.releases import Releases
 from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import Page
-from civicbus_schemas.record import RECORD
+from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import Outcome
 
 from tests.fakes.pages import FakeRecorder, decision
@@ -21,7 +21,7 @@ def words(pages: Sequence[Page]) -> list[str]:
     for page in pages:
         releases.see(page.header)
         for leaf in page.records:
-            releases.take(RECORD.decode_single_object(leaf))
+            releases.take(discloses=Record.decode(leaf).decision.discloses)
             count += 1
     rows = [row.decode().strip() for row in releases.rows(range(count))]
     assert rows[0] == "index,release"
@@ -51,5 +51,5 @@ def test_a_disclosure_is_aborted_when_a_successor_closes_before_it() -> None:
 def test_nothing_is_told_of_a_record_that_stands_before_every_page() -> None:
     releases = Releases()
     releases.see(b"unknown")
-    releases.take(RECORD.decode_single_object(decision().encode()))
+    releases.take(discloses=True)
     assert [*releases.rows([0])][1] == b"0,unsettled\r\n"

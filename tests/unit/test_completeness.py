@@ -62,6 +62,7 @@ def complete(sample: SampleLog, **asked: Any) -> Complete:
         "checkpoint": sample.note.decode(),
         "origin": ORIGIN,
         "size": found.checkpoint.size,
+        "first": found.first,
         "covered": found.covered,
         "commits": found.commits,
         "proved": len(found.proved),

@@ -31,6 +31,7 @@ from civicbus_consumers.scrubbing.rules import Comparison
 from civicbus_schemas.errors import EvidenceBroken
 from civicbus_schemas.ids import RecorderId
 
+from tests.campaign import Rounds
 from tests.fakes.page_topic import FakePages
 from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
 from tests.fakes.witnesses import LOG, ORIGIN, SIGNERS, policy_of
@@ -125,7 +126,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 @pytest.mark.crash
-def test_every_mutation_of_evidence_is_found(site: Site, rounds: int, seed: int) -> None:
+def test_every_mutation_of_evidence_is_found(site: Site, rounds: Rounds, seed: int) -> None:
     draw, finders = Random(seed), Counter[str]()  # noqa: S311
     kinds: list[Mutation] = [
         lambda draw: topic_mutated(site.pages, draw),
@@ -134,7 +135,7 @@ def test_every_mutation_of_evidence_is_found(site: Site, rounds: int, seed: int)
         lambda draw: store_mutated(draw.choice(site.witnesses).file, draw),
         lambda draw: state_lost(site.sides.ledger_dir, draw),
     ]
-    for number in range(max(MUTATIONS, 10 * rounds)):
+    for number in rounds.times(10, least=MUTATIONS):
         with draw.choice(kinds)(draw) as what:
             found = site.found_by()
         assert found is not None, f"mutation {number} of seed {seed} was not found: {what}"
@@ -144,10 +145,10 @@ def test_every_mutation_of_evidence_is_found(site: Site, rounds: int, seed: int)
 
 
 @pytest.mark.crash
-def test_no_clean_run_raises_an_alarm(site: Site, rounds: int, seed: int) -> None:
+def test_no_clean_run_raises_an_alarm(site: Site, rounds: Rounds, seed: int) -> None:
     """It grows by pages of any length, published or not, with repetitions and with nonsense."""
     draw = Random(seed)  # noqa: S311
-    for number in range(max(CLEAN, 10 * rounds)):
+    for number in rounds.times(10, least=CLEAN):
         sizes = [draw.randrange(6) for _ in range(draw.randrange(3))]
         site.grow(*sizes, publish=draw.random() < 0.7, junk=draw.random() < 0.2)
         if draw.random() < 0.3:

@@ -117,6 +117,13 @@ def test_page_says_up_to_which_leaf_it_is_when_the_index_is_behind(
     assert told in office.post("/", about_lan(), **language).text
 
 
+def test_page_says_where_the_ledger_begins_when_it_was_pruned() -> None:
+    office = Office(history())
+    assert "đã được tỉa" not in office.post("/", about_lan()).text
+    office.shelf.pruned = 3
+    assert "trước lá số 3 đã được tỉa" in office.post("/", about_lan()).text
+
+
 def test_nothing_is_markup_when_a_leaf_or_a_form_holds_markup() -> None:
     shelf = FakeShelf(
         [entry(1, subject=subject(), purpose=HOSTILE, agreement=HOSTILE, rule=HOSTILE)]

@@ -158,7 +158,13 @@ def test_answer_says_up_to_which_leaf_it_is_when_the_index_is_behind() -> None:
     office = Office(history())
     office.shelf.later = 7
     looked = office.ask(ABOUT_LAN).json()["range"]
-    assert (looked["indexed"], looked["not_indexed"]) == (10, 7)
+    assert (looked["indexed"], looked["not_indexed"], looked["pruned"]) == (10, 7, 0)
+
+
+def test_answer_says_where_the_ledger_begins_when_it_was_pruned() -> None:
+    office = Office(history())
+    office.shelf.pruned = 3
+    assert office.ask(ABOUT_LAN).json()["range"]["pruned"] == 3
 
 
 def test_the_process_is_ready_while_a_question_could_be_recorded_and_answered() -> None:
@@ -248,7 +254,7 @@ def test_orders_are_the_supervisors_to_see_and_nobody_elses_when_they_ask() -> N
     for index, kind in enumerate(ORDER_KINDS, start=10):
         office.shelf.entries.append(entry(index, kind=kind, **by))
     assert leaves(office.ask()) == [6, 5, 4, 3, 2, 1]
-    assert leaves(office.ask(SUPERVISION, role=Role.SUPERVISOR)) == [11, 10, 8]
+    assert leaves(office.ask(SUPERVISION, role=Role.SUPERVISOR)) == [12, 11, 10, 8]
     assert leaves(office.ask(SUPERVISION, role=Role.SUPERVISOR, sub="gs-1")) == [8, 7]
     assert leaves(office.ask(OWN_DATA, role=Role.CITIZEN)) == [4, 1]
 

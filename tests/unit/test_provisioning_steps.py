@@ -18,6 +18,7 @@ from civicbus_deploy.provisioning.desired import (
     desired_state,
 )
 from civicbus_deploy.provisioning.nation import Nation, load_nation
+from civicbus_deploy.provisioning.quotas import MIB
 from civicbus_deploy.provisioning.steps import (
     Actual,
     Allow,
@@ -25,6 +26,7 @@ from civicbus_deploy.provisioning.steps import (
     ConfigureTopic,
     CreateTopic,
     DurabilityLowered,
+    Limit,
     PartitionsDiffer,
     PositionLost,
     Register,
@@ -55,6 +57,7 @@ def complete(desired: Desired) -> Actual:
         topics={topic.name: topic for topic in desired.topics},
         passwords=frozenset(desired.principals),
         grants=desired.grants,
+        quotas=frozenset(desired.quotas),
         started=frozenset(desired.starts),
         schemas={subject.name: (subject.document,) for subject in desired.subjects},
         policy=desired.policy,
@@ -69,7 +72,7 @@ def test_positions_come_before_grants_and_the_policy_last_when_all_is_new(
     desired: Desired,
 ) -> None:
     kinds = list(dict.fromkeys(type(step) for step in plan(desired, Actual())))
-    assert kinds == [CreateTopic, StartGroup, Register, SetPassword, Allow, Announce]
+    assert kinds == [CreateTopic, StartGroup, Register, SetPassword, Limit, Allow, Announce]
 
 
 def test_every_partition_has_one_group_when_positions_are_planned(desired: Desired) -> None:
@@ -151,6 +154,22 @@ def test_pages_are_written_by_recorders_and_read_by_sealing_and_flags_when_grant
         ("bus-flags", Operation.READ),
         ("bus-flags", Operation.WRITE),
     }
+
+
+def test_every_recorder_has_a_quota_when_it_may_write_pages(desired: Desired) -> None:
+    assert {quota.principal: quota.bytes_s // MIB for quota in desired.quotas} == {
+        "bus-enforce": 16,
+        "bus-flags": 2,
+        "bus-lookup": 2,
+        "bus-officers": 2,
+    }
+
+
+def test_a_quota_is_put_right_when_somebody_lifted_it(desired: Desired, complete: Actual) -> None:
+    quota, *others = desired.quotas
+    lifted = replace(quota, bytes_s=quota.bytes_s * 1000)
+    [step] = plan(desired, replace(complete, quotas=frozenset([lifted, *others])))
+    assert (step, str(step)) == (Limit(quota), "limit bus-enforce to 16 MiB/s")
 
 
 def test_only_recipients_and_who_tells_citizens_may_read_deliveries_when_grants_are_planned(

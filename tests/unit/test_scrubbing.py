@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from civicbus_audit.completeness.commit import INDEX_COMMIT
+from civicbus_audit.directory import LedgerDirectory
+from civicbus_audit.discarding import prune
 from civicbus_audit.ledger import Ledger
+from civicbus_audit.pruning import PRUNER
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.sequencing import PageMessage
+from civicbus_audit.stored import StoredLog
 from civicbus_consumers.scrubbing import passing
 from civicbus_consumers.scrubbing.passing import Passed, Sides, scrub
 from civicbus_consumers.scrubbing.rhythm import Rhythm, Stopping, Throttle
@@ -26,6 +31,7 @@ from prometheus_client import REGISTRY
 from tests.fakes.page_topic import FakePages
 from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
 from tests.fakes.witnesses import LOG, ORIGIN
+from tests.unit.pruning_samples import prune_record, root_of
 
 TopicEdit = Callable[[list[PageMessage]], object]
 
@@ -48,8 +54,10 @@ def topic() -> list[PageMessage]:
 class Place:
     """A sealed topic, in a folder; the database does not answer."""
 
-    def __init__(self, folder: Path, *, batch: int = 5) -> None:
-        self.pages = FakePages(topic())
+    def __init__(
+        self, folder: Path, *, batch: int = 5, sent: Sequence[PageMessage] | None = None
+    ) -> None:
+        self.pages = FakePages(topic() if sent is None else sent)
         (folder / "dsn").write_text("postgresql://bus:x@127.0.0.1:1/none")
         with Ledger.open(folder / "ledger", origin=ORIGIN, signer=LOG) as ledger:
             sealer = Sealer(ledger, keys=PUBLIC_KEYS)
@@ -63,6 +71,12 @@ class Place:
             dsn_file=folder / "dsn",
             pages=self.pages,
         )
+
+    def seal(self, message: PageMessage) -> None:
+        """One message more."""
+        self.pages.messages.append(message)
+        with Ledger.open(self.folder / "ledger", origin=ORIGIN, signer=LOG) as ledger:
+            Sealer(ledger, keys=PUBLIC_KEYS).seal([message])
 
     def edit(self, offset: int, value: bytes) -> None:
         self.pages.messages[offset] = replace(self.pages.messages[offset], value=value)
@@ -321,3 +335,37 @@ def test_everything_is_compared_again_soon_when_a_whole_pass_missed_the_index(
     assert scrubbed.after() == (), "older than the newest hour"
     (fault,) = scrubbed.after(Rhythm().again_s)
     assert fault.offset == 2
+
+
+@pytest.fixture
+def pruned(tmp_path: Path) -> Place:
+    """A topic of some hours, whose ledger was pruned up to the commit in its second bundle."""
+    recorder = FakeRecorder(RecorderId("a" * 32))
+    pages = [recorder.write(*[decision()] * 200) for _ in range(3)]
+    hourly = [
+        replace(message, at=AT + timedelta(hours=message.offset)) for message in messages(*pages)
+    ]
+    place = Place(tmp_path, sent=hourly, batch=1)
+    log = StoredLog(LedgerDirectory(tmp_path / "ledger").read, 605)
+    first = [at for at, leaf in log.leaves() if INDEX_COMMIT.wrote(leaf)][-1]
+    said = prune_record(first, root_of([leaf for _, leaf in log.leaves()][:first]))
+    pruner = FakeRecorder(RecorderId("b" * 32), process=PRUNER)
+    (more,) = messages(pruner.write(said), start=3)
+    place.seal(replace(more, at=hourly[-1].at))
+    prune(tmp_path / "ledger", trust=LOG.verifier)
+    return place
+
+
+def test_nothing_is_found_when_the_ledger_was_pruned(pruned: Place) -> None:
+    assert not (pruned.folder / "ledger/tile/entries/000").exists()
+    assert pruned.faults() == []
+    pruned.pages.low = 2  # as the topic is once its pages went, too
+    assert pruned.faults() == []
+
+
+def test_what_is_kept_is_still_compared_when_the_ledger_was_pruned(pruned: Place) -> None:
+    pruned.pages.low = 3
+    assert pruned.faults()[0][0] == Kind.GONE
+    pruned.pages.low = 0
+    pruned.edit(2, flipped(pruned.pages.messages[2].value))
+    assert pruned.faults() != []

@@ -1,7 +1,8 @@
 """A proof of completeness as a file: values, and the one spelling of their JSON. Pure.
 
-It carries leaves: the index commits from leaf 0 on without hole, and every leaf that they or the
-re-scan behind the last of them name. One multiproof leads all of them to the signed checkpoint.
+It carries leaves: the index commits from leaf 0 on without hole (or from where a leaf that prunes
+says, which is there too), and every leaf that they or the re-scan behind the last of them name. One
+multiproof leads all of them to the signed checkpoint.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Document:
     """What the file holds; nothing of it is believed before `verifying` has.
 
     `answers[i]`: what the i-th commit that overlaps the period answers. `hidden`: how many readings
-    of investigations that go on a re-scan counted, in a citizen's proof and only there.
+    of investigations that go on a re-scan counted, in a citizen's proof and only there. `pruned`:
+    the leaf that says why the proof does not begin at leaf 0; a whole ledger's file has no such.
     """
 
     asked: Asked
@@ -45,6 +47,7 @@ class Document:
     leaves: tuple[tuple[int, bytes], ...]
     proof: tuple[bytes, ...]
     answers: tuple[Answers, ...]
+    pruned: int | None = None
 
     def encode(self) -> bytes:
         """The file's bytes: one line of JSON as RFC 8785 spells it."""
@@ -61,6 +64,8 @@ class Document:
             "proof": [to_base64(hash_) for hash_ in self.proof],
             "answers": [_answers_document(answers) for answers in self.answers],
         }
+        if self.pruned is not None:
+            document["pruned"] = self.pruned
         return canonical_json(document) + b"\n"
 
     @classmethod
@@ -77,6 +82,7 @@ class Document:
                 leaves=tuple((_whole(index), _content(leaf)) for index, leaf in told["leaves"]),
                 proof=_hashes(told["proof"]),
                 answers=tuple(map(_answers, told["answers"])),
+                pruned=_whole(told["pruned"]) if "pruned" in told else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InvalidBytes("not a proof of completeness", expected=FORMAT) from None

@@ -19,6 +19,7 @@ from civicbus_audit.completeness.commit import IndexCommit, Tally
 from civicbus_audit.completeness.document import Answers, Document
 from civicbus_audit.completeness.filing import Name
 from civicbus_audit.multiproof import multiproof
+from civicbus_audit.pruning import find_leaf_that_pruned
 from civicbus_audit.stored import Progress, StoredLog
 from civicbus_audit.tiles import WIDTH
 
@@ -33,13 +34,12 @@ def prove_complete(
     on_progress: Progress | None = None,
 ) -> Document:
     """The proof under this log's checkpoint; raises `EvidenceBroken` if its commits do not hold."""
-    gathered, checked = _Gathered(asked), CommitsChecked()
-    for number in range(-(-log.size // WIDTH)):
-        for leaf in log.bundle(number):
-            gathered.see(leaf)
-            if closed := checked.see(leaf):
-                gathered.close(*closed)
-        if on_progress:
+    gathered, checked = _Gathered(asked), CommitsChecked.beginning(log)
+    for _, leaf in log.leaves(checked.size):
+        gathered.see(leaf)
+        if closed := checked.see(leaf):
+            gathered.close(*closed)
+        if on_progress and (checked.size % WIDTH == 0 or checked.size == log.size):
             on_progress(checked.size)
     named = _filed(checked.tally, asked.names)
     gathered.leaves |= {at for at in named if asked.is_about(log.leaf(at))}
@@ -49,6 +49,9 @@ def prove_complete(
         shown = {at for at in deferred if gathered.may_be_known(log.leaf(at))}
         gathered.leaves |= {at for at in shown if asked.is_about(log.leaf(at))}
         hidden = sum(_may_disclose(log.leaf(at)) for at in deferred - shown)
+    pruned = find_leaf_that_pruned(log) if log.first else None
+    if pruned is not None:
+        gathered.leaves.add(pruned)
     indices = sorted(gathered.leaves)
     return Document(
         asked=asked,
@@ -57,6 +60,7 @@ def prove_complete(
         leaves=tuple((index, log.leaf(index)) for index in indices),
         proof=tuple(multiproof(indices, log.size, log.node)),
         answers=tuple(gathered.answers),
+        pruned=pruned,
     )
 
 

@@ -17,6 +17,7 @@ from civicbus_audit.completeness.document import Document
 from civicbus_audit.completeness.filing import Name, is_filed_under
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.multiproof import root_of_some
+from civicbus_audit.pruning import pruning_of
 from civicbus_audit.quorum import Trust, open_trusted
 
 
@@ -24,7 +25,8 @@ from civicbus_audit.quorum import Trust, open_trusted
 class Complete:
     """All that the ledger files under the names asked for, in the period.
 
-    `proved`: the leaves of which commits prove that there are no others up to leaf `covered`.
+    `proved`: the leaves of which commits prove that there are no others from leaf `first` (0 of a
+    ledger that was not pruned) up to leaf `covered`.
     `rescanned`: what a re-scan found from there to `size`, and investigations that the citizen may
     know of. `hidden`: how many of these he may not know yet; None where none are hidden.
     """
@@ -32,6 +34,7 @@ class Complete:
     asked: Asked
     checkpoint: Checkpoint
     commits: int
+    first: int
     covered: int
     unreadable: int
     proved: tuple[tuple[int, bytes], ...]
@@ -42,34 +45,37 @@ class Complete:
 def verify_complete(data: bytes, trust: Trust) -> Complete:
     """What the file proves; raises `EvidenceBroken`, or `InvalidBytes` if it is no such file.
 
-    1. It is in its one spelling. 2. The checkpoint is
-    signed by whom `trust` demands. 3. All its leaves lead to that checkpoint's root. 4. Its commits
-    cover the log from leaf 0 without hole. 5. Each commit that overlaps the period proves for each
-    name which leaves it filed, or none. 6. Each of these is there, and is what it was filed as.
-    7. What else is there lies behind the last commit, or is an investigation told since.
+    1. It is in its one spelling. 2. The checkpoint is signed by whom `trust` demands. 3. All its
+    leaves lead to that checkpoint's root. 4. Its commits cover the log without hole from leaf 0 on,
+    or from where a leaf of the proof says that it was pruned to. 5. Each commit that overlaps the
+    period proves for each name which leaves it filed, or none. 6. Each of these is there, and is
+    what it was filed as. 7. What else is there lies behind the last commit, or is an investigation
+    told since.
     """
     document = Document.parse(data)  # 1
     checkpoint = open_trusted(document.checkpoint, trust)  # 2
     leaves = _led_to(checkpoint, document)  # 3
-    commits = _chained(leaves)  # 4
+    first = _first(leaves, document)
+    commits = _chained(leaves, first)  # 4
     named = _named(commits, document)  # 5
     for index, name in named.items():  # 6
         if index not in leaves or not is_filed_under(leaves[index], name):
             raise EvidenceBroken(f"leaf {index} is named by a commit, and missing or another")
-    covered = commits[-1].end if commits else 0
-    ends = {commit.end for commit in commits}
-    rest = {at: leaf for at, leaf in leaves.items() if at not in named and at not in ends}
-    _check_rest(rest, covered, document)  # 7
+    covered = commits[-1].end if commits else first
+    others = {*named, *(commit.end for commit in commits)}
+    rest = {at: leaf for at, leaf in leaves.items() if at not in others}
+    rescanned = _rescanned(rest, covered, document)  # 7
     return Complete(
         asked=document.asked,
         checkpoint=checkpoint,
         commits=len(commits),
+        first=first,
         covered=covered,
         unreadable=sum(commit.unreadable for commit in commits),
         proved=tuple(
             (at, leaves[at]) for at in sorted(named) if document.asked.is_about(leaves[at])
         ),
-        rescanned=tuple(sorted(rest.items())),
+        rescanned=rescanned,
         hidden=document.hidden,
     )
 
@@ -86,13 +92,23 @@ def _led_to(checkpoint: Checkpoint, document: Document) -> Mapping[int, bytes]:
     return leaves
 
 
-def _chained(leaves: Mapping[int, bytes]) -> list[IndexCommit]:
+def _first(leaves: Mapping[int, bytes], document: Document) -> int:
+    """Where the claim begins: the leaf that prunes must be in the log and say so."""
+    if document.pruned is None:
+        return 0
+    pruning = pruning_of(leaves.get(document.pruned, b""), document.pruned)
+    if pruning is None:
+        raise EvidenceBroken(f"leaf {document.pruned} of the proof does not prune the ledger")
+    return pruning.first
+
+
+def _chained(leaves: Mapping[int, bytes], first: int) -> list[IndexCommit]:
     commits = list[IndexCommit]()
     for index, leaf in leaves.items():
         if not INDEX_COMMIT.wrote(leaf):
             continue
         commit = IndexCommit.decode(leaf)
-        if commit.end != index or commit.first != (commits[-1].end if commits else 0):
+        if commit.end != index or commit.first != (commits[-1].end if commits else first):
             raise EvidenceBroken(
                 f"the index commit in leaf {index} does not follow the one before it",
                 got=f"leaves {commit.first} to {commit.end - 1}",
@@ -124,10 +140,16 @@ def _named(commits: list[IndexCommit], document: Document) -> dict[int, Name]:
     return named
 
 
-def _check_rest(rest: Mapping[int, bytes], covered: int, document: Document) -> None:
-    asked = document.asked
-    for index, leaf in rest.items():
+def _rescanned(
+    rest: Mapping[int, bytes], covered: int, document: Document
+) -> tuple[tuple[int, bytes], ...]:
+    """What no commit names and is asked for; the leaf that prunes is there for itself."""
+    asked, found = document.asked, list[tuple[int, bytes]]()
+    for index, leaf in sorted(rest.items()):
         is_found = index >= covered and any(is_filed_under(leaf, n) for n in asked.names)
         is_told = asked.as_citizen and any(is_filed_under(leaf, n) for n in asked.deferred)
-        if not (is_found or is_told) or not asked.is_about(leaf):
+        if (is_found or is_told) and asked.is_about(leaf):
+            found.append((index, leaf))
+        elif index != document.pruned:
             raise EvidenceBroken(f"leaf {index} does not belong into the proof")
+    return tuple(found)

@@ -19,6 +19,7 @@ from civicbus_schemas.vocabulary import Outcome
 
 from civicbus_audit import options
 from civicbus_audit.asking import officer_of, parse_hex, parse_time, person_of
+from civicbus_audit.crew import crew_of
 from civicbus_audit.evidence.completeness import document
 from civicbus_audit.evidence.export import Source, export, passes
 from civicbus_audit.evidence.request import Request
@@ -74,6 +75,7 @@ def export_records(
     policy: Policy = None,
     vault_key: options.VaultKeyFile = None,
     vault_dsn_file: options.VaultDsnFile = None,
+    processes: options.Processes = None,
     json: AsJson = False,
     lang: Lang = Language.EN,
 ) -> None:
@@ -83,27 +85,31 @@ def export_records(
         places = places.with_vault(vault_key, vault_dsn_file)
         query = Query(purpose=purpose, basis=basis, decision=decision, reason=reason, rule=rule)
         query = replace(query, agreement=agreement, dataset=event_type, event_id=event_id)
-        query = replace(query, kind=kind, since=parse_time(since), until=parse_time(until))
         query = replace(
             query,
+            kind=kind,
+            since=parse_time(since),
+            until=parse_time(until),
             subject=person_of(pin, places).pseudonym if pin else parse_hex(subject, "pseudonym"),
             recipient=agency_id(agency) if agency and not officer else None,
             officer=officer_of(officer, agency, places),
             case_id=parse_hex(case_id, "case id"),
         )
-        exporter, _, name = by.partition("/")
-        request = Request(
-            query=query, agency=agency_id(exporter), officer=name, purpose=why, case=case
-        )
         _export(
-            request,
+            _request(query, by, why=why, case=case),
             places,
             target,
             key=key or home / KEY,
             record=_recording(context, home),
+            processes=processes,
             json=json,
             lang=lang,
         )
+
+
+def _request(query: Query, by: str, *, why: str, case: str | None) -> Request:
+    agency, _, officer = by.partition("/")
+    return Request(query=query, agency=agency_id(agency), officer=officer, purpose=why, case=case)
 
 
 def _recording(context: typer.Context, home: Path) -> Callable[[Request], str]:
@@ -124,6 +130,7 @@ def _export(
     *,
     key: Path,
     record: Callable[[Request], str],
+    processes: int | None,
     json: bool,
     lang: Language,
 ) -> None:
@@ -139,7 +146,10 @@ def _export(
         }
         err.print(say("export-begins", lang, **told), markup=False, highlight=False)
 
-    with pace(say("exporting", lang), passes(request.query) * origin.size) as advance:
+    with (
+        crew_of(processes) as crew,
+        pace(say("exporting", lang), passes(request.query) * origin.size) as advance,
+    ):
         exported = export(
             request,
             source,
@@ -148,6 +158,7 @@ def _export(
             at=datetime.now(UTC),
             before_reading=begin,
             on_progress=advance,
+            crew=crew,
         )
     told = {
         "file": str(target),

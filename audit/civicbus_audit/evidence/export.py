@@ -12,41 +12,37 @@ import json
 import os
 import shutil
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused, TooLarge, Unavailable
-from civicbus_schemas.page import HEADER_LEAF
-from civicbus_schemas.record import RECORD
+from civicbus_schemas.errors import EvidenceBroken, Refused, TooLarge, Unavailable
 
 from civicbus_audit.checkpoint import Checkpoint
-from civicbus_audit.completeness.commit import INDEX_COMMIT
+from civicbus_audit.crew import ALONE, Crew
 from civicbus_audit.evidence.completeness import Completeness, asked_by, document, write_proof
 from civicbus_audit.evidence.container import write_zip
 from civicbus_audit.evidence.explanation import README
-from civicbus_audit.evidence.records import COLUMNS, as_line, as_row, csv_row, plain
+from civicbus_audit.evidence.gathering import Piece, gather
+from civicbus_audit.evidence.records import COLUMNS, csv_row
 from civicbus_audit.evidence.releases import Releases
 from civicbus_audit.evidence.request import Request
-from civicbus_audit.index.rows import record_row
 from civicbus_audit.multiproof import multiproof
 from civicbus_audit.note import Signer, Verifier
-from civicbus_audit.notice import NOTICE
 from civicbus_audit.policy import format_policy
+from civicbus_audit.pruning import open_log
 from civicbus_audit.query import Query
 from civicbus_audit.quorum import Log, Policy, Trust
 from civicbus_audit.recount import recount
 from civicbus_audit.standalone import verify as standalone
-from civicbus_audit.stored import Progress, StoredLog
-from civicbus_audit.tiles import WIDTH
+from civicbus_audit.stored import Progress
 from civicbus_audit.verify import Directory, published
 
 FORMAT = "civicbus-evidence@v1"
-_NOT_RECORDS = (HEADER_LEAF, NOTICE, INDEX_COMMIT)
 _RELEASED = {
     "en": "releases.csv says of each disclosure what later pages, up to this checkpoint, told of "
     "it: released, aborted (it may have been seen), or nothing yet. The exporter signs that; the "
@@ -75,6 +71,7 @@ class Exported:
 
     records: int
     unreadable: int
+    first: int
     checkpoint: Checkpoint
     completeness: Completeness
 
@@ -89,6 +86,7 @@ def export(
     before_reading: Callable[[Request], None],
     max_records: int | None = None,
     on_progress: Progress | None = None,
+    crew: Crew = ALONE,
 ) -> Exported:
     """Writes the bundle: a zip if the target's name ends so, else a folder; all of it or nothing.
 
@@ -105,12 +103,15 @@ def export(
         raise Refused(f"{target} is there already", next_step="name another file or folder")
     before_reading(request)  # 1
     checkpoint, note = published(source.directory, source.trust)
-    log = StoredLog(source.directory.read, checkpoint.size)
-    if recount(log, on_progress=on_progress) != checkpoint.root:  # 2
+    log = open_log(source.directory.read, checkpoint.size)
+    if recount(log, on_progress=on_progress, crew=crew) != checkpoint.root:  # 2
         raise EvidenceBroken("the ledger does not lead to its signed root")
     with _staging(target) as folder:
         indices, unreadable = _write_records(  # 3
-            folder, log, request.query, most=max_records, tell=on_progress
+            folder,
+            gather(log, request.query, crew=crew),
+            most=max_records,
+            tell=on_progress and (lambda read: on_progress(log.size + read)),
         )
         with (folder / "proof.hashes").open("wb") as proof:  # 4
             proof.writelines(multiproof(indices, checkpoint.size, log.node))
@@ -126,6 +127,7 @@ def export(
         exported = Exported(
             records=len(indices),
             unreadable=unreadable,
+            first=log.first,
             checkpoint=checkpoint,
             completeness=completeness,
         )
@@ -142,51 +144,34 @@ def passes(query: Query) -> int:
 
 
 def _write_records(
-    folder: Path, log: StoredLog, query: Query, *, most: int | None, tell: Progress | None
+    folder: Path,
+    pieces: Iterable[tuple[int, Piece]],
+    *,
+    most: int | None,
+    tell: Progress | None,
 ) -> tuple[array[int], int]:
     """The numbers of the leaves that match, 8 bytes each, and how many leaves nobody can read."""
-    indices, unreadable = array("Q"), 0
-    needles, matches, releases = query.needles(), query.predicate(), Releases()
+    indices, unreadable, releases = array("Q"), 0, Releases()
     with (
         (folder / "leaves.bin").open("wb") as leaves,
         (folder / "records.ndjson").open("wb") as lines,
         (folder / "records.csv").open("wb") as rows,
     ):
         rows.write(csv_row(COLUMNS))
-        for number in range(-(-log.size // WIDTH)):
-            for index, leaf in enumerate(log.bundle(number), number * WIDTH):
-                if not RECORD.wrote(leaf):
-                    releases.see(leaf)
-                    unreadable += not any(known.wrote(leaf) for known in _NOT_RECORDS)
-                    continue
-                if not all(needle in leaf for needle in needles):
-                    continue
-                try:
-                    datum = RECORD.decode_single_object(leaf)
-                except InvalidBytes:
-                    unreadable += 1
-                    continue
-                if matches({"index": index} | record_row(datum)):
-                    _write_one((leaves, lines, rows), index, leaf, datum=datum)
-                    indices.append(index)
-                    releases.take(datum)
+        for size, piece in pieces:
+            leaves.write(piece.leaves)
+            lines.write(piece.lines)
+            rows.write(piece.rows)
+            indices += piece.indices
+            unreadable += piece.unreadable
+            releases.see_all(piece.seen)
             if most is not None and len(indices) > most:
                 raise TooLarge("more records match than this bundle may hold", expected=f"≤ {most}")
             if tell:
-                tell(log.size + min(log.size, (number + 1) * WIDTH))
+                tell(size)
     with (folder / "releases.csv").open("wb") as told:
         told.writelines(releases.rows(indices))
     return indices, unreadable
-
-
-def _write_one(
-    files: tuple[BinaryIO, BinaryIO, BinaryIO], index: int, leaf: bytes, *, datum: dict[str, Any]
-) -> None:
-    leaves, lines, rows = files
-    record = plain(datum)
-    leaves.write(index.to_bytes(8, "big") + len(leaf).to_bytes(2, "big") + leaf)
-    lines.write(as_line(index, leaf, record))
-    rows.write(as_row(index, record))
 
 
 def _write_around(folder: Path, note: bytes, trust: Trust, *, exporter: Verifier) -> None:
@@ -214,8 +199,8 @@ def _manifest(request: Request, exported: Exported, *, at: datetime) -> dict[str
         "releases": _RELEASED,
         "completeness": {
             "statement": _STATEMENT,
-            "first_leaf": 0,
-            "leaves_read": checkpoint.size,
+            "first_leaf": exported.first,
+            "leaves_read": checkpoint.size - exported.first,
             "unreadable": exported.unreadable,
             **document(exported.completeness),
         },

@@ -7,14 +7,12 @@ been read; it is the exporter's word, as the pages that say it are not in the bu
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.page import HEADER_LEAF, HeaderLeaf
 
 from civicbus_audit.evidence.records import csv_row
-from civicbus_audit.query import DISCLOSING
 from civicbus_audit.release import Release
 
 COLUMNS = ("index", "release")
@@ -33,6 +31,14 @@ class Releases:
         self._page = (_NO_PAGE, 0)  # the number of its recorder, and its sequence
         self._recorders, self._pages = array("l"), array("q")
 
+    def see_all(self, seen: Iterable[bytes | bool]) -> None:
+        """Takes in what comes next: such a leaf, or whether a record of the bundle disclosed."""
+        for told in seen:
+            if isinstance(told, bool):
+                self.take(discloses=told)
+            else:
+                self.see(told)
+
     def see(self, leaf: bytes) -> None:
         """Takes in a leaf that is no record: the header of a page, perhaps."""
         if not HEADER_LEAF.wrote(leaf):
@@ -49,9 +55,9 @@ class Releases:
         if header.closes:
             self._closed.add(header.closes.recorder)
 
-    def take(self, datum: Mapping[str, Any]) -> None:
+    def take(self, *, discloses: bool) -> None:
         """The next record of the bundle; it is of the page whose header was seen last."""
-        recorder, page = self._page if datum["decision"] in DISCLOSING else (_NO_PAGE - 1, 0)
+        recorder, page = self._page if discloses else (_NO_PAGE - 1, 0)
         self._recorders.append(recorder)
         self._pages.append(page)
 

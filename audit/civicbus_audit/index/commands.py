@@ -34,8 +34,6 @@ from civicbus_audit.presenting import (
     show,
     table,
 )
-from civicbus_audit.stored import StoredLog
-from civicbus_audit.verify import published
 
 if TYPE_CHECKING:
     from civicbus_audit.completeness.verifying import Complete
@@ -149,8 +147,9 @@ def who_read(
         held = hold(recount=recount, file=complete)
         columns = (*_READING[:6], "decision", "reason", *_READING[6:]) if denied else _READING
         view = citizen_view(found, closed_cases(find)) if as_citizen else None
+        first = places.log().first
         if json:
-            out.out(as_json(_document(found, view, held)), highlight=False)
+            out.out(as_json(_document(found, view, held, first=first)), highlight=False)
             return
         if view:
             _show_citizen(view, columns, lang=lang)
@@ -158,6 +157,8 @@ def who_read(
             _show(found, columns, json=False, lang=lang)
         since = known.since.astimezone(LOCAL_TIME)
         out.out(say("known-since", lang, since=since), highlight=False)
+        if first:
+            out.out(say("complete-pruned", lang, first=first), highlight=False)
         if held:
             _show_held(held, lang=lang)
 
@@ -176,7 +177,7 @@ def rebuild_index(
         from civicbus_audit.index.filling import rebuild
 
         places = Places.under(home, ledger_dir=ledger, vkey_file=vkey, dsn_file=dsn_file)
-        log = published_log(places)
+        log = places.log()
         with pace(say("indexing", lang), log.size) as advance:
             leaves = rebuild(places.dsn_file, log, on_progress=advance)
         told = {"leaves": leaves}
@@ -196,14 +197,8 @@ def _search(query: Query, places: Places) -> list[Entry]:
     finally:
         engine.dispose()
     # after the search: the index is filled from what is published, so that it is never ahead
-    confirm(found, published_log(places))
+    confirm(found, places.log())
     return found
-
-
-def published_log(places: Places) -> StoredLog:
-    """The ledger as far as its checkpoint vouches for it."""
-    directory = places.directory()
-    return StoredLog(directory.read, published(directory, places.trust())[0].size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +239,7 @@ def _hold(
         return None
     later, proof = frozenset[int](), None
     if recount:
-        later |= confirm_complete(found, query, published_log(places), indexed=indexed)
+        later |= confirm_complete(found, query, places.log(), indexed=indexed)
     if file:
         asked = Asked(by=By.SUBJECT, texts=(query.subject,), as_citizen=as_citizen)
         proof = write_complete(asked, places, file)
@@ -261,11 +256,15 @@ def _show_held(held: _Held, *, lang: Language) -> None:
         tell_complete(held.proof, json=False, lang=lang, file=held.file)
 
 
-def _document(found: list[Entry], view: CitizenView | None, held: _Held | None) -> object:
+def _document(
+    found: list[Entry], view: CitizenView | None, held: _Held | None, *, first: int
+) -> object:
     """The readings as JSON: a list, or an object where there is more to tell."""
-    if view is None and held is None:
+    if view is None and held is None and not first:
         return found
     told: dict[str, object] = {"readings": found if view is None else view.shown}
+    if first:
+        told["pruned"] = first
     if view is not None:
         told["hidden"] = view.hidden
     if held is not None:

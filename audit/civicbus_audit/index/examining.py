@@ -30,6 +30,7 @@ class Contradiction(StrEnum):
     MISSING = "missing"
     ALTERED = "altered"
     INVENTED = "invented"
+    PRUNED = "pruned"
     RECORDERS = "recorders"
     PROGRESS = "progress"
 
@@ -54,7 +55,8 @@ def examine_index(
 
     Both may grow meanwhile: the index is read as it was at one moment, and the newest log after
     that moment, of which the index is never ahead. With `since`, a leaf with which a page begins,
-    rows before it are not looked at, nor what all pages together say of recorders.
+    rows before it are not looked at, nor what all pages together say of recorders. A pruned log has
+    no rows of what was pruned, and says of recorders only what their pages said since.
     """
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
     with errors_translated("examining the index"), snapshot.connect() as connection:
@@ -63,7 +65,8 @@ def examine_index(
         if size > log.size or root_of_range(0, size, log.node) != root:
             yield Fault(kind=Contradiction.PROGRESS)
             size = min(size, log.size)
-        recorders = Recorders()
+        recorders, whole = Recorders(), not since
+        since = max(since, log.first)
         expected = _expected(log, recorders, since=since)
         for start in range(since, size, BATCH):
             end = min(size, start + BATCH)
@@ -73,8 +76,15 @@ def examine_index(
         beyond = select(leaf.c.index).where(or_(leaf.c.index >= size, leaf.c.index < 0))
         for (index,) in connection.execute(beyond.order_by(leaf.c.index)):
             yield Fault(kind=Contradiction.INVENTED, leaf=index)
-        if not since and _by_name(recorders.rows()) != _by_name(_recorders(connection)):
-            yield Fault(kind=Contradiction.RECORDERS)
+        gone = select(leaf.c.index).where(leaf.c.index >= 0, leaf.c.index < log.first)
+        for (index,) in connection.execute(gone.order_by(leaf.c.index)):
+            yield Fault(kind=Contradiction.PRUNED, leaf=index)
+        if whole:
+            told, kept = _by_name(recorders.rows()), _by_name(_recorders(connection))
+            if log.first:
+                kept = {name: kept[name] for name in kept.keys() & told.keys()}
+            if told != kept:
+                yield Fault(kind=Contradiction.RECORDERS)
 
 
 def _expected(log: StoredLog, recorders: Recorders, *, since: int) -> Iterator[Row]:

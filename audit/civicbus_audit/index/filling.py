@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 from civicbus_schemas.errors import Refused
 from civicbus_schemas.page import PageHeader
 from civicbus_schemas.vocabulary import RecordKind
-from sqlalchemy import Connection, Engine, func, select, text
+from psycopg.types.string import BytesBinaryDumper
+from sqlalchemy import Connection, Engine, delete, func, select, text
 from sqlalchemy.dialects.postgresql import dialect, insert
 from sqlalchemy.schema import DropSchema
 
@@ -31,6 +34,9 @@ _COPIED = [column.name for column in leaf.columns]
 _NAMES = ", ".join(f'"{name}"' for name in _COPIED)
 _POSTGRES = dialect()  # type: ignore[no-untyped-call]
 _TYPES = [column.type.compile(dialect=_POSTGRES).lower() for column in leaf.columns]
+_FIELDS = _COPIED.index("fields")
+_TYPES[_FIELDS] = "bytea"  # taken as they are, and they are `_texts`
+_TEXT_OID = 25
 
 Progress = Callable[[int], None]
 
@@ -42,7 +48,7 @@ def indexed_size(engine: Engine) -> int:
 
 
 def fill(engine: Engine, log: StoredLog, *, on_progress: Progress | None = None) -> int:
-    """Indexes the leaves that the index has not yet; returns how many.
+    """Indexes the leaves that the index has not yet, and forgets pruned ones; returns how many.
 
     Raises `Refused` if the index is of another ledger, or of a longer one.
     """
@@ -89,12 +95,13 @@ def _fill_batch(connection: Connection, log: StoredLog) -> int:
             expected=f"a prefix of {log.size} leaves",
             next_step="rebuild it with `civicbus-audit rebuild-index`",
         )
-    end = min(log.size, size + BATCH)
-    if end == size:
+    _forget_pruned(connection, log.first)
+    if (begin := max(size, log.first)) == log.size:
         return 0
-    page = _last_page(connection) if size else None
+    end = min(log.size, begin + BATCH)
+    page = _last_page(connection) if begin > log.first else None
     rows, recorders = list[Row](), Recorders()
-    for index, content in islice(log.leaves(size), end - size):
+    for index, content in islice(log.leaves(begin), end - begin):
         row, header, page = row_of(index, content, page=page)
         rows.append(row)
         if header:
@@ -105,7 +112,13 @@ def _fill_batch(connection: Connection, log: StoredLog) -> int:
     connection.execute(
         insert(progress).values(row).on_conflict_do_update(index_elements=["one"], set_=row)
     )
-    return end - size
+    return end - begin
+
+
+def _forget_pruned(connection: Connection, first: int) -> None:
+    """The index holds what the ledger holds: rows of leaves that were pruned go."""
+    if first:
+        connection.execute(delete(leaf).where(leaf.c.index < first))
 
 
 @dataclass(slots=True)
@@ -161,11 +174,25 @@ def _last_page(connection: Connection) -> PageContext | None:
 def _copy(connection: Connection, rows: Iterable[Row]) -> None:
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor:
+        # else what was registered last for `bytea` is taken, which is not written in C
+        cursor.adapters.register_dumper(bytes, BytesBinaryDumper)
         statement = f"copy leaf ({_NAMES}) from stdin (format binary)"
         with cursor.copy(statement) as copy:
             copy.set_types(_TYPES)
             for row in rows:
-                copy.write_row([row.get(name) for name in _COPIED])
+                values = list(map(row.get, _COPIED))
+                values[_FIELDS] = _texts(tuple(row["fields"]))
+                copy.write_row(values)
+
+
+@lru_cache(maxsize=1_024)  # the same for all that rests on one agreement
+def _texts(values: tuple[str, ...]) -> bytes:
+    """A `text[]` as COPY takes it; psycopg's own takes as long as all other columns."""
+    if not values:
+        return pack(">iii", 0, 0, _TEXT_OID)
+    items = [value.encode() for value in values]
+    head = pack(">iiiii", 1, 0, _TEXT_OID, len(items), 1)
+    return head + b"".join(pack(">i", len(item)) + item for item in items)
 
 
 def _upsert(connection: Connection, rows: Sequence[Row]) -> None:

@@ -13,7 +13,6 @@ from civicbus_schemas.errors import EvidenceBroken, InvalidBytes
 
 from civicbus_audit import options
 from civicbus_audit.crew import crew_of
-from civicbus_audit.index.commands import published_log
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes, needs_index
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
@@ -64,14 +63,14 @@ def _check_ledger(places: Places, *, repair: bool, lang: Language) -> list[str]:
     except (EvidenceBroken, InvalidBytes):
         if not repair:
             raise
-    with pace(say("repairing", lang), published_log(places).size) as advance:
+    with pace(say("repairing", lang), places.log().size) as advance:
         repaired = repair_tiles(places.ledger_dir, trust=places.trust(), on_progress=advance)
     _verify(places, lang=lang)
     return repaired
 
 
 def _verify(places: Places, *, lang: Language) -> None:
-    size = published_log(places).size
+    size = places.log().size
     with crew_of(None) as crew, pace(say("verifying", lang), 2 * size) as advance:
         verify_ledger(places.directory(), places.trust(), on_progress=advance, crew=crew)
 
@@ -83,8 +82,8 @@ def _check_index(places: Places, *, lang: Language) -> list[Fault]:
 
         engine = make_engine(places.dsn_file)
         try:
-            with pace(say("examining", lang), published_log(places).size) as advance:
-                found = examine_index(engine, lambda: published_log(places), on_progress=advance)
+            with pace(say("examining", lang), places.log().size) as advance:
+                found = examine_index(engine, places.log, on_progress=advance)
                 return list(islice(found, ENOUGH))
         finally:
             engine.dispose()
@@ -94,7 +93,7 @@ def _rebuild_index(places: Places, *, lang: Language) -> None:
     with needs_index():
         from civicbus_audit.index.filling import rebuild
 
-        log = published_log(places)
+        log = places.log()
         with pace(say("indexing", lang), log.size) as advance:
             rebuild(places.dsn_file, log, on_progress=advance)
 

@@ -45,7 +45,7 @@ def row_of(
     row: Row = {"index": index, "hash": leaf_hash(leaf), "kind": UNREADABLE, "fields": []}
     try:
         if RECORD.wrote(leaf):
-            row |= record_row(RECORD.decode_single_object(leaf))
+            row.update(record_row(RECORD.decode_single_object(leaf)))
         elif HEADER_LEAF.wrote(leaf):
             header = HeaderLeaf.decode(leaf).header
             page = PageContext(recorder=bytes.fromhex(header.recorder), sequence=header.sequence)
@@ -58,7 +58,8 @@ def row_of(
             return row | _notice(NOTICE.decode_single_object(leaf)), None, page
     except InvalidBytes:
         pass
-    return row | _page(page), None, page
+    row.update(_page(page))
+    return row, None, page
 
 
 def record_row(datum: Mapping[str, Any]) -> Row:

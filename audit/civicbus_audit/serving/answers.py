@@ -16,6 +16,7 @@ from civicbus_audit.canonical import to_base64
 from civicbus_audit.finding import find_record
 from civicbus_audit.merkle import consistency_proof, inclusion_proof
 from civicbus_audit.proof import LogProof, format_proof
+from civicbus_audit.pruning import open_log
 from civicbus_audit.quorum import Trust
 from civicbus_audit.serving.published import Publications, Published
 from civicbus_audit.serving.questions import (
@@ -28,7 +29,7 @@ from civicbus_audit.serving.questions import (
     Question,
 )
 from civicbus_audit.stored import Read, StoredLog
-from civicbus_audit.tiles import check_form, is_within
+from civicbus_audit.tiles import ENTRIES, Tile, check_form, is_within
 
 _TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 _NEVER, _BRIEFLY, _FOREVER = "no-cache", "max-age=60", "max-age=31536000, immutable"
@@ -83,6 +84,8 @@ class Answering:
         size = self._publications.signed_size() if trusted else newest.checkpoint.size
         if not is_within(tile, size):
             raise _not_published(newest, got=tile.path)
+        if question.restricted:
+            self._check_kept(tile, newest)
         try:
             body = self._read(tile.path)
         except FileNotFoundError:
@@ -97,6 +100,16 @@ class Answering:
         lifetime = _BRIEFLY if tile.partial else _FOREVER
         return Answer(body=body, media_type=_BYTES, caching=f"{scope}, {lifetime}")
 
+    def _check_kept(self, bundle: Tile, newest: Published) -> None:
+        log = open_log(self._read, newest.checkpoint.size)
+        if bundle.index < log.bundles.start:
+            raise Problem(
+                Code.PRUNED,
+                "these entries were pruned after their retention; their hashes are served",
+                got=bundle.path,
+                expected=Tile(level=ENTRIES, index=log.bundles.start).path,
+            )
+
     def _inclusion(self, question: AskInclusion, newest: Published, *, trusted: bool) -> Answer:
         if question.restricted and not trusted:
             raise _token_required("looking for an id reads the whole ledger; an index is for all")
@@ -104,7 +117,7 @@ class Answering:
         meant = self._publications.find(size)
         if meant is None:
             raise _not_published(newest, got=f"size {size}")
-        log = StoredLog(self._read, newest.checkpoint.size)
+        log = open_log(self._read, newest.checkpoint.size)
         index = self._find(log, question.id) if question.id is not None else question.index
         if index is None or index >= size:
             raise Problem(Code.NO_SUCH_LEAF, "there is no such leaf", got=f"{size} leaves")
@@ -112,7 +125,7 @@ class Answering:
             index=index,
             hashes=inclusion_proof(index, size, log.node),
             checkpoint=meant.note,
-            extra=log.leaf(index) if trusted else None,
+            extra=log.leaf(index) if trusted and index >= log.first else None,
         )
         scope = "private" if trusted else "public"
         lifetime = _NEVER if question.size is None else _FOREVER

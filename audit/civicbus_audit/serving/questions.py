@@ -32,6 +32,7 @@ class Code(StrEnum):
     TOKEN_REQUIRED = "token-required"  # noqa: S105 (a code, no secret)
     NOT_PUBLISHED = "not-published"
     NO_SUCH_LEAF = "no-such-leaf"
+    PRUNED = "pruned"
     BUSY = "busy"
     LEDGER_BROKEN = "ledger-broken"
     LEDGER_UNAVAILABLE = "ledger-unavailable"
@@ -44,6 +45,7 @@ _STATUS = {
     Code.TOKEN_REQUIRED: HTTPStatus.UNAUTHORIZED,
     Code.NOT_PUBLISHED: HTTPStatus.NOT_FOUND,
     Code.NO_SUCH_LEAF: HTTPStatus.NOT_FOUND,
+    Code.PRUNED: HTTPStatus.GONE,
     Code.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.LEDGER_BROKEN: HTTPStatus.INTERNAL_SERVER_ERROR,
     Code.LEDGER_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,

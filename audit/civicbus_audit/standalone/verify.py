@@ -22,7 +22,6 @@ import argparse
 import base64
 import binascii
 import hashlib
-import io
 import json
 import re
 import struct
@@ -348,65 +347,72 @@ def verify_proof(data: bytes, policy: Policy, leaf: bytes | None) -> tuple[int, 
 # --- a record as its leaf tells it: Avro in single-object encoding, in its one spelling
 
 _HEADER = bytes.fromhex("c3017698927ee4e942a8")
-_Take = Callable[[int], bytes]  # the next bytes of a leaf, fewer at its end
-_Read = Callable[[_Take], Any]  # raises ValueError or IndexError on anything that nobody writes
+# A value and where it ends, given where it begins; raises ValueError or IndexError on anything
+# that nobody writes. What is cut off is read short, and ends beyond the leaf's last byte.
+_Read = Callable[[bytes, int], tuple[Any, int]]
 
 
-def _exactly(take: _Take, count: int) -> bytes:
-    if count < 0 or len(data := take(count)) != count:
-        raise ValueError
-    return data
-
-
-def _long(take: _Take) -> int:
-    value, shift, byte = 0, 0, take(1)[0]
+def _long(data: bytes, at: int) -> tuple[int, int]:
+    value, shift, byte, at = 0, 0, data[at], at + 1
     while byte & 0x80:
-        value, shift, byte = value | (byte & 0x7F) << shift, shift + 7, take(1)[0]
+        value, shift, byte, at = value | (byte & 0x7F) << shift, shift + 7, data[at], at + 1
     value |= byte << shift
     if (shift and not byte) or value >> 64:
         raise ValueError
-    return value >> 1 ^ -(value & 1)
+    return value >> 1 ^ -(value & 1), at
 
 
-def _string(take: _Take) -> str:
-    return _exactly(take, _long(take)).decode()
+def _raw(data: bytes, at: int) -> tuple[bytes, int]:
+    length, at = _long(data, at)
+    if length < 0:
+        raise ValueError
+    return data[at : at + length], at + length
+
+
+def _string(data: bytes, at: int) -> tuple[str, int]:
+    value, at = _raw(data, at)
+    return value.decode(), at
 
 
 def _array(read: _Read) -> _Read:
-    def several(take: _Take) -> list[Any]:
-        values = [read(take) for _ in range(count)] if (count := _long(take)) > 0 else []
-        if count < 0 or (count and _long(take)):
+    def several(data: bytes, at: int) -> tuple[list[Any], int]:
+        values = list[Any]()
+        count, at = _long(data, at)
+        for _ in range(count):
+            value, at = read(data, at)
+            values.append(value)
+        if count < 0 or (count and data[at]):
             raise ValueError
-        return values
+        return values, at + (count > 0)
 
     return several
 
 
-def _raw(take: _Take) -> bytes:
-    return _exactly(take, _long(take))
-
-
-def _time(take: _Take) -> str:
-    since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=_long(take))
-    return since.isoformat(timespec="microseconds")
+def _time(data: bytes, at: int) -> tuple[str, int]:
+    micros, at = _long(data, at)
+    since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+    return since.isoformat(timespec="microseconds"), at
 
 
 def _fixed(length: int) -> _Read:
-    return lambda take: _exactly(take, length).hex()
+    return lambda data, at: (data[at : at + length].hex(), at + length)
 
 
 def _struct(**fields: _Read) -> _Read:
-    return lambda take: {name: read(take) for name, read in fields.items()}
+    def record(data: bytes, at: int) -> tuple[dict[str, Any], int]:
+        values = dict[str, Any]()
+        for name, read in fields.items():
+            values[name], at = read(data, at)
+        return values, at
+
+    return record
 
 
 def _maybe(read: _Read) -> _Read:
-    def either(take: _Take) -> Any:
-        match take(1):
-            case b"\x00":
-                return None
-            case b"\x02":
-                return read(take)
-        raise ValueError
+    def either(data: bytes, at: int) -> tuple[Any, int]:
+        if data[at] not in (0, 2):
+            raise ValueError
+        return read(data, at + 1) if data[at] else (None, at + 1)
 
     return either
 
@@ -433,15 +439,15 @@ RECORD = _struct(
 
 def decode(leaf: bytes, index: int) -> dict[str, Any]:
     """What the record in a leaf says."""
-    take = io.BytesIO(leaf).read
+    record: dict[str, Any]
+    if not leaf.startswith(_HEADER):
+        broken(f"leaf {index} in leaves.bin is not a record")
     try:
-        if take(len(_HEADER)) != _HEADER:
-            raise ValueError
-        record: dict[str, Any] = RECORD(take)
+        record, end = RECORD(leaf, len(_HEADER))
     except (ValueError, IndexError, OverflowError):
         broken(f"leaf {index} in leaves.bin is not a record")
-    if take(1):
-        broken(f"leaf {index} in leaves.bin has bytes left over")
+    if end != len(leaf):
+        broken(f"leaf {index} in leaves.bin has bytes left over, or is cut off")
     return record
 
 
@@ -453,12 +459,13 @@ COLUMNS = (
 
 
 _SPECIAL = re.compile('[",\r\n]')
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def as_line(index: int, leaf: bytes, record: dict[str, Any]) -> bytes:
     """The line of records.ndjson."""
     told = {"index": index, "leaf_hash": leaf_hash(leaf).hex(), "record": record}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _json(told).encode() + b"\n"
 
 
 def as_row(index: int, record: dict[str, Any]) -> bytes:
@@ -468,7 +475,8 @@ def as_row(index: int, record: dict[str, Any]) -> bytes:
     more = {"index": index, "fields": " ".join(record["fields"]), "case": None}
     if record["req"]:
         more["case"] = record["req"]["case"]
-    return csv_row([(record | names | more)[column] for column in COLUMNS])
+    told = record | names | more
+    return csv_row([told[column] for column in COLUMNS])
 
 
 def csv_row(values: Sequence[object]) -> bytes:
@@ -502,12 +510,12 @@ BEGINNING = _struct(
 
 def read_commit(leaf: bytes, index: int) -> dict[str, Any]:
     """What the index commit in a leaf says."""
-    take = io.BytesIO(leaf[len(_COMMIT_HEADER) :]).read
+    commit: dict[str, Any]
     try:
-        commit: dict[str, Any] = COMMIT(take)
+        commit, end = COMMIT(leaf, len(_COMMIT_HEADER))
     except (ValueError, IndexError, OverflowError):
         broken(f"the index commit in leaf {index} cannot be read")
-    known = (commit["v"], commit["kind"], take(1)) == (1, "index.commit", b"")
+    known = (commit["v"], commit["kind"], end) == (1, "index.commit", len(leaf))
     if not known or not 0 <= commit["first"] < commit["end"] == index:
         broken(f"the index commit in leaf {index} is not one that may stand there")
     return commit
@@ -518,8 +526,10 @@ def filed_at(leaf: bytes, names: Sequence[tuple[str, str]]) -> int | None:
     if not leaf.startswith(_HEADER):
         return None
     try:
-        told: dict[str, Any] = BEGINNING(io.BytesIO(leaf[len(_HEADER) :]).read)
+        told, end = BEGINNING(leaf, len(_HEADER))
     except (ValueError, IndexError, OverflowError):
+        return None
+    if end > len(leaf):
         return None
     filed = [("officer", told["actor"]["officer"])]
     sort = {b"access.decision": "subject", b"access.deferred": "deferred"}.get(told["kind"])
@@ -610,12 +620,13 @@ def _parse_complete(data: bytes) -> dict[str, Any]:
     answers = [answer for row in told["answers"] for answer in row["filed"]]
     numbers = [index for index, _ in told["leaves"]]
     numbers += [told["hidden"]] if told["hidden"] is not None else []
+    numbers += [told["pruned"]] if "pruned" in told else []
     for answer in answers:
         numbers += [answer["place"], *answer.get("leaves", [])]
     names, by = told["names"], told["by"]
     pattern = "[a-z0-9-]+" if by == "recipient" else "[0-9a-f]{32}"
     if not (
-        told.keys() == {"format", "by", "names", "since", "until", "hidden", "checkpoint",
+        {*told} - {"pruned"} == {"format", "by", "names", "since", "until", "hidden", "checkpoint",
                         "leaves", "proof", "answers"}
         and all({*row} == {"salts", "filed"} for row in told["answers"])
         and all({*one} in ({"place", "proof", "leaves"}, {"place", "proof", "neighbours"})
@@ -644,7 +655,8 @@ def verify_complete(data: bytes, policy: Policy) -> dict[str, Any]:
     """Checks a proof of completeness; how much it proves, and up to where.
 
     1. Log and witnesses vouch for the checkpoint. 2. All leaves of the file are in that log. 3. Its
-    index commits cover the log from leaf 0 without hole. 4. Each that overlaps the period proves
+    index commits cover the log from leaf 0, or from where a leaf says that it was pruned to,
+    without hole. 4. Each that overlaps the period proves
     for each name what it filed, and those leaves are here. 5. Other leaves lie behind the last
     commit, or are of an investigation that the citizen may know of.
     """
@@ -663,7 +675,8 @@ def _verify_complete(told: dict[str, Any], policy: Policy) -> dict[str, Any]:
     hashes = {index: leaf_hash(leaf) for index, leaf in leaves.items()}
     if root_of_some(hashes, checkpoint.size, proof) != checkpoint.root:
         broken(f"the leaves do not lead to the root of size {checkpoint.size}")
-    covered, unreadable, commits = 0, 0, list[dict[str, Any]]()
+    first = _pruned_to(leaves, told["pruned"]) if "pruned" in told else 0
+    covered, unreadable, commits = first, 0, list[dict[str, Any]]()
     for index, leaf in leaves.items():  # 3
         if leaf.startswith(_COMMIT_HEADER):
             commit = read_commit(leaf, index)
@@ -681,20 +694,35 @@ def _verify_complete(told: dict[str, Any], policy: Policy) -> dict[str, Any]:
         if index not in leaves or filed_at(leaves[index], [name]) is None:
             broken(f"leaf {index} is named by a commit, and missing or another")
     ends = {commit["end"] for commit in commits}
-    rest = [index for index in leaves if index not in found and index not in ends]
-    for index in rest:  # 5
+    rest = list[int]()
+    for index in (index for index in leaves if index not in found and index not in ends):  # 5
         at = filed_at(leaves[index], names if index >= covered else [])
         if at is None and told["hidden"] is not None:
             at = filed_at(leaves[index], deferred)
-        if at is None or not _within(at, since, until):
+        if at is not None and _within(at, since, until):
+            rest.append(index)
+        elif index != told.get("pruned"):
             broken(f"leaf {index} does not belong into the proof")
     times = {index: filed_at(leaves[index], [name]) for index, name in found.items()}
     proved = [i for i, at in times.items() if at is not None and _within(at, since, until)]
     return {"origin": checkpoint.origin, "size": checkpoint.size, "covered": covered,
-            "commits": len(commits), "proved": len(proved), "rescanned": len(rest),
+            "first": first, "commits": len(commits), "proved": len(proved), "rescanned": len(rest),
             "unreadable": unreadable, "hidden": told["hidden"], "names": names,
             "checkpoint": told["checkpoint"], "asked": (told["by"], told["names"], since, until),
             "leaves": {index: leaves[index] for index in [*proved, *rest]}}  # fmt: skip
+
+
+def _pruned_to(leaves: dict[int, bytes], index: int) -> int:
+    """Where a ledger begins since the leaf of this number, by which what was before was pruned."""
+    try:
+        record = decode(leaves.get(index, b""), index)
+    except Broken:
+        broken(f"leaf {index}, by which the ledger was pruned, is not in the proof")
+    kind, role, first = record["kind"], record["actor"]["role"], record["rows"]
+    may = (kind, role, record["decision"]) == ("retention.prune", "supervisor", "permit")
+    if not may or not record["payload_hash"] or not 0 < first < index:
+        broken(f"leaf {index} does not prune the ledger")
+    return int(first)
 
 
 def _answered(
@@ -908,7 +936,8 @@ def _verify_parts(parts: dict[str, Part], policy: Policy, exporter: Key) -> dict
     told = (manifest["origin"], manifest["size"], manifest["root"])
     if told != (checkpoint.origin, checkpoint.size, checkpoint.root.hex()):
         broken("manifest.json names another checkpoint than the bundle has")
-    if manifest["completeness"]["leaves_read"] != checkpoint.size:
+    first, read = (manifest["completeness"][name] for name in ("first_leaf", "leaves_read"))
+    if first < 0 or first + read != checkpoint.size:
         broken("manifest.json does not say that every leaf of the checkpoint was read")
     proof = _open_proof(parts, manifest, policy, note=note)
     names = proof["names"] if proof else ()
@@ -937,12 +966,14 @@ def _open_manifest(parts: dict[str, Part], exporter: Key) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(data)
         files, read = manifest["files"], manifest["completeness"]["leaves_read"]
+        first = manifest["completeness"]["first_leaf"]
         described = {(type(file["bytes"]), type(file["sha256"])) for file in files.values()}
-        told = [manifest["origin"], manifest["root"], manifest["size"], manifest["records"], read]
+        told = [manifest["origin"], manifest["root"], manifest["size"], manifest["records"]]
+        told += [read, first]
         kind = manifest["completeness"]["kind"]
     except (ValueError, KeyError, TypeError, AttributeError):
         broken("manifest.json is not what a manifest is")
-    typed = [*map(type, told)] == [str, str, int, int, int] and described == {(int, str)}
+    typed = [*map(type, told)] == [str, str, int, int, int, int] and described == {(int, str)}
     more = {PROOF} if kind == "index-commits" else set[str]()
     if kind not in ("index-commits", "re-scan") or files.keys() != {*SIGNED} | more or not typed:
         broken("manifest.json tells of other things than a bundle has")
@@ -972,6 +1003,8 @@ def _open_proof(
         broken(f"{PROOF}: {error}")
     if proof["hidden"] is not None or proof["asked"] != asked:
         broken(f"{PROOF} proves another thing than the query of manifest.json asks for")
+    if proof["first"] != told["first_leaf"]:
+        broken(f"{PROOF} begins at another leaf than manifest.json says")
     if proof["checkpoint"].encode() != note:
         broken(f"{PROOF} has another checkpoint than the bundle")
     return proof
@@ -1075,6 +1108,7 @@ def _tell(arguments: argparse.Namespace) -> Iterator[str]:
             yield f"of this, and nothing else: proved by {told['commits']} index commits.\n"
             yield f"Found by reading on to leaf {told['size']}, not proved to be all: "
             yield f"{told['rescanned']}.\n"
+            yield from _tell_pruned(told["first"])
             if told["unreadable"]:
                 yield f"{told['unreadable']} leaves nobody can read stand under no name.\n"
             if told["hidden"] is not None:
@@ -1085,7 +1119,14 @@ def _tell(arguments: argparse.Namespace) -> Iterator[str]:
             yield f"{checkpoint.root.hex()}.\n"
 
 
+def _tell_pruned(first: int) -> Iterator[str]:
+    if first:
+        yield f"What was before leaf {first} was pruned after its retention; of that nothing is "
+        yield "claimed.\n"
+
+
 def _tell_completeness(told: dict[str, Any]) -> Iterator[str]:
+    yield from _tell_pruned(told["first_leaf"])
     if told["kind"] == "re-scan":
         yield "That no other record matches is the exporter's signed statement alone, as "
         yield f"{UNPROVED[told['reason']]}; whoever has the ledger can recount it.\n"

@@ -21,6 +21,7 @@ from civicbus_audit.durable import DurableFiles, remove_directory, replace_atomi
 from civicbus_audit.edge import Edge, superseded
 from civicbus_audit.merkle import CompactRange, root_of_range
 from civicbus_audit.note import Verifier
+from civicbus_audit.pruning import open_log
 from civicbus_audit.recount import recount
 from civicbus_audit.sealed import encode_sealed
 from civicbus_audit.stored import CHECKPOINT, Read, StoredLog
@@ -78,8 +79,7 @@ class Mirror:
         old = edge.size
         commits = self._commits_until(old)
         for size, leaves in self._new(checkpoint.size):  # 1
-            for leaf in leaves:
-                commits.see(leaf)
+            commits.see_all(leaves)
             edge, contents = edge.grown(leaves, [b""] * len(leaves))
             if size == checkpoint.size:
                 _check_root(edge.peaks.root(), checkpoint)
@@ -124,9 +124,10 @@ def _load(files: DurableFiles, log: Verifier) -> tuple[Edge, CommitsChecked]:
         checkpoint = open_checkpoint(files.read(CHECKPOINT), log)
     except FileNotFoundError:
         return Edge(peaks=CompactRange()), commits
-    stored = StoredLog(files.read, checkpoint.size)
+    stored = open_log(files.read, checkpoint.size)
     _check_root(recount(stored), checkpoint)
-    for _, leaf in stored.leaves():
+    commits = CommitsChecked.beginning(stored)
+    for _, leaf in stored.leaves(commits.size):
         commits.see(leaf)
     no_sealed_parts = encode_sealed([b""] * (checkpoint.size % WIDTH))  # these are not mirrored
     return Edge.load(stored, read=lambda _path: no_sealed_parts), commits

@@ -38,6 +38,12 @@ class HttpTiles:
                 connection.close()
         if answer.status == HTTPStatus.NOT_FOUND:
             raise FileNotFoundError(path)
+        if answer.status == HTTPStatus.GONE:
+            raise Unavailable(
+                "the log has pruned leaves that this mirror never held",
+                got=path,
+                next_step="begin with a copy of another mirror's folder",
+            )
         if answer.status != HTTPStatus.OK or len(data) > _MAX_BYTES:
             raise Unavailable("the log does not give its tiles", got=f"{answer.status} for {path}")
         return data

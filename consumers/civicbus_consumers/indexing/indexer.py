@@ -9,7 +9,7 @@ from __future__ import annotations
 from civicbus_audit.index.database import make_engine, migrate
 from civicbus_audit.index.filling import fill_batch, indexed_size
 from civicbus_audit.places import Places
-from civicbus_audit.stored import StoredLog
+from civicbus_audit.pruning import open_log
 from civicbus_audit.verify import published
 from civicbus_schemas.errors import BusError
 from sqlalchemy import Engine
@@ -24,10 +24,10 @@ class Indexer:
     def __init__(self, places: Places) -> None:
         self._places, self._trust = places, places.trust()
         self._engine: Engine | None = None
-        self.published = self.size = 0
+        self.published = self.size = self._first = 0
 
     def index_next(self) -> bool:
-        """Index the next batch of what is published; whether there was one.
+        """Index the next batch of what is published, forget what was pruned; whether there was one.
 
         Raises `BusError`; whatever it is, the next call connects anew and goes on from where the
         index is.
@@ -35,13 +35,14 @@ class Indexer:
         directory = self._places.directory()
         checkpoint, _ = published(directory, self._trust)
         self.published = checkpoint.size
-        if self._engine is not None and self.size == checkpoint.size:
+        # the log in its published size: of others it may hold no tiles
+        log = open_log(directory.read, checkpoint.size)
+        if self._engine is not None and (self.size, self._first) == (checkpoint.size, log.first):
             return False
         try:
             engine = self._connected()
-            # the log in its published size: of others it may hold no tiles
-            added = fill_batch(engine, StoredLog(directory.read, checkpoint.size))
-            self.size = indexed_size(engine)
+            added = fill_batch(engine, log)
+            self.size, self._first = indexed_size(engine), log.first
         except BusError:
             self.close()
             raise

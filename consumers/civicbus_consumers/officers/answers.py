@@ -30,6 +30,7 @@ def answer_document(
             "until": find.until and find.until.isoformat(),
             "indexed": answer.extent.indexed,
             "not_indexed": answer.extent.later,
+            "pruned": answer.extent.pruned,
         },
         "rows": [_row(entry, proof_of) for entry in answer.rows],
         **({} if answer.hidden is None else {"hidden": answer.hidden}),

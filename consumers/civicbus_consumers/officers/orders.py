@@ -12,6 +12,7 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -44,13 +45,15 @@ class Act(StrEnum):
 
     ERASE = "erase"
     UNSEAL = "unseal"
+    PRUNE = "prune"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What is to be done: to a subject by its name in records, or to a record by its id; and why.
 
-    Both are 32 hex characters. Raises `OrderRefused` for anything else.
+    Both are 32 hex characters. What is pruned is what is older than a day (`2026-11-22`, UTC).
+    Raises `OrderRefused` for anything else.
     """
 
     act: Act
@@ -58,11 +61,24 @@ class Order:
     reason: str
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.about):
+        if self.act is Act.PRUNE:
+            _ = self.before
+        elif not _NAME.fullmatch(self.about):
             raise OrderRefused("an order about nothing", expected="32 hex characters")
         printable = not any(unicodedata.category(letter)[0] == "C" for letter in self.reason)
         if not 0 < len(self.reason.strip()) <= MAX_REASON or not printable:
             raise OrderRefused("an order needs a reason", expected=f"1 to {MAX_REASON} characters")
+
+    @property
+    def before(self) -> datetime:
+        """The day before which an order to prune prunes; raises `OrderRefused`."""
+        try:
+            day = date.fromisoformat(self.about)
+        except ValueError:
+            day = None
+        if day is None or day.isoformat() != self.about:
+            raise OrderRefused("an order to prune without a day", expected="such as 2026-11-22")
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
     @property
     def hash(self) -> str:

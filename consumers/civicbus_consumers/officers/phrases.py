@@ -77,6 +77,10 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
         "{count} more, in investigations that go on: they are shown when the case is closed.",
         "Còn {count} lượt thuộc các vụ điều tra đang tiến hành: sẽ hiển thị khi vụ việc kết thúc.",
     ),
+    "pruned": (
+        "What was before leaf {first} was pruned after its retention; of that nothing is claimed.",
+        "Những gì trước lá số {first} đã được tỉa sau thời hạn lưu; không khẳng định gì về chúng.",
+    ),
     "not-indexed": (
         "This goes up to leaf {indexed}: {count} newer leaves of the ledger are not indexed yet. "
         "Ask again.",

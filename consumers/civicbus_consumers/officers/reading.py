@@ -27,6 +27,7 @@ from civicbus_audit.index.searching import (
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.places import Places
 from civicbus_audit.proof import format_proof
+from civicbus_audit.pruning import open_log
 from civicbus_audit.query import Query
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_proof
@@ -51,10 +52,11 @@ class Proved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How many leaves the index has, and how many are published that it has not yet."""
+    """Up to which leaf the index goes, how many are published behind it, how many are pruned."""
 
     indexed: int
     later: int
+    pruned: int = 0
 
 
 class Shelf(Protocol):
@@ -100,7 +102,7 @@ class IndexShelf:
         """Up to where the index goes, asked before the ledger."""
         indexed = indexed_size(self.engine)
         log, _ = self._log()
-        return Extent(indexed=indexed, later=max(0, log.size - indexed))
+        return Extent(indexed=indexed, later=max(0, log.size - indexed), pruned=log.first)
 
     def find(self, query: Query) -> list[Entry]:
         """The newest leaves that match, each compared with the ledger."""
@@ -140,10 +142,10 @@ class IndexShelf:
         return data
 
     def begun_at(self) -> datetime | None:
-        """When the first leaf was written."""
+        """When the first leaf was written that is kept."""
         log, _ = self._log()
         try:
-            row, _, _ = row_of(0, log.leaf(0), page=None)
+            row, _, _ = row_of(log.first, log.leaf(log.first), page=None)
         except Refused:
             return None
         at = row.get("at")
@@ -152,7 +154,7 @@ class IndexShelf:
     def _log(self) -> tuple[StoredLog, bytes]:
         directory = self.places.directory()
         checkpoint, note = published(directory, self.places.trust())
-        return StoredLog(directory.read, checkpoint.size), note
+        return open_log(directory.read, checkpoint.size), note
 
 
 _NOT_OF_OFFICERS = tuple(kind for kind in RecordKind if kind not in TRAIL_KINDS)

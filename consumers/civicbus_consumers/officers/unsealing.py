@@ -18,9 +18,7 @@ from civicbus_audit.index.searching import confirm, search
 from civicbus_audit.merkle import leaf_hash
 from civicbus_audit.places import Places
 from civicbus_audit.query import Query
-from civicbus_audit.stored import StoredLog
 from civicbus_audit.vault.port import Vault
-from civicbus_audit.verify import published
 from civicbus_schemas.errors import BusError, EvidenceBroken, Refused
 from civicbus_schemas.pseudonym import LedgerPseudonym
 from civicbus_schemas.record import Actor, Record, Request, commitment
@@ -67,8 +65,7 @@ class LedgerParts:
     def find(self, record_id: str) -> Sealed | None:
         """As `Parts` says; what the index tells is compared with the leaf."""
         found = search(self.engine, Query(id=record_id, limit=1))
-        directory = self.places.directory()
-        ledger = StoredLog(directory.read, published(directory, self.places.trust())[0].size)
+        ledger = self.places.log()
         confirm(found, ledger)
         for entry in found:
             record, part = Record.decode(ledger.leaf(entry.index)), ledger.sealed(entry.index)

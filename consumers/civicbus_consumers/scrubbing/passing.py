@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -17,8 +17,9 @@ from pathlib import Path
 from civicbus_audit.completeness.commit import INDEX_COMMIT
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.index.database import make_engine
-from civicbus_audit.index.examining import examine_index
+from civicbus_audit.index.examining import Contradiction, examine_index
 from civicbus_audit.note import Verifier
+from civicbus_audit.pruning import open_log
 from civicbus_audit.quorum import Policy, Trust, Witness
 from civicbus_audit.recount import recount
 from civicbus_audit.sealed import QUARANTINE
@@ -26,10 +27,11 @@ from civicbus_audit.sequencing import PageMessage
 from civicbus_audit.state import STATE, LedgerState
 from civicbus_audit.stored import CHECKPOINT, StoredLog
 from civicbus_audit.tiles import WIDTH
-from civicbus_audit.verify import published, signed_head, verify_ledger
+from civicbus_audit.verify import published, published_log, signed_head, verify_ledger
 from civicbus_audit.witness.held import check_continues, check_held, cosigned_sizes, fetch_held
 from civicbus_schemas.errors import BusError, EvidenceBroken, InvalidBytes, Unavailable
 
+from civicbus_consumers.scrubbing.kept import first_kept
 from civicbus_consumers.scrubbing.rules import (
     Comparison,
     Fault,
@@ -111,8 +113,15 @@ def scrub(sides: Sides, *, since: datetime | None = None, pace: Pace = lambda: N
     def topic() -> Iterator[Fault]:
         nonlocal part
         sealed = _sealed_so_far(directory, sides.trust)  # 1
-        ledger = _ledger(directory, StoredLog(directory.read, sealed.size))
+        log = open_log(directory.read, sealed.size)
+        ledger = _ledger(directory, log)
         part = _part(sides.pages, ledger, sealed=sealed, since=since)
+        if (
+            log.first
+            and since is None
+            and (kept := first_kept(sides.pages, log, end=part.span.end))
+        ):
+            part = replace(part, span=kept)  # what was pruned is compared with nothing
         messages = _paced(sides.pages.read(part.span.begin, part.span.end), pace)
         yield from compare(messages, ledger, part.span)
         yield from sealed_files(directory, sides.trust, size=sealed.size)
@@ -161,7 +170,7 @@ def _sealed_so_far(directory: LedgerDirectory, trust: Trust) -> LedgerState:
 
 def _ledger(directory: LedgerDirectory, log: StoredLog) -> Ledger:
     def find(leaf: bytes) -> int | None:
-        for number in reversed(range(-(-log.size // WIDTH))):
+        for number in reversed(log.bundles):
             bundle = log.bundle(number)
             if leaf in bundle:
                 return number * WIDTH + len(bundle) - 1 - bundle[::-1].index(leaf)
@@ -193,7 +202,7 @@ def _tree(sides: Sides, directory: LedgerDirectory, *, since: int, pace: Pace) -
         verify_ledger(directory, sides.trust, on_progress=lambda _leaves: pace())
         return
     checkpoint, _ = published(directory, sides.trust)
-    log = StoredLog(directory.read, checkpoint.size)
+    log = open_log(directory.read, checkpoint.size)
     since = min(since, checkpoint.size)
     if recount(log, since=since, on_progress=lambda _leaves: pace()) != checkpoint.root:
         raise EvidenceBroken(
@@ -204,11 +213,13 @@ def _tree(sides: Sides, directory: LedgerDirectory, *, since: int, pace: Pace) -
 
 def _index(sides: Sides, directory: LedgerDirectory, *, since: int, pace: Pace) -> Iterator[Fault]:
     def newest() -> StoredLog:
-        return StoredLog(directory.read, published(directory, sides.trust)[0].size)
+        return published_log(directory, sides.trust)
 
     engine = make_engine(sides.dsn_file)
     try:
         for fault in examine_index(engine, newest, since=since, on_progress=lambda _: pace()):
+            if fault.kind is Contradiction.PRUNED:
+                continue  # indexing forgets them in its own time; `fsck` names what it did not
             yield Fault(
                 comparison=Comparison.INDEX,
                 kind=fault.kind,

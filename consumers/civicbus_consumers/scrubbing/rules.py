@@ -143,7 +143,7 @@ def _match(message: PageMessage, ledger: Ledger, cursor: int) -> _Found | None:
     notice = _notice_about(message, ledger.leaves.leaf(start))
     if notice and notice.content == hashlib.sha256(message.value).hexdigest():
         return _Found(start, start + 1, tuple(_check_kept(message, notice, ledger)))
-    page = _page(message.value)
+    page = page_of(message.value)
     if page is None or (notice and notice.content != page.hash):
         return None
     return _match_page(page, ledger, start=start, first=start + 1 if notice else start)
@@ -166,7 +166,7 @@ def _match_page(page: Page, ledger: Ledger, *, start: int, first: int) -> _Found
 
 def _search(message: PageMessage, ledger: Ledger) -> _Found | None:
     """The message's leaves, wherever they are."""
-    page = _page(message.value)
+    page = page_of(message.value)
     if page is not None and (first := ledger.find(page.header)) is not None:
         before = _notice_about(message, ledger.leaves.leaf(first - 1)) if first else None
         return _match_page(page, ledger, start=first - 1 if before else first, first=first)
@@ -203,7 +203,8 @@ def _behind_own(ledger: Ledger, index: int) -> int:
     return index
 
 
-def _page(value: bytes) -> Page | None:
+def page_of(value: bytes) -> Page | None:
+    """The page in the bytes of a message; None where there is none."""
     try:
         page = Page.decode(unframe(value)[1])
     except InvalidBytes:

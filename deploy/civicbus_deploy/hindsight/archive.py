@@ -11,7 +11,6 @@ from pathlib import Path
 from civicbus_audit.places import Places
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.vault.store import PostgresVault
-from civicbus_audit.verify import published
 from civicbus_consumers.explain.rules import Law, compile_law
 from civicbus_schemas.announcement import read_announced
 from civicbus_schemas.errors import Refused
@@ -45,9 +44,7 @@ class Archive:
 
 def open_ledger(folder: StateFolder) -> StoredLog:
     """The ledger up to its signed checkpoint."""
-    places = Places.under(folder.home)
-    directory = places.directory()
-    return StoredLog(directory.read, published(directory, places.trust())[0].size)
+    return Places.under(folder.home).log()
 
 
 def announced_sets(folder: StateFolder) -> Mapping[PolicyVersion, bytes]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, assert_never
 
 import httpx2
 import typer
@@ -34,10 +34,11 @@ from civicbus_deploy.embedded.keys import INSPECTORS, issuers_file
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.oversight.erasing import erase
 from civicbus_deploy.oversight.options import Home, or_stdin
+from civicbus_deploy.oversight.pruning import Pruned, prune_site
 from civicbus_deploy.provisioning.app import Site
 
 app = CommandLine(
-    help="Erase a person's secret, or unseal a record: an officer requests, a supervisor approves.",
+    help="Erase a person's secret, unseal a record, prune the ledger: what takes two officials.",
     no_args_is_help=True,
 )
 _HEADERS = {"Content-Type": "application/json", "Accept-Language": "en"}
@@ -55,22 +56,29 @@ def request(
         str | None, typer.Option("--erase", help="The person's PIN; - reads it from stdin.")
     ] = None,
     unseal: Annotated[str | None, typer.Option(help="The record's id.")] = None,
+    prune_before: Annotated[
+        str | None, typer.Option(help="Prune the ledger of what is older than this day (UTC).")
+    ] = None,
     home: Home = None,
 ) -> None:
     """Request as an officer, in a new file: it names the person by pseudonym only."""
     folder = StateFolder.at(home)
-    match erase_pin, unseal:
-        case str(pin), None:
+    match erase_pin, unseal, prune_before:
+        case str(pin), None, None:
             order = _order(Act.ERASE, _name_of(folder, pin), reason)
-        case None, str(record):
+        case None, str(record), None:
             order = _order(Act.UNSEAL, record, reason)
+        case None, None, str(day):
+            order = _order(Act.PRUNE, day, reason)
         case _:
-            raise Misused("what is requested?", expected="one of --erase and --unseal")
+            raise Misused(
+                "what is requested?", expected="one of --erase, --unseal and --prune-before"
+            )
     token = orders.request(order, _key(folder), issuer=INSPECTORS, name=name, now=time.time())
     if file.exists():
         raise Refused(f"{file} is there already", next_step="name a new file")
     _write(file, order, request=token)
-    typer.echo(f"requested: {order.act} {order.about}")
+    typer.echo(f"requested: {_told(order)}")
 
 
 @app.command()
@@ -82,7 +90,7 @@ def approve(file: File, *, name: Name, home: Home = None) -> None:
     token = orders.approve(order, tokens["request"], key, issuer=INSPECTORS, name=name, now=now)
     _given(folder, order, {**tokens, "approval": token})
     _write(file, order, request=tokens["request"], approval=token)
-    typer.echo(f"approved: {order.act} {order.about}, because: {order.reason}")
+    typer.echo(f"approved: {_told(order)}, because: {order.reason}")
 
 
 @app.command()
@@ -90,11 +98,33 @@ def carry_out(file: File, *, home: Home = None) -> None:
     """Do what was requested and approved; it is on record before it is done."""
     folder = StateFolder.at(home)
     given = _given(folder, *_read(file))
-    if given.order.act is Act.UNSEAL:
-        _unseal(folder, file)
-        return
-    id_ = erase(Site.open(folder.home), given)
-    typer.echo(f"erased, in record {id_}; recorders forget the secret within a minute")
+    match given.order.act:
+        case Act.UNSEAL:
+            _unseal(folder, file)
+        case Act.ERASE:
+            id_ = erase(Site.open(folder.home), given)
+            typer.echo(f"erased, in record {id_}; recorders forget the secret within a minute")
+        case Act.PRUNE:
+            _tell_pruned(prune_site(Site.open(folder.home), given))
+        case act:
+            assert_never(act)
+
+
+def _told(order: Order) -> str:
+    about = f"what is older than {order.about}" if order.act is Act.PRUNE else order.about
+    return f"{order.act} {about}"
+
+
+def _tell_pruned(done: Pruned) -> None:
+    said = done.pruning
+    typer.echo(
+        f"pruned by leaf {said.leaf}: entries 0 to {said.minimum - 1}, in {done.deleted} files; "
+        f"the ledger is claimed from leaf {said.first} on"
+    )
+    if done.offset is None:
+        typer.echo("the page topic still has what it had: its first kept page was not found there")
+    else:
+        typer.echo(f"the page topic begins at offset {done.offset}")
 
 
 def _order(act: Act, about: str, reason: str) -> Order:

@@ -26,6 +26,8 @@ def show(document: Mapping[str, Any]) -> None:
         typer.echo(f"{document['hidden']} more, in investigations that go on")
     if document["range"]["not_indexed"]:
         typer.echo(f"{document['range']['not_indexed']} newer leaves are not indexed yet")
+    if first := document["range"]["pruned"]:
+        typer.echo(f"what was before leaf {first} was pruned; of that nothing is claimed")
     if document["cursor"]:
         typer.echo(f"more: --cursor {document['cursor']}")
 

@@ -23,6 +23,7 @@ from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.provisioning import steps
 from civicbus_deploy.provisioning.announcing import PolicyTopic
 from civicbus_deploy.provisioning.binding import bind, missing
+from civicbus_deploy.provisioning.client_quotas import read_quotas, set_quotas
 from civicbus_deploy.provisioning.connections import Addresses, AgencyFile, agency_file
 from civicbus_deploy.provisioning.desired import Desired, desired_state
 from civicbus_deploy.provisioning.kafka import AdminAccess, Broker
@@ -168,6 +169,7 @@ class Site:
             topics=topics,
             passwords=frozenset(filter(self._holds_password, self.broker.read_users())),
             grants=self.broker.read_grants(),
+            quotas=read_quotas(self.broker.access),
             started=started,
             occupied=self.broker.read_occupied({(s.topic, s.partition) for s in unstarted}),
             schemas=self.registry.read_versions(desired.subjects),
@@ -204,10 +206,12 @@ class Site:
             self.broker.start_group(start.group, start.starts)
         # 3 schemas
         self.registry.register(step.subject for step in _of(steps.Register, todo))
-        # 4 passwords
+        # 4 passwords and quotas, before anybody may write
         users = [step.principal for step in _of(steps.SetPassword, todo)]
         if users:
             self.broker.set_passwords({user: self._password(user) for user in users})
+        if limits := [step.quota for step in _of(steps.Limit, todo)]:
+            set_quotas(self.broker.access, limits)
         # 5 grants and connection files
         if allowed := [step.grant for step in _of(steps.Allow, todo)]:
             self.broker.allow(allowed)

@@ -1,4 +1,4 @@
-"""What a policy set asks of broker and registry: topics, principals, grants, positions, subjects.
+"""What a policy set asks of broker and registry: topics, principals, grants, positions, schemas.
 
 Pure. Least privilege: each principal gets the operations its work needs on the names it needs, and
 an agency nothing but its own source topics, delivery topics and groups.
@@ -6,7 +6,7 @@ an agency nothing but its own source topics, delivery topics and groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,14 +23,15 @@ from civicbus_schemas.vocabulary import WhenWithheld
 from civicbus_schemas.withheld import WITHHELD
 
 from civicbus_deploy.provisioning.connections import AgencyFile
+from civicbus_deploy.provisioning.quotas import MIB, Quota, quotas_of
 
 ENFORCE, CONSENT, SEALING, LOOKUP = "bus-enforce", "bus-consent", "bus-sealing", "bus-lookup"
 OFFICERS, FLAGS, UNREAD = "bus-officers", "bus-flags", "bus-unread"
 BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP, OFFICERS, FLAGS, UNREAD)
 
-_MIB = 1024 * 1024
 _DAY_MS = 24 * 60 * 60 * 1000
 _FOREVER = "-1"
+_QUOTAS = {ENFORCE: 16 * MIB}  # deliveries, too: 1.6 kB for each of 10,000 records a second
 
 
 class Resource(StrEnum):
@@ -97,6 +98,7 @@ class Desired:
     topics: tuple[Topic, ...]
     principals: tuple[str, ...]
     grants: frozenset[Grant]
+    quotas: tuple[Quota, ...]
     starts: tuple[Start, ...]
     subjects: tuple[Subject, ...]
     connections: tuple[AgencyFile, ...]
@@ -120,10 +122,12 @@ def desired_state(
             expected="1 (for tests), or at least 3",
             next_step="start the third, and provision again",
         )
+    grants = frozenset(_grants(policy))
     return Desired(
         topics=tuple(_topics(policy, brokers=brokers)),
         principals=(*policy.agencies, *BUS_PRINCIPALS),
-        grants=frozenset(_grants(policy)),
+        grants=grants,
+        quotas=quotas_of(_recorders(grants), _QUOTAS),
         starts=tuple(_starts(policy)),
         subjects=tuple(_subjects(policy)),
         connections=connections,
@@ -133,7 +137,7 @@ def desired_state(
 
 def _topics(policy: PolicySet, *, brokers: int) -> Iterator[Topic]:
     replicas = "2" if brokers >= 3 else "1"
-    base = {"min.insync.replicas": replicas, "max.message.bytes": str(_MIB)}
+    base = {"min.insync.replicas": replicas, "max.message.bytes": str(MIB)}
 
     def topic(name: str, partitions: int = topics.PARTITIONS, **config: str) -> Topic:
         settings = {key.replace("_", "."): value for key, value in config.items()}
@@ -143,7 +147,7 @@ def _topics(policy: PolicySet, *, brokers: int) -> Iterator[Topic]:
         yield topic(source.name, cleanup_policy="delete", retention_ms=str(14 * _DAY_MS))
         yield topic(
             source.dead_letters, cleanup_policy="delete", retention_ms=str(30 * _DAY_MS),
-            max_message_bytes=str(2 * _MIB),  # the largest message, and our headers on it
+            max_message_bytes=str(2 * MIB),  # the largest message, and our headers on it
         )  # fmt: skip
     keepers = {a.provider for a in policy.agreements if a.reads}
     for agency in policy.agencies.values():
@@ -155,7 +159,7 @@ def _topics(policy: PolicySet, *, brokers: int) -> Iterator[Topic]:
     durable = {"flush_messages": "1"} if brokers == 1 else {}
     yield topic(
         topics.AUDIT_PAGE, 1, cleanup_policy="delete", retention_ms=_FOREVER,
-        max_message_bytes=str(8 * _MIB),
+        max_message_bytes=str(8 * MIB),
         message_timestamp_type="LogAppendTime",  # the broker's time, not a recorder's
         **durable,
     )  # fmt: skip
@@ -202,6 +206,13 @@ def _grants(policy: PolicySet) -> Iterator[Grant]:
         yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.GROUP, groups, prefixed=True)
     sources = [s.name for s in policy.source_topics() if s.family == topics.CONSENT_FAMILY]
     yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.TOPIC, *sources)
+
+
+def _recorders(grants: Iterable[Grant]) -> Iterator[str]:
+    """Whoever may write pages."""
+    for grant in grants:
+        if (grant.name, grant.operation) == (topics.AUDIT_PAGE, Operation.WRITE):
+            yield grant.principal
 
 
 def _unread_grants(policy: PolicySet) -> Iterator[Grant]:

@@ -18,6 +18,7 @@ from civicbus_producers.kafka import (
 )
 from civicbus_producers.positions import GroupPositions
 from civicbus_schemas.errors import Overdue, Retryable
+from civicbus_schemas.topics import AUDIT_PAGE
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import (
@@ -81,6 +82,11 @@ class Broker:
     def _all(self, futures: Mapping[Any, Future[T]], *, doing: str) -> list[T]:
         with self._translated(doing):
             return [future.result(_TIMEOUT_S) for future in futures.values()]
+
+    def delete_pages(self, before: int) -> None:
+        """Deletes the records of the page topic from before this offset; again does nothing."""
+        place = TopicPartition(AUDIT_PAGE, 0, before)
+        self._all(self._admin.delete_records([place]), doing="deleting pruned pages")
 
     # what is
 

@@ -2,6 +2,7 @@
 
     agencies.yaml  purposes.yaml  rules/<name>.cedar
     contracts/<family>/<Name>.avsc  agreements/<id>.yaml
+    retention.yaml    may be missing: then the ledger is kept for ever
 
 What the set means is checked by `civicbus_schemas.policy`; here stand the files: their shapes,
 their names, and where in them an error lies.
@@ -32,7 +33,7 @@ from civicbus_deploy.provisioning.documents import (
     read_yaml,
 )
 from civicbus_deploy.provisioning.review import review
-from civicbus_deploy.provisioning.vocabularies import Agencies, Purposes, shaped
+from civicbus_deploy.provisioning.vocabularies import Agencies, Purposes, Retention, shaped
 
 MAX_POLICY_BYTES = 1_000_000  # one message on state.policy.v1
 
@@ -77,10 +78,13 @@ def load_nation(chosen: Path | str | None = None) -> Nation:
     rules = {path.stem: read_text(path, root=root) for path in sorted(root.glob("rules/*.cedar"))}
     named = {"agencies.yaml": agencies, "purposes.yaml": purposes} | contracts | agreements
     named |= {document.file: document for document in rules.values()}
+    retention = _retention(root)
+    named |= {document.file: document for document in retention}
     plain = {
         "nation": root.name,
         **shaped(agencies, Agencies),
         **shaped(purposes, Purposes),
+        **{key: value for d in retention for key, value in shaped(d, Retention).items()},
         "contracts": {name: document.content for name, document in contracts.items()},
         "agreements": [_plain(document.content) for document in agreements.values()],
         "statements": [],
@@ -97,6 +101,11 @@ def load_nation(chosen: Path | str | None = None) -> Nation:
             expected=f"at most {MAX_POLICY_BYTES}",
         )
     return Nation(policy=policy, document=plain)
+
+
+def _retention(root: Path) -> list[Document]:
+    path = root / "retention.yaml"
+    return [read_yaml(path, root=root)] if path.is_file() else []
 
 
 def _contracts(root: Path) -> Iterator[tuple[str, Document]]:

@@ -1,8 +1,8 @@
 """From what is to what should be, as an ordered list of steps. Pure: nothing is done here.
 
-The order is safety: 1 topics 2 positions, before anybody may publish 3 schemas 4 passwords 5 grants
-and connection files 6 the policy, which sets the bus going. Nothing is ever deleted but grants:
-topics hold evidence, and a position is moved by nobody but its group.
+The order is safety: 1 topics 2 positions, before anybody may publish 3 schemas 4 passwords and
+quotas 5 grants and connection files 6 the policy, which sets the bus going. Nothing is ever deleted
+but grants: topics hold evidence, and a position is moved by nobody but its group.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from civicbus_deploy.provisioning.desired import (
     Subject,
     Topic,
 )
+from civicbus_deploy.provisioning.quotas import Quota
 
 _MIN_INSYNC = "min.insync.replicas"
 _OUR_TOPICS = ("src.", "dlv.", "audit.", "state.")
@@ -49,6 +50,7 @@ class Actual:
     topics: Mapping[str, Topic] = field(default_factory=dict)
     passwords: frozenset[str] = frozenset()
     grants: frozenset[Grant] = frozenset()
+    quotas: frozenset[Quota] = frozenset()
     started: frozenset[Start] = frozenset()
     occupied: frozenset[tuple[str, int]] = frozenset()
     schemas: Mapping[str, tuple[SchemaDocument, ...]] = field(default_factory=dict)
@@ -97,6 +99,16 @@ class SetPassword:
 
     def __str__(self) -> str:
         return f"create user {self.principal}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Set what a recorder may write in a second."""
+
+    quota: Quota
+
+    def __str__(self) -> str:
+        return f"limit {self.quota}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +162,7 @@ class WriteConnection:
 
 
 Step = (
-    CreateTopic | ConfigureTopic | StartGroup | SetPassword | Allow | Revoke | Register
+    CreateTopic | ConfigureTopic | StartGroup | SetPassword | Limit | Allow | Revoke | Register
     | WriteConnection | Announce
 )  # fmt: skip
 
@@ -165,6 +177,7 @@ def plan(desired: Desired, actual: Actual) -> tuple[Step, ...]:
         *_start_steps(desired.starts, actual),
         *_schema_steps(desired.subjects, actual),
         *(SetPassword(p) for p in desired.principals if p not in actual.passwords),
+        *(Limit(quota) for quota in desired.quotas if quota not in actual.quotas),
         *_grant_steps(desired, actual),
         *(WriteConnection(c) for c in desired.connections if c not in actual.connections),
         *([] if actual.policy == desired.policy else [Announce(desired.policy)]),

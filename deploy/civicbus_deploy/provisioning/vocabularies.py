@@ -1,4 +1,4 @@
-"""The shapes of `agencies.yaml` and `purposes.yaml`; the policy set checks what they mean."""
+"""The shapes of the nation's vocabularies; the policy set checks what they mean."""
 
 from __future__ import annotations
 
@@ -54,6 +54,17 @@ class Purposes(_Shape):
 
     purposes: dict[str, _Purpose]
     bases: dict[str, _Basis]
+
+
+class _Retention(_Shape):
+    ledger_years: int
+    source: str
+
+
+class Retention(_Shape):
+    """`retention.yaml`."""
+
+    retention: _Retention
 
 
 S = TypeVar("S", bound=_Shape)
