@@ -84,7 +84,7 @@ class Fence:
         folder, enforcer = consent_group(group), enforcement_group(group)
         source = TopicPartition(topic, partition)
         state = TopicPartition(self._state, partition)
-        self._until(
+        _until(
             lambda: is_folded(self._position(folder, source), offset),
             deadline,
             waiting_for=f"{folder} to fold the event",
@@ -98,7 +98,7 @@ class Fence:
             ),
             *(("look-ups in flight", lookup) for lookup in lookups),
         ):
-            self._until(partial(_has_reached, position, end), deadline, waiting_for=name)
+            _until(partial(_has_reached, position, end), deadline, waiting_for=name)
         return Passed(partition=partition, position=end, seconds=time.monotonic() - begun)
 
     def wait_policy(self, offset: int, *, timeout_s: float) -> float:
@@ -110,15 +110,17 @@ class Fence:
         begun = time.monotonic()
         place = TopicPartition(STATE_POLICY, 0)
         enforcers = [enforcement_group(group) for group in range(self._groups)]
-        for name, position in (
+        waiting = [
             *((name, partial(self._position, name, place)) for name in enforcers),
             *(("look-ups in flight", partial(h.position, STATE_POLICY, 0)) for h in self._holders),
-        ):
-            self._until(
-                partial(_has_reached, position, offset + 1),
-                begun + timeout_s,
-                waiting_for=f"{name} to go by policy {offset}",
-            )
+        ]
+        while waiting := [
+            (name, position)
+            for name, position in waiting
+            if not _is_so(partial(_has_reached, position, offset + 1))
+        ]:  # all are asked, so that an error names all who are late
+            late = ", ".join(name for name, _ in waiting)
+            _pause(begun + timeout_s, waiting_for=f"{late} to go by policy {offset}")
         return time.monotonic() - begun
 
     def close(self) -> None:
@@ -142,19 +144,26 @@ class Fence:
             found.update(read_high_watermarks(self._admin, [place], timeout_s=_REQUEST_S))
             return True
 
-        self._until(ask, deadline, waiting_for="the end of the consent state")
+        _until(ask, deadline, waiting_for="the end of the consent state")
         return found[place]
 
-    def _until(self, holds: Callable[[], bool], deadline: float, *, waiting_for: str) -> None:
-        while True:
-            try:
-                if holds():
-                    return
-            except Retryable:
-                pass  # the broker may answer the next time
-            if time.monotonic() > deadline:
-                raise Overdue("a fence has not passed in time", got=f"waiting for {waiting_for}")
-            time.sleep(_PAUSE_S)
+
+def _until(holds: Callable[[], bool], deadline: float, *, waiting_for: str) -> None:
+    while not _is_so(holds):
+        _pause(deadline, waiting_for=waiting_for)
+
+
+def _is_so(holds: Callable[[], bool]) -> bool:
+    try:
+        return holds()
+    except Retryable:
+        return False  # the broker may answer the next time
+
+
+def _pause(deadline: float, *, waiting_for: str) -> None:
+    if time.monotonic() > deadline:
+        raise Overdue("a fence has not passed in time", got=f"waiting for {waiting_for}")
+    time.sleep(_PAUSE_S)
 
 
 def _has_reached(position: Callable[[], int], end: int) -> bool:
