@@ -40,6 +40,7 @@ lint: setup ## Style
 
 types: setup ## mypy, strict
 	.venv/bin/mypy
+	.venv/bin/mypy consumers/examples producers/examples
 
 imports: setup ## The directions of the house
 	.venv/bin/lint-imports

@@ -138,7 +138,7 @@ def _sentences(complete: Complete) -> Sequence[str]:
     sentences = ["complete-covered" if complete.commits else "complete-uncovered"]
     sentences.append("complete-rescanned")
     if complete.first:
-        sentences.append("complete-pruned")
+        sentences.append("begins-pruned")
     if complete.unreadable:
         sentences.append("complete-unreadable")
     if complete.hidden is not None:

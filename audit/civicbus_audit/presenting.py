@@ -110,7 +110,7 @@ _WORDS = {
         "Found by reading the ledger anew up to leaf {size}, not proved to be all: {rescanned}.",
         "Tìm thấy khi đọc lại sổ cái đến lá số {size}, chưa chứng minh là đầy đủ: {rescanned}.",
     ),
-    "complete-pruned": (
+    "begins-pruned": (
         "What was before leaf {first} was pruned after its retention; of that nothing is claimed.",
         "Những gì trước lá số {first} đã được tỉa sau thời hạn lưu; không khẳng định gì về chúng.",
     ),

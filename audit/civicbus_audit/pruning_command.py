@@ -10,6 +10,7 @@ from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import LOCAL_TIME, Language, as_json, out, pace, say
 from civicbus_audit.pruning import Pruning
+from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published
 
 
@@ -57,3 +58,14 @@ def tell_pruning(pruning: Pruning, lang: Language) -> None:
         "at": pruning.at.astimezone(LOCAL_TIME),
     }
     out.out(say("pruned", lang, **told), highlight=False)
+
+
+def beginning(log: StoredLog) -> dict[str, int]:
+    """For a JSON object: the first leaf that a pruned ledger has; nothing of a whole one."""
+    return {"pruned": log.first} if log.first else {}
+
+
+def tell_beginning(log: StoredLog, lang: Language = Language.EN) -> None:
+    """The same in a sentence."""
+    if log.first:
+        out.out(say("begins-pruned", lang, first=log.first), highlight=False)

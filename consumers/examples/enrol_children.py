@@ -9,6 +9,7 @@ file (CIVICBUS_AGENCY_FILE, or agencies/<agency>.json in CIVICBUS_HOME).
 import sqlite3
 import sys
 
+from civicbus_consumers.delivery import Delivery
 from civicbus_consumers.subscription import Subscription
 
 agency = sys.argv[1] if len(sys.argv) > 1 else "vss"
@@ -18,17 +19,17 @@ database.execute("CREATE TABLE IF NOT EXISTS seen (event_id TEXT PRIMARY KEY)")
 database.execute("CREATE TABLE IF NOT EXISTS enrolled (pin TEXT, full_name TEXT, record_id TEXT)")
 
 with Subscription.connect(agency, families=["civil-status"]) as subscription:
-    for delivery in subscription.deliveries(idle_s=3):
-        if delivery.type == "civil-status.BirthRegistered":
-            child = delivery.event.child
+    for received in subscription.deliveries(idle_s=3):
+        if isinstance(received, Delivery) and received.type == "civil-status.BirthRegistered":
+            child = received.event.child
             with database:
                 seen = database.execute(
-                    "INSERT OR IGNORE INTO seen VALUES (?)", (delivery.event_id,)
+                    "INSERT OR IGNORE INTO seen VALUES (?)", (received.event_id,)
                 )
                 if seen.rowcount:
-                    row = (child.pin, child.full_name, delivery.record_id)
+                    row = (child.pin, child.full_name, received.record_id)
                     database.execute("INSERT INTO enrolled VALUES (?, ?, ?)", row)
-        delivery.acknowledge()
+        received.acknowledge()
 
 (count,) = database.execute("SELECT count(*) FROM enrolled").fetchone()
 database.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, make_dataclass
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 
 from civicbus_schemas.codec import SchemaDocument
 from civicbus_schemas.contract import Contract, nested_record, without_null
@@ -78,6 +78,10 @@ class Delivered(Record):
 
     __slots__ = ()
     schema: ClassVar[SchemaDocument]
+
+    if TYPE_CHECKING:  # its fields are those of a schema that only the bus tells
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
 R = TypeVar("R", bound=Record)

@@ -26,6 +26,7 @@ from civicbus_consumers.officers.pruning import find_first_kept
 from civicbus_consumers.scrubbing.passing import Passed, Sides, scrub
 from civicbus_consumers.scrubbing.topic import KafkaPages
 from civicbus_consumers.sealing.settings import SealingSettings
+from civicbus_deploy.agreements.cli import app as agreements
 from civicbus_deploy.embedded.state import read_json, write_json
 from civicbus_deploy.hindsight.archive import open_ledger
 from civicbus_deploy.hindsight.replaying import app as replay
@@ -256,6 +257,11 @@ def test_what_is_old_is_gone_and_all_else_holds_when_two_officials_order_it(
     assert json.loads(run(audit, place, "verify", "--json"))["size"] > pruned["leaf"]
     read = json.loads(run(audit, place, "who-read", samples.LAN.number, "--json"))
     assert read["pruned"] == pruned["first"]
+    told_by = partial(run, codes=(0, 1))  # what fills pages cannot be replayed
+    for app, *command in ((audit, "fsck"), (replay,), (agreements, "unused", "--days", "30")):
+        told = json.loads(told_by(app, place, *command, "--json"))
+        assert told["pruned"] == pruned["first"], command
+        assert f"before leaf {pruned['first']}" in told_by(app, place, *command), command
 
 
 def scrubbed(place: LookupPlace) -> Passed:

@@ -34,6 +34,8 @@ from civicbus_audit.presenting import (
     show,
     table,
 )
+from civicbus_audit.pruning_command import beginning, tell_beginning
+from civicbus_audit.stored import StoredLog
 
 if TYPE_CHECKING:
     from civicbus_audit.completeness.verifying import Complete
@@ -147,9 +149,9 @@ def who_read(
         held = hold(recount=recount, file=complete)
         columns = (*_READING[:6], "decision", "reason", *_READING[6:]) if denied else _READING
         view = citizen_view(found, closed_cases(find)) if as_citizen else None
-        first = places.log().first
+        log = places.log()
         if json:
-            out.out(as_json(_document(found, view, held, first=first)), highlight=False)
+            out.out(as_json(_document(found, view, held, log=log)), highlight=False)
             return
         if view:
             _show_citizen(view, columns, lang=lang)
@@ -157,8 +159,7 @@ def who_read(
             _show(found, columns, json=False, lang=lang)
         since = known.since.astimezone(LOCAL_TIME)
         out.out(say("known-since", lang, since=since), highlight=False)
-        if first:
-            out.out(say("complete-pruned", lang, first=first), highlight=False)
+        tell_beginning(log, lang)
         if held:
             _show_held(held, lang=lang)
 
@@ -257,14 +258,13 @@ def _show_held(held: _Held, *, lang: Language) -> None:
 
 
 def _document(
-    found: list[Entry], view: CitizenView | None, held: _Held | None, *, first: int
+    found: list[Entry], view: CitizenView | None, held: _Held | None, *, log: StoredLog
 ) -> object:
     """The readings as JSON: a list, or an object where there is more to tell."""
-    if view is None and held is None and not first:
+    if view is None and held is None and not log.first:
         return found
     told: dict[str, object] = {"readings": found if view is None else view.shown}
-    if first:
-        told["pruned"] = first
+    told |= beginning(log)
     if view is not None:
         told["hidden"] = view.hidden
     if held is not None:

@@ -16,7 +16,9 @@ from civicbus_audit.crew import crew_of
 from civicbus_audit.options import AsJson, Home, Lang, Policy, Vkey, exit_codes, needs_index
 from civicbus_audit.places import Places
 from civicbus_audit.presenting import Language, as_json, out, pace, say, show, table
+from civicbus_audit.pruning_command import beginning, tell_beginning
 from civicbus_audit.restoring import repair_tiles
+from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import verify_ledger
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ def fsck(
             if _check_index(places, lang=lang):
                 raise EvidenceBroken("the index was made anew and contradicts the ledger again",
                                      next_step="look at who writes to it")  # fmt: skip
-        _tell(found, tiles, repaired=repair, json=json, lang=lang)
+        log = places.log()
+        _tell(found, tiles, repaired=repair, log=log, json=json, lang=lang)
         if found and not repair:
             raise typer.Exit(options.EVIDENCE_BROKEN)
 
@@ -99,13 +102,25 @@ def _rebuild_index(places: Places, *, lang: Language) -> None:
 
 
 def _tell(
-    found: list[Fault], tiles: list[str], *, repaired: bool, json: bool, lang: Language
+    found: list[Fault],
+    tiles: list[str],
+    *,
+    repaired: bool,
+    log: StoredLog,
+    json: bool,
+    lang: Language,
 ) -> None:
     if json:
-        told = {"holds": repaired or not found, "faults": found, "repaired_tiles": tiles}
-        out.out(as_json(told | {"rebuilt_index": repaired and bool(found)}), highlight=False)
+        told = {
+            "holds": repaired or not found,
+            "faults": found,
+            "repaired_tiles": tiles,
+            "rebuilt_index": repaired and bool(found),
+        }
+        out.out(as_json(told | beginning(log)), highlight=False)
         return
     if found:
         show(table(found[:SHOWN], ("kind", "leaf", "columns"), lang))
     key = "fsck-repaired" if repaired else "fsck-found"
     out.out(say(key, lang, faults=len(found), tiles=len(tiles)), highlight=False)
+    tell_beginning(log, lang)

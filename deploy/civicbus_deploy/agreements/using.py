@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+from civicbus_audit.pruning_command import beginning, tell_beginning
 from civicbus_schemas.record import RECORD, Record
 from rich.table import Column, Table
 
@@ -42,11 +43,13 @@ def unused(
         for row in usage.unused(policy, uses, since=since, now=now)
     ]
     if as_json:
-        print_json({"days": days, "policy": policy.version, "unused": rows})
-    elif rows:
+        print_json({"days": days, "policy": policy.version, "unused": rows} | beginning(log))
+        return
+    if rows:
         table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None)
         for row in rows:
             table.add_row(*row.values())
         paper().print(table)
     else:
         typer.echo(f"every field was used in the last {days} days")
+    tell_beginning(log)

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 from civicbus_audit.command_line import CommandLine
+from civicbus_audit.pruning_command import beginning, tell_beginning
 from civicbus_consumers.replay.past import Said
 from civicbus_consumers.replay.rules import Replayed, replay
 
@@ -31,11 +32,13 @@ def main(home: Home = None, sets: Sets = None, days: Days = None, as_json: AsJso
             if replayed.finding.is_difference:
                 differences.append(replayed)
     if as_json:
-        told = {"decisions": counts.total(), "findings": dict(counts)}
+        told: dict[str, object] = {"decisions": counts.total(), "findings": dict(counts)}
+        told |= beginning(archive.log)
         print_json(told | {"differences": [_told(replayed) for replayed in differences]})
     else:
         said = ", ".join(f"{finding} {count:,}" for finding, count in sorted(counts.items()))
         typer.echo(f"decisions {counts.total():,}: {said or 'none'}")
+        tell_beginning(archive.log)
         for replayed in differences[:SHOWN]:
             typer.echo(json.dumps(_told(replayed), ensure_ascii=False))
     if differences:

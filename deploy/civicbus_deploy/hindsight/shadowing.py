@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from civicbus_audit.command_line import CommandLine
+from civicbus_audit.pruning_command import beginning, tell_beginning
 from civicbus_consumers.explain.rules import compile_law
 from civicbus_consumers.replay.shadow import shadow
 from rich.table import Table
@@ -50,6 +51,7 @@ def main(
                 "flipped": counted.flipped,
                 "flips": rows,
                 "untold": dict(counted.untold),
+                **beginning(archive.log),
             }
         )
         return
@@ -61,3 +63,4 @@ def main(
     typer.echo(f"{counted.flipped:,} of {counted.decisions:,} decisions would be others")
     for reason, count in sorted(counted.untold.items()):
         typer.echo(f"cannot be told of {count:,}: {reason}")
+    tell_beginning(archive.log)
