@@ -48,20 +48,21 @@ class StoredLog:
     Whoever has `first` from a pruned ledger has it from `pruning.open_log`, which proves it.
     """
 
-    def __init__(self, read: Read, size: int, *, first: int = 0) -> None:
+    def __init__(self, read: Read, size: int, *, first: int = 0, held: int | None = None) -> None:
         self._read, self.size, self.first = read, size, first
+        self._held = size if held is None else held  # the size whose tiles there are
         self._last_bundle: tuple[int, list[bytes]] = (-1, [])
         self._last_leaf = -1
         self._last_sealed: tuple[int, list[bytes]] = (-1, [])
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
-    def __reduce__(self) -> tuple[Callable[..., StoredLog], tuple[Read, int, int]]:
+    def __reduce__(self) -> tuple[Callable[..., StoredLog], tuple[Read, int, int, int]]:
         """Whoever is handed the log reads for himself."""
-        return _beginning_at, (self._read, self.size, self.first)
+        return _again, (self._read, self.size, self.first, self._held)
 
     def prefix(self, size: int) -> StoredLog:
-        """The same log when it had this size."""
-        return StoredLog(self._read, size, first=min(self.first, size))
+        """The same log when it had this size, though it may never have been stored in it."""
+        return StoredLog(self._read, size, first=min(self.first, size), held=self._held)
 
     @property
     def bundles(self) -> range:
@@ -73,9 +74,9 @@ class StoredLog:
         if index not in self.bundles:
             self._check_kept((index + 1) * WIDTH - 1)
         if self._last_bundle[0] != index:
-            tile = tile_at(ENTRIES, index, size=self.size)
-            data, stored = self._bytes(tile)
-            self._last_bundle = index, decode_bundle(data, stored)[: tile.width]
+            width = tile_at(ENTRIES, index, size=self.size).width
+            data, stored = self._held_bytes(ENTRIES, index)
+            self._last_bundle = index, decode_bundle(data, stored)[:width]
         return self._last_bundle[1]
 
     def hashes(self, level: int, index: int) -> list[bytes]:
@@ -83,9 +84,9 @@ class StoredLog:
         if (level, index) in self._cache:
             self._cache.move_to_end((level, index))
             return self._cache[level, index]
-        tile = tile_at(level, index, size=self.size)
-        data, stored = self._bytes(tile)
-        hashes = self._cache[level, index] = decode_hashes(data, stored)[: tile.width]
+        width = tile_at(level, index, size=self.size).width
+        data, stored = self._held_bytes(level, index)
+        hashes = self._cache[level, index] = decode_hashes(data, stored)[:width]
         if len(self._cache) > _CACHED_TILES:
             self._cache.popitem(last=False)
         return hashes
@@ -105,7 +106,7 @@ class StoredLog:
         if number in (self._last_bundle[0], self._last_leaf):  # whoever comes again reads on there
             return self.bundle(number)[place]
         self._last_leaf = number
-        data, stored = self._bytes(tile_at(ENTRIES, number, size=self.size))
+        data, stored = self._held_bytes(ENTRIES, number)
         return entry_of(data, stored, place)
 
     def sealed(self, index: int) -> bytes:
@@ -127,7 +128,7 @@ class StoredLog:
     def containing(self, content: bytes) -> Iterator[tuple[int, bytes]]:
         """The leaves in which these bytes occur, oldest first; reads all bundles."""
         for number in self.bundles:
-            data, _ = self._bytes(tile_at(ENTRIES, number, size=self.size))
+            data, _ = self._held_bytes(ENTRIES, number)
             if content in data:
                 for index, entry in enumerate(self.bundle(number), number * WIDTH):
                     if content in entry and index >= self.first:
@@ -147,13 +148,16 @@ class StoredLog:
         return self._bytes(tile)[0]
 
     def _sealed_parts(self, number: int) -> list[bytes]:
-        bundle = tile_at(ENTRIES, number, size=self.size)
+        bundle = tile_at(ENTRIES, number, size=self._held)
         for candidate in (bundle, Tile(level=ENTRIES, index=number)):
             try:
                 return decode_sealed(self._read(sealed_path(candidate)), candidate)
             except FileNotFoundError:
                 continue
         return []
+
+    def _held_bytes(self, level: int | str, index: int) -> tuple[bytes, Tile]:
+        return self._bytes(tile_at(level, index, size=self._held))
 
     def _bytes(self, tile: Tile) -> tuple[bytes, Tile]:
         full = Tile(level=tile.level, index=tile.index)
@@ -185,5 +189,5 @@ class StoredLog:
             raise Unavailable("the ledger was pruned while it was read", next_step="read it again")
 
 
-def _beginning_at(read: Read, size: int, first: int) -> StoredLog:
-    return StoredLog(read, size, first=first)
+def _again(read: Read, size: int, first: int, held: int) -> StoredLog:
+    return StoredLog(read, size, first=first, held=held)

@@ -109,11 +109,13 @@ def opened(files: FakeDurableFiles) -> Ledger:
     return Ledger.open(Path("nowhere"), origin=ORIGIN, signer=LOG, files=files)
 
 
-def stored(leaves: Sequence[bytes], files: FakeDurableFiles | None = None) -> FakeDurableFiles:
-    """A ledger of these leaves, published."""
+def stored(
+    leaves: Sequence[bytes], files: FakeDurableFiles | None = None, *, at_once: int = 200
+) -> FakeDurableFiles:
+    """A ledger of these leaves, published; it grew by so many at once."""
     files = files or FakeDurableFiles()
     with opened(files) as ledger:
-        for start in range(ledger.checkpoint.size, len(leaves), 200):
-            more = leaves[start : start + 200]
+        for start in range(ledger.checkpoint.size, len(leaves), at_once):
+            more = leaves[start : start + at_once]
             ledger.append(more, [b"sealed"] * len(more), position=start)
     return files

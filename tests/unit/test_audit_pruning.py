@@ -82,6 +82,16 @@ def test_all_but_what_was_pruned_still_holds_when_a_leaf_says_so(pruned: FakeDur
     assert (found.minimum, found.first, found.leaf) == (256, FIRST, PRUNE)
 
 
+def test_a_ledger_is_pruned_when_it_was_never_stored_in_the_size_that_goes() -> None:
+    files = stored(_GROWN.leaves, at_once=SIZE)
+    assert {path for path in files.paths() if path.startswith("tile/1/")} == {"tile/1/000.p/3"}
+    discard(files, pruning(files), size=SIZE)
+    assert verified(files).size == SIZE
+    found = find_pruning(files.read, SIZE)
+    assert found is not None
+    assert (found.minimum, found.first, found.leaf) == (256, FIRST, PRUNE)
+
+
 def test_a_pruned_leaf_is_still_proved_when_its_bytes_come_from_elsewhere(
     pruned: FakeDurableFiles,
 ) -> None:
