@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 from civicbus_schemas.errors import EvidenceBroken, Refused, Unavailable
@@ -56,9 +57,10 @@ class StoredLog:
         self._last_sealed: tuple[int, list[bytes]] = (-1, [])
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
-    def __reduce__(self) -> tuple[Callable[..., StoredLog], tuple[Read, int, int, int]]:
+    def __reduce__(self) -> tuple[Callable[..., StoredLog], tuple[Read, int]]:
         """Whoever is handed the log reads for himself."""
-        return _again, (self._read, self.size, self.first, self._held)
+        opened = partial(StoredLog, first=self.first, held=self._held)
+        return opened, (self._read, self.size)
 
     def prefix(self, size: int) -> StoredLog:
         """The same log when it had this size, though it may never have been stored in it."""
@@ -187,7 +189,3 @@ class StoredLog:
             return
         if self.first < now and tile.index * WIDTH < now:
             raise Unavailable("the ledger was pruned while it was read", next_step="read it again")
-
-
-def _again(read: Read, size: int, first: int, held: int) -> StoredLog:
-    return StoredLog(read, size, first=first, held=held)
