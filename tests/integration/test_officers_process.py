@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+import typer
 from civicbus_audit.note import Verifier
 from civicbus_audit.standalone import verify as alone
 from civicbus_audit.verify import verify_proof
 from civicbus_consumers.officers.rules import Role
 from civicbus_deploy.embedded.postgres import dsn_file
+from civicbus_deploy.embedded.state import read_json, write_json
 from civicbus_deploy.oversight.auditing import app as auditing
 from civicbus_deploy.oversight.orders import app as orders
 from civicbus_deploy.oversight.questions import app as questions
@@ -153,14 +156,19 @@ def test_nothing_is_asked_when_the_token_is_forged(place: OfficersPlace) -> None
     assert (answer.status_code, answer.json()["code"]) == (401, "token-forged")
 
 
-def run(place: OfficersPlace, *arguments: str, stdin: str | None = None) -> str:
+def run(
+    place: OfficersPlace, *arguments: str, stdin: str | None = None, app: typer.Typer = questions
+) -> str:
     """What the command prints."""
     home = str(place.bus.stack.folder.home)
     done = CliRunner().invoke(
-        questions, [*arguments, "--home", home], input=stdin, catch_exceptions=False
+        app, [*arguments, "--home", home], input=stdin, catch_exceptions=False
     )
     assert done.exit_code == 0, done.output
     return done.output
+
+
+order = partial(run, app=orders)
 
 
 def test_commands_ask_and_pages_show_when_the_stack_serves(place: OfficersPlace) -> None:
@@ -198,19 +206,13 @@ def test_commands_ask_and_pages_show_when_the_stack_serves(place: OfficersPlace)
 def test_sealed_part_is_shown_and_on_record_when_two_officials_order_it(
     place: OfficersPlace, tmp_path: Path
 ) -> None:
-    def order(*arguments: str) -> str:
-        home = str(place.bus.stack.folder.home)
-        done = CliRunner().invoke(orders, [*arguments, "--home", home], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.output
-
     file = str(tmp_path / "order.json")
     with place.serving():
         [shown] = [row for row in place.ask(ABOUT_LAN).json()["rows"] if row["recipient"] == "vss"]
         asked_by = ("--unseal", shown["id"], "--name", INSPECTOR, "--reason", "khiếu nại")
-        order("request", file, *asked_by)
-        order("approve", file, "--name", "gs-1")
-        told = json.loads(order("carry-out", file))
+        order(place, "request", file, *asked_by)
+        order(place, "approve", file, "--name", "gs-1")
+        told = json.loads(order(place, "carry-out", file))
     assert told["contents"]["case"] == asked()["case"]
     (_, [unsealing]), (after, _) = place.pages("officers-orders")
     assert after.header.released is not None
@@ -225,8 +227,8 @@ def test_bundles_are_on_record_before_they_are_made(place: OfficersPlace, tmp_pa
     with place.serving():
         why = ("--purpose", "oversight.complaint", "--pin", "-")
         told = run(place, "export", str(by_officer), *officer, *why, stdin=LAN.number)
-    [record] = [r for r in place.records() if r.kind is RecordKind.OFFICER_EXPORT]
-    assert record.id in told
+    [record] = [r for r in place.records() if r.id in told]
+    assert record.kind is RecordKind.OFFICER_EXPORT
     period = ("--since", "2020-01-01", "--until", "2020-12-01")
     asked_by = ("--by", f"mps/{INSPECTOR}", "--why", "audit", *period, "--subject", record.subject)
     done = CliRunner().invoke(
@@ -242,6 +244,31 @@ def test_bundles_are_on_record_before_they_are_made(place: OfficersPlace, tmp_pa
     key = alone.parse_key((home / "keys" / "exporter.vkey").read_text().strip(), b"\x01")
     assert alone.verify_bundle(by_officer, policy, key)["records"] == 2
     assert alone.verify_bundle(by_operator, policy, key)["records"] == 0
+
+
+def test_a_large_bundle_takes_an_order_of_two(place: OfficersPlace, tmp_path: Path) -> None:
+    bundle, file = tmp_path / "large.zip", str(tmp_path / "order.json")
+    settings = place.bus.stack.folder.processes / "officers.json"
+    before = read_json(settings)
+    write_json(settings, {**before, "export_alone_max": 1})
+    officer = ("--as", "officer", "--name", INSPECTOR, "--purpose", "oversight.complaint")
+    with place.serving():
+        with pytest.raises(Refused, match="export-takes-two"):
+            run(place, "export", str(bundle), *officer, "--case", "TT-2026/7", "--pin", "-",
+                stdin=LAN.number)  # fmt: skip
+        asked_by = ("--export", "-", "--name", INSPECTOR, "--reason", "hồ sơ lớn")
+        order(place, "request", file, *asked_by, stdin=json.dumps(ABOUT_LAN))
+        with pytest.raises(Refused, match="approval is missing"):
+            order(place, "carry-out", file, "--to", str(bundle))
+        order(place, "approve", file, "--name", "gs-1")
+        told = order(place, "carry-out", file, "--to", str(bundle))
+    write_json(settings, before)
+    [record] = [r for r in place.records() if r.id in told]
+    assert (record.kind, record.rule) == (RecordKind.OFFICER_EXPORT, "two-officials")
+    home = place.bus.stack.folder.home
+    policy = alone.parse_policy((home / "keys" / "audit-policy").read_bytes())
+    key = alone.parse_key((home / "keys" / "exporter.vkey").read_text().strip(), b"\x01")
+    assert alone.verify_bundle(bundle, policy, key)["records"] == 2
 
 
 def test_commands_keep_a_case_that_outlives_the_process(place: OfficersPlace) -> None:

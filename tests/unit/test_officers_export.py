@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,17 +16,21 @@ from civicbus_audit.ledger import Ledger
 from civicbus_audit.places import Places
 from civicbus_audit.standalone import verify as alone
 from civicbus_consumers.lookup.door import compose
+from civicbus_consumers.officers import orders
 from civicbus_consumers.officers.client import RECORD_HEADER
-from civicbus_consumers.officers.export_service import PATH, ExportService
+from civicbus_consumers.officers.export_service import ORDERED_PATH, PATH, ExportService
 from civicbus_consumers.officers.exporting import ExportDesk, LedgerBundles
+from civicbus_consumers.officers.orders import Act, Order
+from civicbus_consumers.officers.request import canonical, parse_export
 from civicbus_consumers.officers.rules import Role
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
 from tests.fakes.pages import AT
+from tests.fakes.vault import opened
 from tests.unit.completeness_samples import COMMIT, investigation, reading, sample_log
 from tests.unit.evidence_samples import EXPORT_KEY, KEY, LOG, ORIGIN, POLICY
-from tests.unit.lookup_samples import LAN
-from tests.unit.officers_office import CASE, COMPLAINT, Office, bearer, official, subject
+from tests.unit.lookup_samples import LAN, SIGNER
+from tests.unit.officers_office import CASE, COMPLAINT, MPS, Office, bearer, official, subject
 from tests.unit.test_officers_cases import code
 
 ABOUT_LAN = COMPLAINT | {"find": {"pin": LAN.number, "since": f"{AT:%Y}-01-01T00:00:00+07:00"}}
@@ -46,6 +51,7 @@ def bundles(tmp_path: Path) -> LedgerBundles:
         key=EXPORT_KEY,
         folder=tmp_path / "exports",
         max_records=100,
+        alone_max=50,
         deadline_s=60.0,
     )
     made.sweep()
@@ -61,6 +67,21 @@ def export(
     office.app = compose(*service.routes())
     headers = bearer(role)
     return office.serve(lambda client: client.post(PATH, json=document, headers=headers))
+
+
+def ordered(office: Office, bundles: LedgerBundles, **changes: Any) -> Any:
+    """The same by an order of two officials; `changes` to what is sent."""
+    now = time.time()
+    about = canonical(parse_export(json.dumps(ABOUT_LAN).encode())).decode()
+    order = Order(act=Act.EXPORT, about=about, reason="hồ sơ lớn")
+    asked = orders.request(order, SIGNER, issuer=MPS, name="tt-1", now=now)
+    approved = orders.approve(order, asked, SIGNER, issuer=MPS, name="gs-1", now=now)
+    document = {"act": order.act, "about": about, "reason": order.reason}
+    desk = ExportDesk(desk=office.desk, bundles=bundles)
+    service = ExportService(counter=office.counter, desk=desk, body_timeout_s=0.3)
+    office.app = compose(*service.routes())
+    sent = document | {"request": asked, "approval": approved} | changes
+    return office.serve(lambda client: client.post(ORDERED_PATH, json=sent))
 
 
 def test_a_bundle_is_on_record_whole_and_leaves_nothing_behind(
@@ -82,6 +103,40 @@ def test_a_bundle_is_on_record_whole_and_leaves_nothing_behind(
     assert [*bundles.folder.iterdir()] == []
     office.journal.close()
     assert office.headers[-1].released is not None
+
+
+def test_more_than_one_official_may_have_takes_the_order_of_two(bundles: LedgerBundles) -> None:
+    office, small = Office(), replace(bundles, alone_max=1)
+    refused = export(office, small, ABOUT_LAN)
+    assert (refused.status_code, code(refused)) == (403, "export-takes-two")
+    answer = ordered(office, small)
+    assert answer.status_code == 200, answer.text
+    alone_record, record = office.records
+    assert refused.json()["receipt"]["record_id"] == alone_record.id
+    assert answer.headers[RECORD_HEADER] == record.id
+    assert (alone_record.rule, record.rule) == (None, "two-officials")
+    assert (record.kind, record.actor.officer) == (RecordKind.OFFICER_EXPORT, official("tt-1"))
+    _, part = (part for page in office.pages.pages for part in page.sealed)
+    question = json.loads(json.loads(opened(part, record)[1])["question"])
+    assert question["approved_by"] == {"agency": MPS, "officer": "gs-1"}
+    assert question["reason"] == "hồ sơ lớn"
+    assert [*bundles.folder.iterdir()] == []
+
+
+def test_two_officials_export_no_more_than_a_bundle_holds(bundles: LedgerBundles) -> None:
+    assert code(ordered(Office(), replace(bundles, max_records=1))) == "export-too-large"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"approval": ""}, {"reason": "another"}, {"act": "unseal"}, {"about": "{}"}]
+)
+def test_nothing_is_recorded_when_two_have_not_ordered_just_this(
+    bundles: LedgerBundles, changes: Any
+) -> None:
+    office = Office()
+    answer = ordered(office, bundles, **changes)
+    assert (answer.status_code, code(answer)) == (403, "order-refused")
+    assert office.records == []
 
 
 @pytest.mark.parametrize(

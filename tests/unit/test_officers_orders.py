@@ -12,6 +12,7 @@ from civicbus_consumers.officers.rules import Role
 from civicbus_consumers.runtime import jwt
 from civicbus_deploy.oversight.orders import app
 from civicbus_schemas.codec import canonical_json
+from civicbus_schemas.errors import Misused
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
@@ -164,3 +165,36 @@ def test_a_command_refuses_an_order_that_nobody_requested(
 def test_an_order_is_none_when_it_names_nothing_or_no_reason(about: str, reason: str) -> None:
     with pytest.raises(OrderRefused):
         Order(act=Act.ERASE, about=about, reason=reason)
+
+
+QUESTION = '{"case":"TT-2026/7","find":{"pin":"001390012345"},"purpose":"oversight.complaint"}'
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        "ab" * 16,
+        QUESTION.replace(",", ", "),
+        QUESTION.replace("001390012345", "7"),
+        QUESTION.replace('"purpose"', '"limit":9,"purpose"'),
+        "{}",
+    ],
+    ids=["a name", "another spelling", "no PIN", "a page of it", "nothing"],
+)
+def test_an_order_to_export_is_none_when_it_is_no_question_in_its_one_spelling(about: str) -> None:
+    assert Order(act=Act.EXPORT, about=QUESTION, reason="why").question.case == "TT-2026/7"
+    with pytest.raises(OrderRefused, match="without a question"):
+        Order(act=Act.EXPORT, about=about, reason="why")
+
+
+def test_a_request_to_export_names_what_is_wrong_when_its_question_is_malformed(
+    tmp_path: Path,
+) -> None:
+    wanted = ["request", str(tmp_path / "o.json"), "--name", "tt-1", "--reason", "r"]
+    with pytest.raises(Misused, match=r"asks for no bundle; got find\.pin: 1 characters"):
+        CliRunner().invoke(
+            app,
+            [*wanted, "--export", "-", "--home", str(tmp_path)],
+            input=QUESTION.replace("001390012345", "7"),
+            catch_exceptions=False,
+        )

@@ -99,6 +99,7 @@ def build_bundles(settings: OfficersSettings) -> LedgerBundles:
         key=read_key(settings.export_key_file),
         folder=settings.exports_dir,
         max_records=settings.export_max_records,
+        alone_max=settings.export_alone_max,
         deadline_s=settings.export_s,
     )
     bundles.sweep()

@@ -23,7 +23,7 @@ class OfficersClient:
     """Puts questions with one token."""
 
     url: str
-    token: str = field(repr=False)
+    token: str | None = field(repr=False)
     language: str = "en"
     timeout_s: float = 20.0
 
@@ -43,8 +43,12 @@ class OfficersClient:
         """As `ask`: something is done with saved queries."""
         return self._post(f"saved/{act}", demand)
 
-    def export(self, asked: Mapping[str, Any], target: Path) -> tuple[int, Mapping[str, Any]]:
+    def export(
+        self, asked: Mapping[str, Any], target: Path, *, ordered: bool = False
+    ) -> tuple[int, Mapping[str, Any]]:
         """As `ask`: a bundle, written to a new file; the answer names its record.
+
+        `ordered`: what is asked is an order of two officials, and no token is needed.
 
         Raises `Refused` where the file is there, and `Unavailable` where the bundle did not come
         whole; then there is no file.
@@ -53,7 +57,7 @@ class OfficersClient:
         if target.exists():
             raise Refused(f"{target} is there already", next_step="name another file")
         try:
-            with partial.open("wb") as file, self._exporting(asked) as response:
+            with partial.open("wb") as file, self._exporting(asked, ordered=ordered) as response:
                 if response.status_code != HTTPStatus.OK:
                     response.read()
                     return response.status_code, response.json()
@@ -66,10 +70,12 @@ class OfficersClient:
             partial.unlink(missing_ok=True)
         return response.status_code, {"record_id": response.headers[RECORD_HEADER]}
 
-    def _exporting(self, asked: Mapping[str, Any]) -> AbstractContextManager[httpx2.Response]:
+    def _exporting(
+        self, asked: Mapping[str, Any], *, ordered: bool
+    ) -> AbstractContextManager[httpx2.Response]:
         return httpx2.stream(
             "POST",
-            f"{self.url}/v1/audit/exports",
+            f"{self.url}/v1/audit/exports{'/ordered' if ordered else ''}",
             json=asked,
             headers=self._headers,
             timeout=httpx2.Timeout(self.timeout_s, read=EXPORT_S),
@@ -77,7 +83,8 @@ class OfficersClient:
 
     @property
     def _headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self.token}", "Accept-Language": self.language}
+        bearer = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        return {**bearer, "Accept-Language": self.language}
 
     def _unanswered(self, error: Exception) -> Unavailable:
         return Unavailable(

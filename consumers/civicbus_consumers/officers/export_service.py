@@ -1,4 +1,4 @@
-"""`POST /v1/audit/exports`: an evidence bundle, made whole and then streamed.
+"""`POST /v1/audit/exports`, `/ordered` with an order of two: a bundle, made whole, then streamed.
 
 One is made at a time: each reads the whole ledger. Headers name its record.
 """
@@ -18,12 +18,15 @@ from starlette.routing import Route
 from civicbus_consumers.lookup.door import NO_STORE, read_body
 from civicbus_consumers.officers.client import RECORD_HEADER
 from civicbus_consumers.officers.counter import Counter
-from civicbus_consumers.officers.exporting import ExportDesk
+from civicbus_consumers.officers.exporting import ExportDesk, Exported
+from civicbus_consumers.officers.order_service import read_given
 from civicbus_consumers.officers.request import MAX_BODY_BYTES, parse_export
+from civicbus_consumers.officers.rules import Asker
 from civicbus_consumers.officers.service import authorization_of
 from civicbus_consumers.officers.side_room import SideRoom
 
 PATH = "/v1/audit/exports"
+ORDERED_PATH = f"{PATH}/ordered"
 LEAF_HASH_HEADER = "Civicbus-Leaf-Hash"
 _ZIP = "application/zip"
 _CHUNK = 1 << 16
@@ -44,7 +47,10 @@ class ExportService:
 
     def routes(self) -> list[Route]:
         """What this room answers."""
-        return [Route(PATH, self.export, methods=["POST"])]
+        return [
+            Route(PATH, self.export, methods=["POST"]),
+            Route(ORDERED_PATH, self.export_ordered, methods=["POST"]),
+        ]
 
     async def export(self, request: Request) -> Response:
         """The bundle; raises `Problem`."""
@@ -52,16 +58,27 @@ class ExportService:
         body = await read_body(request, limit_bytes=MAX_BODY_BYTES, timeout_s=self.body_timeout_s)
         question = parse_export(body)
         exported = await self._room.off_loop(lambda: self.desk.export(holder, question))
-        receipt, size = exported.receipt, os.fstat(exported.bundle.fileno()).st_size
-        log.info("exported", role=holder.asker.role, agency=holder.asker.agency, bytes=size)
-        headers = {
-            **NO_STORE,
-            "Content-Length": str(size),
-            "Content-Disposition": f'attachment; filename="{receipt.record_id}.zip"',
-            RECORD_HEADER: receipt.record_id,
-            LEAF_HASH_HEADER: receipt.leaf_hash,
-        }
-        return StreamingResponse(_chunks(exported.bundle), media_type=_ZIP, headers=headers)
+        return _handed_out(exported, to=holder.asker)
+
+    async def export_ordered(self, request: Request) -> Response:
+        """The bundle that an order of two asks for; its tokens say who asks. Raises `Problem`."""
+        body = await read_body(request, limit_bytes=MAX_BODY_BYTES, timeout_s=self.body_timeout_s)
+        given = read_given(body, issuers=self.counter.issuers)
+        exported = await self._room.off_loop(lambda: self.desk.export_ordered(given))
+        return _handed_out(exported, to=given.asked_by)
+
+
+def _handed_out(exported: Exported, *, to: Asker) -> Response:
+    receipt, size = exported.receipt, os.fstat(exported.bundle.fileno()).st_size
+    log.info("exported", role=to.role, agency=to.agency, bytes=size)
+    headers = {
+        **NO_STORE,
+        "Content-Length": str(size),
+        "Content-Disposition": f'attachment; filename="{receipt.record_id}.zip"',
+        RECORD_HEADER: receipt.record_id,
+        LEAF_HASH_HEADER: receipt.leaf_hash,
+    }
+    return StreamingResponse(_chunks(exported.bundle), media_type=_ZIP, headers=headers)
 
 
 def _chunks(bundle: BinaryIO) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -25,16 +25,30 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from civicbus_consumers.officers.desk import Desk
 from civicbus_consumers.officers.journal import Receipt, undone
+from civicbus_consumers.officers.orders import Act, Given
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
-from civicbus_consumers.officers.rules import Asker, Citizen, Question, judge_export
+from civicbus_consumers.officers.rules import (
+    Approval,
+    Asker,
+    Citizen,
+    Question,
+    judge_export,
+)
 from civicbus_consumers.officers.token import Pass
+
+
+class TakesTwo(TooLarge):
+    """More than one official exports alone; with another's approval there is more to be had."""
 
 
 class Bundles(Protocol):
     """What makes bundles. Calls raise `TooLarge`, `EvidenceBroken` or another `BusError`."""
 
-    def make(self, request: Request, *, at: datetime) -> BinaryIO:
-        """The bundle of a request that is on record: an open zip without a name."""
+    def make(self, request: Request, *, at: datetime, alone: bool) -> BinaryIO:
+        """The bundle of a request that is on record: an open zip without a name.
+
+        `alone`: one official asks for it; then it may raise `TakesTwo`.
+        """
         ...
 
 
@@ -42,13 +56,14 @@ class Bundles(Protocol):
 class LedgerBundles:
     """The ledger's own files, and the folder in which a bundle is made.
 
-    At most `max_records` a bundle, and `deadline_s` to make it.
+    At most `max_records` a bundle, `alone_max` for one official, and `deadline_s` to make it.
     """
 
     places: Places
     key: Ed25519PrivateKey = field(repr=False)
     folder: Path
     max_records: int
+    alone_max: int
     deadline_s: float
 
     def sweep(self) -> None:
@@ -56,7 +71,7 @@ class LedgerBundles:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700, parents=True)
 
-    def make(self, request: Request, *, at: datetime) -> BinaryIO:
+    def make(self, request: Request, *, at: datetime, alone: bool) -> BinaryIO:
         """As `Bundles` says; raises `Unavailable` where it takes too long."""
         source = Source(directory=self.places.directory(), trust=self.places.trust())
         origin = published(source.directory, source.trust)[0].origin
@@ -67,16 +82,24 @@ class LedgerBundles:
                 raise Unavailable("a bundle takes too long", expected=f"≤ {self.deadline_s} s")
 
         target = self.folder / f"{uuid.uuid4().hex}.zip"
-        export(
-            request,
-            source,
-            target,
-            signer=Signer(f"{origin}/exporter", self.key),
-            at=at,
-            before_reading=lambda _: None,  # its caller has recorded it
-            max_records=self.max_records,
-            on_progress=check,
-        )
+        fewer = alone and self.alone_max < self.max_records
+        try:
+            export(
+                request,
+                source,
+                target,
+                signer=Signer(f"{origin}/exporter", self.key),
+                at=at,
+                before_reading=lambda _: None,  # its caller has recorded it
+                max_records=self.alone_max if fewer else self.max_records,
+                on_progress=check,
+            )
+        except TooLarge as error:
+            if fewer:
+                raise TakesTwo(
+                    "this takes two officials", expected=f"at most {self.alone_max} alone"
+                ) from error
+            raise
         bundle = target.open("rb")
         target.unlink()
         return bundle
@@ -98,8 +121,11 @@ class ExportDesk:
     bundles: Bundles
 
     def export(self, holder: Pass, question: Question) -> Exported:
-        """The bundle, which is on record before it is made; raises `OfficersProblem`."""
-        now = datetime.now(UTC)
+        """The bundle, which is on record before it is made; raises `OfficersProblem`.
+
+        Whoever asks without a second official's approval is given a small one, or none.
+        """
+        now, alone = datetime.now(UTC), question.approval is None
         verdict = judge_export(holder.asker, question, now=now)  # 1
         _, query, receipt = self.desk.note(  # 2
             holder, question, verdict, kind=RecordKind.OFFICER_EXPORT
@@ -112,9 +138,18 @@ class ExportDesk:
                 purpose=question.purpose,
                 case=question.case,
             )
-            return Exported(receipt=receipt, bundle=self.bundles.make(request, at=now))  # 3, 4
+            bundle = self.bundles.make(request, at=now, alone=alone)  # 3, 4
         except BusError as error:
             raise _unmade(error, receipt) from error
+        return Exported(receipt=receipt, bundle=bundle)
+
+    def export_ordered(self, given: Given) -> Exported:
+        """The bundle that two officials have ordered; the first of them has it."""
+        if given.order.act is not Act.EXPORT:
+            raise OfficersProblem(OfficersCode.ORDER_REFUSED)
+        approval = Approval(by=given.approved_by, reason=given.order.reason)
+        holder = Pass(asker=given.asked_by, jti=given.order.hash[:32])
+        return self.export(holder, replace(given.order.question, approval=approval))
 
 
 def _name_of(asker: Asker) -> str:
@@ -125,6 +160,8 @@ def _name_of(asker: Asker) -> str:
 
 def _unmade(error: BusError, receipt: Receipt) -> OfficersProblem:
     match error:
+        case TakesTwo():
+            code = OfficersCode.EXPORT_TAKES_TWO
         case TooLarge():
             code = OfficersCode.EXPORT_TOO_LARGE
         case EvidenceBroken():

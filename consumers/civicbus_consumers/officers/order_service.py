@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from civicbus_consumers.lookup.door import read_body
 from civicbus_consumers.officers import orders
-from civicbus_consumers.officers.orders import OrderRefused
+from civicbus_consumers.officers.orders import Given, OrderRefused
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.request import MAX_BODY_BYTES
 from civicbus_consumers.officers.service import json_response
@@ -46,13 +46,18 @@ class OrderService:
     async def unseal(self, request: Request) -> Response:
         """What was sealed beside the record that the order names; raises `Problem`."""
         body = await read_body(request, limit_bytes=MAX_BODY_BYTES, timeout_s=self.body_timeout_s)
-        try:
-            order, tokens = orders.parse_order(body)
-            asked, approved = tokens["request"], tokens.get("approval", "")
-            given = orders.verify(order, asked, approved, issuers=self.issuers, now=time.time())
-        except OrderRefused as error:
-            log.info("order refused", why=error.what)
-            raise OfficersProblem(OfficersCode.ORDER_REFUSED) from error
+        given = read_given(body, issuers=self.issuers)
         unsealed = await self._room.off_loop(lambda: self.unsealer.unseal(given))
         log.info("unsealed", agency=given.approved_by.agency)
         return json_response(unsealed.document())
+
+
+def read_given(body: bytes, *, issuers: Mapping[AgencyId, Issuer]) -> Given:
+    """The order in a body, given by two officials now; raises `Problem`."""
+    try:
+        order, tokens = orders.parse_order(body)
+        asked, approved = tokens["request"], tokens.get("approval", "")
+        return orders.verify(order, asked, approved, issuers=issuers, now=time.time())
+    except OrderRefused as error:
+        log.info("order refused", why=error.what)
+        raise OfficersProblem(OfficersCode.ORDER_REFUSED) from error

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.request import json_object
-from civicbus_consumers.officers.rules import Official, Role
+from civicbus_consumers.officers.request import canonical, parse_export
+from civicbus_consumers.officers.rules import Official, Question, Role
 from civicbus_consumers.officers.token import Issuer
 from civicbus_consumers.runtime.jwt import MalformedToken, read_bearer, sign
 
@@ -46,14 +47,16 @@ class Act(StrEnum):
     ERASE = "erase"
     UNSEAL = "unseal"
     PRUNE = "prune"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What is to be done: to a subject by its name in records, or to a record by its id; and why.
 
-    Both are 32 hex characters. What is pruned is what is older than a day (`2026-11-22`, UTC).
-    Raises `OrderRefused` for anything else.
+    Both are 32 hex characters. What is pruned is what is older than a day (`2026-11-22`, UTC);
+    what is exported is what a question in its one spelling asks for (`request.canonical`). Raises
+    `OrderRefused` for anything else.
     """
 
     act: Act
@@ -61,10 +64,13 @@ class Order:
     reason: str
 
     def __post_init__(self) -> None:
-        if self.act is Act.PRUNE:
-            _ = self.before
-        elif not _NAME.fullmatch(self.about):
-            raise OrderRefused("an order about nothing", expected="32 hex characters")
+        match self.act:
+            case Act.PRUNE:
+                _ = self.before
+            case Act.EXPORT:
+                _ = self.question
+            case _ if not _NAME.fullmatch(self.about):
+                raise OrderRefused("an order about nothing", expected="32 hex characters")
         printable = not any(unicodedata.category(letter)[0] == "C" for letter in self.reason)
         if not 0 < len(self.reason.strip()) <= MAX_REASON or not printable:
             raise OrderRefused("an order needs a reason", expected=f"1 to {MAX_REASON} characters")
@@ -79,6 +85,20 @@ class Order:
         if day is None or day.isoformat() != self.about:
             raise OrderRefused("an order to prune without a day", expected="such as 2026-11-22")
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+    @property
+    def question(self) -> Question:
+        """What an order to export asks for; raises `OrderRefused`."""
+        asked = self.about.encode()
+        try:
+            question = parse_export(asked)
+        except Problem:
+            question = None
+        if question is None or canonical(question) != asked:
+            raise OrderRefused(
+                "an order to export without a question", expected="purpose, case and find, as JSON"
+            )
+        return question
 
     @property
     def hash(self) -> str:

@@ -36,6 +36,7 @@ class OfficersCode(StrEnum):
     CASES_UNAVAILABLE = "cases-unavailable"
     SAVED_UNAVAILABLE = "saved-queries-unavailable"
     EXPORT_TOO_LARGE = "export-too-large"
+    EXPORT_TAKES_TWO = "export-takes-two"
     EXPORT_FAILED = "export-failed"
 
 
@@ -148,6 +149,13 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "Quá nhiều bản ghi cho một gói: Hãy thu hẹp câu hỏi, hoặc đề nghị bên vận hành sổ cái.",
         "Too many records for one bundle: Ask for less, or have the ledger's operator export it.",
+    ),
+    OfficersCode.EXPORT_TAKES_TWO: (
+        HTTPStatus.FORBIDDEN,
+        "Nhiều bản ghi hơn mức một cán bộ được tự xuất: Hãy thu hẹp câu hỏi, hoặc đề nghị "
+        "người giám sát phê duyệt lệnh xuất.",
+        "More records than one official exports alone: Ask for less, or let a supervisor approve "
+        "an order to export.",
     ),
     OfficersCode.EXPORT_FAILED: (
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -28,6 +28,7 @@ from civicbus_consumers.officers.token import Pass
 from civicbus_consumers.recording.pages import Stamp
 
 SYSTEM = "officers"
+TWO_OFFICIALS = "two-officials"
 
 
 def secret_of(asker: Asker, question: Question) -> bytes:
@@ -62,6 +63,7 @@ def record_query(
         purpose=question.purpose,
         decision=Outcome.DENY if isinstance(verdict, Denied) else Outcome.PERMIT,
         reason=verdict.reason if isinstance(verdict, Denied) else None,
+        rule=None if question.approval is None else TWO_OFFICIALS,
         payload_hash=commitment(stamp.salt, canonical(question)),
         req=Request(
             jti=holder.jti,

@@ -215,11 +215,14 @@ def _wrong(member: str, value: Any, rule: str) -> Exception:
 
 def canonical(question: Question) -> bytes:
     """One spelling of a question, to be sealed and to be hashed."""
-    document = {
+    document: dict[str, Any] = {
         "purpose": question.purpose.value,
         "case": question.case,
         "find": question.find.document(),
     }
     if question.saved is not None:
         document["saved"] = str(question.saved)
+    if (approval := question.approval) is not None:
+        by = {"agency": approval.by.agency, "officer": approval.by.name}
+        document["approved_by"], document["reason"] = by, approval.reason
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

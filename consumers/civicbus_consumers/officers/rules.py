@@ -141,13 +141,24 @@ class SavedRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Who approved a question that takes two officials, and why it was asked."""
+
+    by: Official
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked, why, and in which case of the asker's own agency; `saved` if it was saved."""
+    """What is asked, why, and in which case of the asker's own agency; `saved` if it was saved,
+    `approval` where a second official gave his.
+    """
 
     find: Find
     purpose: QueryPurpose
     case: str | None = None
     saved: SavedRef | None = None
+    approval: Approval | None = None
 
 
 class View(StrEnum):

@@ -26,6 +26,7 @@ class OfficersSettings(AnsweringSettings):
     export_key_file: Path
     exports_dir: Path
     export_max_records: int = 100_000
+    export_alone_max: int = 1_000
     export_s: int = 600
     reading_s: int = 5
     max_connections: int = 128

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,6 +58,10 @@ def export(
     }
     client = client_of(role, name, issuer=issuer, home=home)
     demand = {"purpose": purpose, "case": case, "find": given(find)}
-    status, told = client.export(demand, target)
+    tell_written(target, *client.export(demand, target))
+
+
+def tell_written(target: Path, status: int, told: Mapping[str, Any]) -> None:
+    """Say that a bundle is written; raises what `answered` does where it is not."""
     record = (told if status == OK else answered(status, told))["record_id"]
     typer.echo(f"{target} is written; this is record {record}")

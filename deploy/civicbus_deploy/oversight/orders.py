@@ -13,15 +13,18 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, assert_never
+from typing import Annotated, Any
 
 import httpx2
 import typer
 from civicbus_audit.command_line import CommandLine
 from civicbus_audit.places import Places
+from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.officers import orders
+from civicbus_consumers.officers.client import OfficersClient
 from civicbus_consumers.officers.order_service import PATH
 from civicbus_consumers.officers.orders import Act, Given, Order, OrderRefused
+from civicbus_consumers.officers.request import canonical, parse_export
 from civicbus_consumers.officers.token import read_issuers
 from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_schemas.errors import Misused, Refused, Unavailable
@@ -33,12 +36,13 @@ from civicbus_deploy.embedded.environment import environment
 from civicbus_deploy.embedded.keys import INSPECTORS, issuers_file
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.oversight.erasing import erase
+from civicbus_deploy.oversight.exporting import tell_written
 from civicbus_deploy.oversight.options import Home, or_stdin
 from civicbus_deploy.oversight.pruning import Pruned, prune_site
 from civicbus_deploy.provisioning.app import Site
 
 app = CommandLine(
-    help="Erase a person's secret, unseal a record, prune the ledger: what takes two officials.",
+    help="Erase a person's secret, unseal a record, prune the ledger, export much: what takes two.",
     no_args_is_help=True,
 )
 _HEADERS = {"Content-Type": "application/json", "Accept-Language": "en"}
@@ -59,20 +63,26 @@ def request(
     prune_before: Annotated[
         str | None, typer.Option(help="Prune the ledger of what is older than this day (UTC).")
     ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(help="A file with purpose, case and find as JSON; - reads it from stdin."),
+    ] = None,
     home: Home = None,
 ) -> None:
-    """Request as an officer, in a new file: it names the person by pseudonym only."""
+    """Request as an officer, in a new file; it names a person whom it erases by pseudonym only."""
     folder = StateFolder.at(home)
-    match erase_pin, unseal, prune_before:
-        case str(pin), None, None:
+    match erase_pin, unseal, prune_before, export:
+        case str(pin), None, None, None:
             order = _order(Act.ERASE, _name_of(folder, pin), reason)
-        case None, str(record), None:
+        case None, str(record), None, None:
             order = _order(Act.UNSEAL, record, reason)
-        case None, None, str(day):
+        case None, None, str(day), None:
             order = _order(Act.PRUNE, day, reason)
+        case None, None, None, str(question):
+            order = _order(Act.EXPORT, _question_in(question), reason)
         case _:
             raise Misused(
-                "what is requested?", expected="one of --erase, --unseal and --prune-before"
+                "what is requested?", expected="one of --erase, --unseal, --prune-before, --export"
             )
     token = orders.request(order, _key(folder), issuer=INSPECTORS, name=name, now=time.time())
     if file.exists():
@@ -94,20 +104,29 @@ def approve(file: File, *, name: Name, home: Home = None) -> None:
 
 
 @app.command()
-def carry_out(file: File, *, home: Home = None) -> None:
+def carry_out(
+    file: File,
+    *,
+    to: Annotated[
+        Path | None, typer.Option(help="The bundle to write, a zip; of an export alone.")
+    ] = None,
+    home: Home = None,
+) -> None:
     """Do what was requested and approved; it is on record before it is done."""
     folder = StateFolder.at(home)
     given = _given(folder, *_read(file))
-    match given.order.act:
-        case Act.UNSEAL:
+    match given.order.act, to:
+        case Act.UNSEAL, None:
             _unseal(folder, file)
-        case Act.ERASE:
+        case Act.EXPORT, Path() as target:
+            _export(folder, file, target)
+        case Act.ERASE, None:
             id_ = erase(Site.open(folder.home), given)
             typer.echo(f"erased, in record {id_}; recorders forget the secret within a minute")
-        case Act.PRUNE:
+        case Act.PRUNE, None:
             _tell_pruned(prune_site(Site.open(folder.home), given))
-        case act:
-            assert_never(act)
+        case _:
+            raise Misused("where does the bundle go?", expected="--to with an export, and no other")
 
 
 def _told(order: Order) -> str:
@@ -132,6 +151,21 @@ def _order(act: Act, about: str, reason: str) -> Order:
         return Order(act=act, about=about, reason=reason)
     except OrderRefused as error:
         raise Misused(error.what, expected=error.expected) from None
+
+
+def _question_in(file: str) -> str:
+    """The question in a file of JSON, in its one spelling."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+        return canonical(parse_export(text.encode())).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{file} cannot be read", got=type(error).__name__) from None
+    except Problem as error:
+        raise Misused(
+            f"{file} asks for no bundle",
+            got=f"{error.members.get('member')}: {error.members.get('got')}",
+            expected=str(error.members.get("expected")),
+        ) from None
 
 
 def _name_of(folder: StateFolder, pin: str) -> str:
@@ -167,6 +201,11 @@ def _read(file: Path) -> tuple[Order, dict[str, str]]:
         return orders.parse_order(file.read_bytes())
     except OSError as error:
         raise OrderRefused(f"{file} cannot be read", got=type(error).__name__) from None
+
+
+def _export(folder: StateFolder, file: Path, target: Path) -> None:
+    client = OfficersClient(url=environment(folder)["officers_url"], token=None)
+    tell_written(target, *client.export(json.loads(file.read_bytes()), target, ordered=True))
 
 
 def _unseal(folder: StateFolder, file: Path) -> None:
