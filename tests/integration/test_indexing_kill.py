@@ -11,12 +11,16 @@ import pytest
 from civicbus_audit.index import filling
 from civicbus_audit.index.database import make_engine
 from civicbus_audit.index.examining import examine_index
+from civicbus_audit.index.tables import SCHEMA
 from civicbus_audit.ledger import Ledger
 from civicbus_audit.note import Signer
 from civicbus_audit.sealer import Sealer
+from civicbus_consumers.indexing import indexer as indexer_module
 from civicbus_consumers.indexing.indexer import Indexer
 from civicbus_consumers.indexing.settings import IndexingSettings
+from civicbus_schemas.errors import BusError
 from civicbus_schemas.ids import new_recorder_id
+from psycopg import connect
 
 from tests.campaign import Rounds
 from tests.fakes.pages import PUBLIC_KEYS, FakeRecorder, decision, messages
@@ -71,5 +75,26 @@ def test_every_leaf_has_its_row_when_the_index_is_many_batches_behind(
     try:
         assert [indexer.index_next() for _ in range(5)] == [True] * 4 + [False]
         assert indexer.size == indexer.published == 1005
+    finally:
+        indexer.close()
+
+
+def test_an_index_that_was_dropped_is_told_and_made_anew_though_nothing_new_came(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer_module, "ASK_S", 0.0)
+    place = SealingPlace.create(stack, tmp_path)
+    with Ledger.open(place.ledger_dir, origin=ORIGIN, signer=Signer(ORIGIN, LOG_KEY)) as ledger:
+        page = FakeRecorder(new_recorder_id()).write(decision())
+        Sealer(ledger, keys=PUBLIC_KEYS).seal(messages(page))
+    indexer = Indexer(IndexingSettings.read(place.folder / "indexing.json").places)
+    try:
+        assert [indexer.index_next() for _ in range(2)] == [True, False]
+        with connect((place.folder / "dsn").read_text().strip(), autocommit=True) as admin:
+            admin.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+        with pytest.raises(BusError):
+            indexer.index_next()
+        assert [indexer.index_next() for _ in range(2)] == [True, False]
+        assert indexer.size == indexer.published == 2
     finally:
         indexer.close()

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from civicbus_consumers.lookup.door import compose
+from civicbus_consumers.runtime.health import Health
+from civicbus_consumers.unread.app import look
 from civicbus_consumers.unread.reading import MAX_GROUPS, groups_of
 from civicbus_consumers.unread.rules import (
     MAX_ASKED,
@@ -22,10 +24,11 @@ from civicbus_consumers.unread.rules import (
     windows_of,
 )
 from civicbus_consumers.unread.service import PATH, UnreadService
-from civicbus_schemas.errors import InvalidBytes, InvalidIdentifier, Overdue
+from civicbus_schemas.errors import InvalidBytes, InvalidIdentifier, Overdue, Unavailable
 from civicbus_schemas.ids import AgencyId, RecordId
 
 from tests.fakes.unread import FakeUnread
+from tests.unit.test_enforcement_worker import Rounds
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 TOKEN = "t" * 43
@@ -163,3 +166,22 @@ def test_nothing_is_told_when_a_recipient_has_more_groups_than_can_be_asked() ->
     assert len(groups_of({bank}, listed[1:])[bank]) == MAX_GROUPS
     with pytest.raises(Overdue):
         groups_of({bank}, listed)
+
+
+class Broker:
+    """Says nothing the first time that it is asked. `told`: what was said before each time."""
+
+    def __init__(self, health: Health) -> None:
+        self.health, self.told = health, list[bytes]()
+
+    def check(self) -> None:
+        """As it goes."""
+        self.told.append(self.health.answer("/readyz")[2])
+        if len(self.told) == 1:
+            raise Unavailable("Kafka does not answer")
+
+
+def test_it_is_ready_only_while_the_broker_answers() -> None:
+    broker = Broker(Health())
+    look(broker, broker.health, Rounds(3))
+    assert broker.told == [b"starting\n", b"Kafka does not answer.\n", b"ready\n"]

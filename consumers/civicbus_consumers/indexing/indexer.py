@@ -6,6 +6,8 @@ nothing. The ledger is complete without an index.
 
 from __future__ import annotations
 
+import time
+
 from civicbus_audit.index.database import make_engine, migrate
 from civicbus_audit.index.filling import fill_batch, indexed_size
 from civicbus_audit.places import Places
@@ -13,6 +15,9 @@ from civicbus_audit.pruning import open_log
 from civicbus_audit.verify import published
 from civicbus_schemas.errors import BusError
 from sqlalchemy import Engine
+
+ASK_S = 1.0
+"""How often an idle process asks the index how far it is; a database that is gone is told then."""
 
 
 class Indexer:
@@ -25,6 +30,7 @@ class Indexer:
         self._places, self._trust = places, places.trust()
         self._engine: Engine | None = None
         self.published = self.size = self._first = 0
+        self._ask_at = 0.0  # when the index is asked again though there is nothing to do
 
     def index_next(self) -> bool:
         """Index the next batch of what is published, forget what was pruned; whether there was one.
@@ -37,12 +43,15 @@ class Indexer:
         self.published = checkpoint.size
         # the log in its published size: of others it may hold no tiles
         log = open_log(directory.read, checkpoint.size)
-        if self._engine is not None and (self.size, self._first) == (checkpoint.size, log.first):
+        so_far = None if self._engine is None else (self.size, self._first)
+        level = so_far == (checkpoint.size, log.first)
+        if level and time.monotonic() < self._ask_at:
             return False
         try:
             engine = self._connected()
-            added = fill_batch(engine, log)
+            added = 0 if level else fill_batch(engine, log)
             self.size, self._first = indexed_size(engine), log.first
+            self._ask_at = time.monotonic() + ASK_S
         except BusError:
             self.close()
             raise

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import uvicorn
 from civicbus_audit.serving.server import read_token
+from civicbus_schemas.errors import BusError
 
 from civicbus_consumers.lookup.door import compose
 from civicbus_consumers.runtime.health import Health, serving_health
@@ -16,7 +18,7 @@ from civicbus_consumers.unread.reading import Deliveries
 from civicbus_consumers.unread.service import UnreadService
 from civicbus_consumers.unread.settings import UnreadSettings
 
-BEAT_S = 1.0
+LOOK_S = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,8 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(settings: UnreadSettings, stop: threading.Event) -> None:
     """Serve until asked to stop."""
+    deliveries = Deliveries(settings)
     service = UnreadService(
-        deliveries=Deliveries(settings),
+        deliveries=deliveries,
         token=read_token(settings.token_file),
         body_timeout_s=settings.body_timeout_s,
     )
@@ -37,19 +40,32 @@ def run(settings: UnreadSettings, stop: threading.Event) -> None:
         server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
         with (
             listening(settings.host, settings.port, what="what lies unread") as listener,
-            ThreadPoolExecutor(1, "beating") as threads,
+            ThreadPoolExecutor(1, "looking") as threads,
         ):
-            beating = threads.submit(_beat, health, stop)
-            beating.add_done_callback(lambda _: setattr(server, "should_exit", True))
+            looking = threads.submit(look, deliveries, health, stop)
+            looking.add_done_callback(lambda _: setattr(server, "should_exit", True))
             try:
                 server.run(sockets=[listener])
             finally:
                 stop.set()
-            beating.result()
+            looking.result()
 
 
-def _beat(health: Health, stop: threading.Event) -> None:
-    health.ready()
-    health.beat()
-    while not stop.wait(BEAT_S):
+class Asked(Protocol):
+    """What the answers stand on; a call raises `BusError`."""
+
+    def check(self) -> None:
+        """Nothing, where it answers."""
+        ...
+
+
+def look(asked: Asked, health: Health, stop: threading.Event) -> None:
+    """Say whether a question could be answered now, until `stop` is set."""
+    while not stop.is_set():
         health.beat()
+        try:
+            asked.check()
+            health.ready()
+        except BusError as error:
+            health.unready(str(error))
+        stop.wait(LOOK_S)

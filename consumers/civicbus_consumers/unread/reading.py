@@ -59,6 +59,10 @@ class Deliveries:
                     found |= _read(consumer, window, start, deadline=deadline)
         return found
 
+    def check(self) -> None:
+        """Raises `Retryable` or `Overdue` where the broker does not answer."""
+        list_groups(self._admin, timeout_s=TIMEOUT_S)
+
     def _groups(self, recipients: Collection[AgencyId]) -> Mapping[AgencyId, Sequence[str]]:
         """The groups of each recipient, all listed once; raises `Overdue` where one has too many.
 
