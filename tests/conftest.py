@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import pytest
+from civicbus_audit import cosignature, note
 from civicbus_audit.standalone import verify as alone
 from civicbus_deploy.embedded import java
 from hypothesis import settings
 
+from tests import warm_java
 from tests.bus import Bus
 from tests.campaign import Rounds
 from tests.foundation import Foundation
@@ -42,9 +44,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def judged_signatures() -> Iterator[None]:
-    """The verifier that others copy judges the same bytes once: in Python it takes milliseconds."""
+    """The same signature of the same key over the same bytes is judged once.
+
+    The verifier that others copy takes milliseconds for it, OpenSSL a sixth of one, and recounts
+    after each of a thousand crashes ask again and again.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alone, "ed25519_verifies", lru_cache(4096)(alone.ed25519_verifies))
+        judged = lru_cache(4096)(note.ed25519_verifies)
+        for module in (note, cosignature):
+            patch.setattr(module, "ed25519_verifies", judged)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warmed_java() -> Iterator[None]:
+    """Stacks of the tests start Java with the classes that a former run has left, if one has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(java, "command", warm_java.command)
         yield
 
 
