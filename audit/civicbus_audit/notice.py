@@ -44,6 +44,7 @@ class Finding(StrEnum):
     RECORDS_DIFFER = "records-differ"
     UNKNOWN_KEY = "unknown-key"
     WRONG_SIGNATURE = "wrong-signature"
+    FOREIGN_PROCESS = "foreign-process"
 
 
 SET_ASIDE = (
@@ -51,6 +52,7 @@ SET_ASIDE = (
     Finding.RECORDS_DIFFER,
     Finding.UNKNOWN_KEY,
     Finding.WRONG_SIGNATURE,
+    Finding.FOREIGN_PROCESS,
 )
 
 

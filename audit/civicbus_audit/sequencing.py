@@ -27,8 +27,17 @@ from civicbus_audit.tiles import MAX_LEAF_BYTES
 
 _NOT_RECORDS = (HEADER_LEAF, NOTICE, INDEX_COMMIT)
 
-Keys = Mapping[str, bytes]
-"""Raw Ed25519 public keys of the processes that write pages, by `page.key_id`."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderKey:
+    """A raw Ed25519 public key, and the names of processes that it may write pages under."""
+
+    public_key: bytes
+    processes: frozenset[str]
+
+
+Keys = Mapping[str, RecorderKey]
+"""Who may write pages, by `page.key_id`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +158,18 @@ def _read(value: bytes) -> tuple[Page, HeaderLeaf]:
 
 
 def _authenticity(page: Page, header: HeaderLeaf, *, keys: Keys) -> Finding | None:
-    """Whether a known key signed the header, and the header the records."""
+    """Whether a known key signed the header, under a name of its own, and the header the records.
+
+    The name comes after the signature: only who holds the key is said to have used a foreign name.
+    """
     if (key := keys.get(header.key)) is None:
         return Finding.UNKNOWN_KEY
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(header.signature, header.signed)
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(header.signature, header.signed)
     except InvalidSignature:
         return Finding.WRONG_SIGNATURE
+    if header.header.process not in key.processes:
+        return Finding.FOREIGN_PROCESS
     root = CompactRange().extended(map(leaf_hash, page.records)).root()
     if (len(page.records), root.hex()) != (header.header.records, header.header.root):
         return Finding.RECORDS_DIFFER

@@ -46,7 +46,7 @@ from tests.benchmarks import machine
 from tests.benchmarks.checks import require
 from tests.bus import Bus
 from tests.citizens import going_on
-from tests.fakes.pages import KEY, PUBLIC_KEYS, decision
+from tests.fakes.pages import KEY, PUBLIC_KEYS, decision, keys_document
 from tests.nursery import launch
 from tests.stack import Stack
 
@@ -134,7 +134,7 @@ class SealingBench:
 
     def __post_init__(self) -> None:
         path = recorder_keys_file(self.bus.stack.folder)
-        write_json(path, {**read_json(path), **{k: v.hex() for k, v in PUBLIC_KEYS.items()}})
+        write_json(path, {**read_json(path), **keys_document()})
         self._places = Places.under(self.bus.stack.home)
         self._engine = make_engine(self.bus.stack.dsn_file(INDEXING))
         self.sealed, self.indexed = Growth(self._size), Growth(self._rows)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from civicbus_audit.merkle import CompactRange, leaf_hash
-from civicbus_audit.sequencing import PageMessage
+from civicbus_audit.pruning import PRUNER
+from civicbus_audit.sequencing import PageMessage, RecorderKey
 from civicbus_schemas.codec import frame
 from civicbus_schemas.ids import AgencyId, AgreementRef, EventId, EventType, RecorderId
 from civicbus_schemas.page import Page, PageHeader, PageRef, Position, key_id, sign_page
@@ -17,8 +18,26 @@ from civicbus_schemas.vocabulary import Outcome, Reason, RecordKind
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x01")
-PUBLIC_KEYS = {key_id(KEY.public_key().public_bytes_raw()): KEY.public_key().public_bytes_raw()}
+PROCESSES = ("enforce-0", "lookup", "lookup-consents", PRUNER)
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def bound(signer: Ed25519PrivateKey, *processes: str) -> dict[str, RecorderKey]:
+    """The public half of a key, by its id, with the names that it may write under."""
+    public = signer.public_key().public_bytes_raw()
+    return {key_id(public): RecorderKey(public_key=public, processes=frozenset(processes))}
+
+
+PUBLIC_KEYS = bound(KEY, *PROCESSES)
+"""One key for whatever tests write; who may write under which name has tests of its own."""
+
+
+def keys_document(keys: Mapping[str, RecorderKey] = PUBLIC_KEYS) -> dict[str, object]:
+    """The same as the file of recorder keys has it."""
+    return {
+        id_: {"public_key": key.public_key.hex(), "processes": sorted(key.processes)}
+        for id_, key in keys.items()
+    }
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from confluent_kafka.admin import AclOperation
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.fakes.pages import PUBLIC_KEYS
+from tests.fakes.pages import keys_document
 from tests.nursery import Child, fork
 from tests.stack import Stack
 from tests.threads import running
@@ -64,8 +64,7 @@ class SealingPlace:
         pem = LOG_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         place._write("log-key.pem", pem)
         place._write("dsn", stack.create_database().encode())
-        keys = {name: key.hex() for name, key in PUBLIC_KEYS.items()}
-        place._write("recorders.json", json.dumps(keys).encode())
+        place._write("recorders.json", json.dumps(keys_document()).encode())
         place._write("sealing.json", json.dumps(place._document()).encode())
         place._write("ledger.vkey", f"{place.verifier}\n".encode())
         place._write("indexing.json", json.dumps(place._indexing_document()).encode())

@@ -9,46 +9,52 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from civicbus_audit.cosignature import Cosigner
 from civicbus_audit.directory import LedgerDirectory
+from civicbus_audit.discarding import prune
 from civicbus_audit.index.database import make_engine
-from civicbus_audit.ledger import Ledger
-from civicbus_audit.note import Signer
 from civicbus_audit.notice import NOTICE, Finding, Notice
-from civicbus_audit.policy import format_policy, parse_policy
-from civicbus_audit.quorum import Group, Log, Policy, Witness
+from civicbus_audit.policy import format_policy
+from civicbus_audit.pruning import PRUNER
 from civicbus_audit.state import STATE, LedgerState
 from civicbus_audit.stored import CHECKPOINT, StoredLog
 from civicbus_audit.verify import verify_ledger
 from civicbus_consumers.scrubbing.cli import app
-from civicbus_consumers.scrubbing.passing import scrub
-from civicbus_consumers.scrubbing.rules import Comparison, Fault, Kind
-from civicbus_consumers.sealing.app import scrubbed_sides
+from civicbus_consumers.scrubbing.rules import Comparison, Kind
 from civicbus_consumers.sealing.source import SourceRegressed
 from civicbus_deploy.provisioning.client_quotas import set_quotas
 from civicbus_deploy.provisioning.quotas import Quota
 from civicbus_schemas.codec import frame
-from civicbus_schemas.errors import EvidenceBroken
+from civicbus_schemas.errors import EvidenceBroken, Refused
 from civicbus_schemas.ids import new_recorder_id
 from civicbus_schemas.page import Page
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AclOperation
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from tests.fakes.pages import FakeRecorder, decision
+from tests.fakes.pages import KEY, FakeRecorder, bound, decision, keys_document
 from tests.fakes.segments import edit_segments
 from tests.fakes.witnesses import LOG, RunningWitness, free_port, running
 from tests.integration.sealing_place import SealingPlace
+from tests.integration.witnessed_place import (
+    Witnessed,
+    faults,
+    forge,
+    forget,
+    policy_of,
+    sealed,
+)
 from tests.stack import Stack, wait_until
+from tests.unit.pruning_samples import prune_record
 
 pytestmark = pytest.mark.broker
 
@@ -73,23 +79,10 @@ def pages(count: int) -> list[Page]:
     return [recorder.write(decision(subject=f"{n:032x}"), decision()) for n in range(count)]
 
 
-def sealed(place: SealingPlace, size: int) -> None:
-    wait_until(lambda: place.size() >= size, what=f"{size} leaves under a checkpoint")
-    wait_until(lambda: place.indexed() >= size, what=f"{size} rows")
-
-
 def seal(place: SealingPlace, *sent: Page) -> None:
     place.send(*sent)
     with place.sealing():
         sealed(place, 3 * len(sent))
-
-
-def faults(place: SealingPlace) -> list[Fault]:
-    sides = scrubbed_sides(place.settings, LOG.verifier, topic=place.topic)
-    try:
-        return list(scrub(sides).faults)
-    finally:
-        sides.pages.close()
 
 
 def test_a_record_edited_on_the_brokers_disk_is_found_before_and_after_it_was_sealed(
@@ -185,32 +178,6 @@ def ask(port: int, path: str) -> tuple[int, str]:
     return 0, ""
 
 
-@dataclass(frozen=True)
-class Witnessed:
-    """A sealing place whose checkpoints two running witnesses cosign."""
-
-    place: SealingPlace
-    witnesses: list[RunningWitness]
-    backup: Path
-
-    @property
-    def ledger(self) -> Path:
-        return self.place.ledger_dir
-
-    @property
-    def policy(self) -> Policy:
-        return parse_policy((self.place.folder / "policy").read_bytes())
-
-    def seal(self, *sent: Page) -> None:
-        before = self.place.size()
-        self.place.send(*sent)
-        with self.place.sealing():
-            sealed(self.place, max(before, 0) + 3 * len(sent))
-
-    def faults(self) -> set[Comparison]:
-        return {fault.comparison for fault in faults(self.place)}
-
-
 @pytest.fixture(scope="module")
 def witnesses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningWitness]]:
     with running(tmp_path_factory.mktemp("witnesses"), "w1.example", "w2.example") as both:
@@ -233,23 +200,6 @@ def witnessed(place: SealingPlace, witnesses: list[RunningWitness], tmp_path: Pa
     return found
 
 
-def forget(witness: RunningWitness) -> None:
-    """What whoever can write its store can do to a running witness."""
-    with closing(sqlite3.connect(witness.folder / "store.db")) as store, store:
-        store.execute("delete from held")
-
-
-def policy_of(witnesses: list[RunningWitness]) -> Policy:
-    return Policy(
-        logs=(Log(verifier=LOG.verifier),),
-        witnesses=tuple(
-            Witness(name=w.name, cosigner=Cosigner.parse(w.vkey), url=w.url) for w in witnesses
-        ),
-        groups=(Group(name="all", threshold=2, members=tuple(w.name for w in witnesses)),),
-        quorum="all",
-    )
-
-
 def test_a_rewritten_history_gets_no_cosignature_when_root_signs_it_with_the_stolen_key(
     witnessed: Witnessed,
 ) -> None:
@@ -262,14 +212,6 @@ def test_a_rewritten_history_gets_no_cosignature_when_root_signs_it_with_the_sto
     verify_ledger(LedgerDirectory(witnessed.ledger), LOG.verifier)
     assert Comparison.WITNESSES in witnessed.faults()
     assert_nothing_is_published(witnessed)
-
-
-def forge(folder: Path, leaves: list[bytes], state: LedgerState) -> None:
-    signer = Signer(LOG.verifier.name, LOG._key)
-    with Ledger.open(folder, origin=state.origin, signer=signer) as ledger:
-        ledger.append(
-            leaves, [b""] * len(leaves), position=state.position, memory=dict(state.memory)
-        )
 
 
 def test_a_rolled_back_ledger_is_found_when_root_puts_a_backup_in_its_place(
@@ -360,6 +302,47 @@ def test_a_recorder_waits_and_another_is_sealed_when_the_first_floods_within_its
     assert len(flooder) > 0, "the flood has not come to its end"
     assert flood[-1].header not in place.leaves()
     flooder.purge()
+
+
+def test_a_pruning_is_no_leaf_when_enforcements_key_signs_it_in_oversights_name(
+    place: SealingPlace,
+) -> None:
+    """Row 21: by the signature alone it would be one; the name is not one of that key.
+
+    The same page by the key that has the name is sealed, so it is the name that counts.
+    """
+    oversight = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x07")
+    keys = bound(KEY, "enforce-0") | bound(oversight, PRUNER)
+    (place.folder / "recorders.json").write_text(json.dumps(keys_document(keys)))
+    port, before = free_port(), foreign_pages()
+    place.settle(health_port=port)
+    (honest,), said = pages(1), prune_record(1, bytes(32))
+    forged = FakeRecorder(new_recorder_id(), process=PRUNER).write(said)
+    with place.sealing():
+        place.send(honest, forged)
+        sealed(place, 3 + 1)
+        alarm = f'civicbus_sealing_findings_total{{finding="foreign-process"}} {before + 1}'
+        wait_until(lambda: alarm in ask(port, "/metrics")[1], what="the finding to be told")
+    *leaves, last = place.leaves()
+    assert leaves == [honest.header, *honest.records]
+    notice = Notice.decode(last)
+    assert (notice.finding, notice.offset) == (Finding.FOREIGN_PROCESS, 1)
+    kept = (place.ledger_dir / "quarantine" / notice.content).read_bytes()
+    assert kept == frame(7, forged.encode())
+    with pytest.raises(Refused, match="no published leaf"):
+        prune(place.ledger_dir, trust=LOG.verifier)
+    assert faults(place) == []
+    by_its_own = FakeRecorder(new_recorder_id(), process=PRUNER, signer=oversight).write(said)
+    with place.sealing():
+        place.send(by_its_own)
+        sealed(place, 4 + 2)
+    assert place.leaves()[4:] == [by_its_own.header, *by_its_own.records]
+
+
+def foreign_pages() -> float:
+    """How many pages under foreign names sealing has told of in this process."""
+    labels = {"finding": Finding.FOREIGN_PROCESS.value}
+    return REGISTRY.get_sample_value("civicbus_sealing_findings_total", labels) or 0.0
 
 
 def test_the_command_names_what_was_edited_and_exits_with_1(

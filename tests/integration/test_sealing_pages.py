@@ -13,6 +13,7 @@ from civicbus_audit.completeness.commit import IndexCommit
 from civicbus_audit.notice import NOTICE, Finding, Notice
 from civicbus_audit.sealed import QUARANTINE
 from civicbus_consumers.sealing.app import run
+from civicbus_consumers.sealing.handler import Step
 from civicbus_consumers.sealing.source import SourceRegressed
 from civicbus_producers.settings import InvalidSettings
 from civicbus_schemas import telemetry
@@ -24,7 +25,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.fakes.pages import PUBLIC_KEYS, FakeRecorder, decision
+from tests.fakes.pages import FakeRecorder, decision, keys_document
 from tests.integration.sealing_place import SealingPlace
 from tests.stack import Stack, wait_until
 
@@ -145,16 +146,38 @@ def test_page_of_a_new_process_is_sealed_when_its_key_was_added_since(
     pages = _pages(1)
     with place.sealing():
         _sealed(place, 0)
-        keys.write_text(json.dumps({name: key.hex() for name, key in PUBLIC_KEYS.items()}))
+        keys.write_text(json.dumps(keys_document()))
         place.send(*pages)
         _sealed(place, 4)
     assert place.leaves() == _leaves(pages)
 
 
 def test_process_does_not_start_when_the_recorders_keys_are_malformed(place: SealingPlace) -> None:
-    (place.folder / "recorders.json").write_text(json.dumps({"00" * 8: "11" * 32}))
+    body = {"public_key": "11" * 32, "processes": ["enforce-0"]}
+    (place.folder / "recorders.json").write_text(json.dumps({"00" * 8: body}))
     with pytest.raises(InvalidSettings, match="malformed"):
         run(place.settings, threading.Event(), topic=place.topic)
+
+
+def test_nothing_is_sealed_when_the_recorders_keys_were_spoilt_and_all_is_when_they_are_back(
+    place: SealingPlace,
+) -> None:
+    """An honest page must not be set aside because nobody can say who may write it."""
+    keys, pages = place.folder / "recorders.json", _pages(1)
+    known = keys.read_bytes()
+
+    def spoil(step: Step) -> None:
+        if step is Step.TAKEN:
+            keys.write_bytes(known[:-1])
+
+    place.send(*pages)
+    with pytest.raises(InvalidSettings, match="cannot be read"):
+        run(place.settings, threading.Event(), topic=place.topic, on_step=spoil)
+    assert place.size() == 0
+    keys.write_bytes(known)
+    with place.sealing():
+        _sealed(place, 4)
+    assert place.leaves() == _leaves(pages)
 
 
 @pytest.fixture

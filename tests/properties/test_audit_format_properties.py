@@ -6,6 +6,7 @@ import pytest
 from civicbus_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from civicbus_audit.cosignature import CosignatureSigner
 from civicbus_audit.note import Signer, open_note, parse_note
+from civicbus_audit.notice import Finding
 from civicbus_audit.policy import format_policy, parse_policy
 from civicbus_audit.proof import LogProof, format_proof, parse_proof
 from civicbus_audit.quorum import Group, Log, Policy, Witness, open_cosigned
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.pages import AT, PUBLIC_KEYS, FakeRecorder, decision, messages
+from tests.fakes.pages import AT, KEY, PUBLIC_KEYS, FakeRecorder, bound, decision, messages
 
 SIGNER = Signer("civicbus.local/audit", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 hashes = st.binary(min_size=32, max_size=32)
@@ -179,3 +180,21 @@ def test_a_changed_page_is_set_aside_when_it_is_sequenced(value: bytes) -> None:
             seen=NothingSeen(),
         )
         assert step.leaves == genuine.leaves
+
+
+names = st.text(max_size=12) | st.sampled_from(("lookup", "lookup-consents", "Lookup", "oversight"))
+
+
+@given(names, st.lists(names.filter(bool), max_size=3))
+def test_a_page_becomes_leaves_exactly_when_its_name_is_one_of_its_key(
+    name: str, own: list[str]
+) -> None:
+    page = FakeRecorder(RecorderId("a" * 32), process=name).write(decision(), decision())
+    (message,) = messages(page)
+    step = sequence(message, Chains(), keys=bound(KEY, *own), seen=NothingSeen())
+    if name in own:
+        assert (step.finding, step.leaves) == (None, (page.header, *page.records))
+    else:
+        assert (step.finding, len(step.leaves)) == (Finding.FOREIGN_PROCESS, 1)
+        assert list(step.quarantine.values()) == [message.value]
+        assert step.chains == Chains()

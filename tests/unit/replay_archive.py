@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests import lives
 from tests.fakes.enforcement import FakePageLog, FakeReleases, FakeStates, Journal, ready
-from tests.fakes.pages import messages
+from tests.fakes.pages import bound, messages
 from tests.fakes.uses import FakeReservations
 from tests.fakes.vault import FakeVault
 from tests.unit import enforcement_samples, lookup_samples
@@ -168,8 +168,7 @@ def make_archive(home: Path) -> Path:
     (home / "stack.json").write_text("{}")
     (home / "keys/ledger.vkey").write_text(f"{LOG.verifier}\n")
     (home / "sets/announced.json").write_bytes(announced())
-    public = SIGNER.public_key().public_bytes_raw()
     with Ledger.open(home / "ledger", origin=ORIGIN, signer=LOG) as ledger:
         pages = [*stream_pages(), *look_up_pages()]
-        Sealer(ledger, keys={key_id(public): public}).seal(messages(*pages))
+        Sealer(ledger, keys=bound(SIGNER, "enforce-0", "lookup")).seal(messages(*pages))
     return home

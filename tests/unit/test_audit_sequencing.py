@@ -13,7 +13,7 @@ from civicbus_audit.merkle import CompactRange, leaf_hash
 from civicbus_audit.note import Signer
 from civicbus_audit.notice import NOTICE, Finding, Notice
 from civicbus_audit.sealer import Sealed, Sealer
-from civicbus_audit.sequencing import PageMessage
+from civicbus_audit.sequencing import PageMessage, RecorderKey
 from civicbus_audit.verify import verify_ledger
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import Stopped
@@ -28,7 +28,13 @@ from tests.fakes.durable_files import FakeDurableFiles
 ORIGIN = "civicbus.local/audit"
 LOG = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x01")
-KEYS = {key_id(KEY.public_key().public_bytes_raw()): KEY.public_key().public_bytes_raw()}
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x03")
+KEYS = {
+    key_id(signer.public_key().public_bytes_raw()): RecorderKey(
+        public_key=signer.public_key().public_bytes_raw(), processes=frozenset(processes)
+    )
+    for signer, *processes in ((KEY, "enforce-0", "enforce-0-more"), (OTHER, "oversight"))
+}
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 A, B = RecorderId("a" * 32), RecorderId("b" * 32)
 
@@ -51,11 +57,12 @@ def page(
     *,
     records: int = 2,
     signer: Ed25519PrivateKey = KEY,
+    process: str = "enforce-0",
     at: datetime = AT,
 ) -> Page:
     leaves = [record(recorder, sequence, index) for index in range(records)]
     header = PageHeader(
-        process="enforce-0",
+        process=process,
         recorder=recorder,
         sequence=sequence,
         previous=previous,
@@ -206,6 +213,17 @@ def _flipped(value: bytes, place: bytes) -> bytes:
             id="header-changed",
         ),
         pytest.param(
+            "foreign-process", page(A, 0, None, process="oversight"), id="name-of-another-key"
+        ),
+        pytest.param("foreign-process", page(A, 0, None, process="x"), id="name-of-no-key"),
+        pytest.param("foreign-process", page(A, 0, None, process=""), id="no-name"),
+        pytest.param(
+            "foreign-process", page(A, 0, None, process="enforce-0-"), id="name-that-is-near"
+        ),
+        pytest.param(
+            "foreign-process", page(A, 0, None, signer=OTHER), id="other-key-under-this-name"
+        ),
+        pytest.param(
             "unreadable",
             replace(GOOD, records=(GOOD.header, GOOD.header)),
             id="record-poses-as-a-header",
@@ -222,6 +240,24 @@ def test_a_message_is_set_aside_and_named_when_it_is_no_authentic_page(
     assert bench.leaves() == [notice.encode(), GOOD.header, *GOOD.records]
     assert bench.files.read(f"quarantine/{notice.content}") == message
     assert (notice.finding, notice.offset) == (finding, 0)
+
+
+def test_pages_are_sealed_when_each_name_is_one_of_its_key() -> None:
+    bench = Bench()
+    named = page(A, 0, None), page(B, 0, None, process="enforce-0-more")
+    pruner = page(RecorderId("c" * 32), 0, None, process="oversight", signer=OTHER)
+    assert bench.seal(*named, pruner).findings == {}
+    assert bench.leaves() == [leaf for p in (*named, pruner) for leaf in (p.header, *p.records)]
+
+
+def test_a_recorder_goes_on_when_somebody_continued_its_chain_under_a_foreign_name() -> None:
+    """What is set aside moves no chain: the recorder's own page with that number is no fork."""
+    bench, (first, second) = Bench(), chain(A, 2)
+    foreign = page(A, 1, first.hash, process="oversight")
+    assert bench.seal(first, foreign, second).findings == {Finding.FOREIGN_PROCESS: 1}
+    (notice,) = bench.notices()
+    both = [[p.header, *p.records] for p in (first, second)]
+    assert bench.leaves() == [*both[0], notice.encode(), *both[1]]
 
 
 def test_sealing_stops_when_a_page_was_deleted_from_the_topic() -> None:

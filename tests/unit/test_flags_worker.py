@@ -28,7 +28,7 @@ from civicbus_schemas.page import Page
 from civicbus_schemas.record import Actor, Record, commitment
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
-from tests.fakes.pages import PUBLIC_KEYS, FakeRecorder
+from tests.fakes.pages import KEY, PUBLIC_KEYS, FakeRecorder, bound
 from tests.unit.flags_samples import CLERK, MONDAY, hexed, reading
 
 TOPIC = "audit.page.v1"
@@ -105,6 +105,14 @@ def test_forged_page_raises_nothing_when_no_known_key_signed_it() -> None:
         messages(*pages, *forged, b"no page")
     )
     assert (store.raised, store.positions) == ([], {(TOPIC, 0): 21})
+
+
+def test_page_raises_nothing_when_its_name_is_not_one_of_its_key() -> None:
+    store = MemoryStore()
+    keys = bound(KEY, "enforce-0")
+    handler = FlagHandler(store, keys=keys, reference=lambda: NOTHING_KNOWN, end=lambda: 0)
+    handler.handle(messages(*fishing()))
+    assert (store.raised, store.positions) == ([], {(TOPIC, 0): 10})
 
 
 def test_time_does_not_pass_when_pages_are_still_to_be_read() -> None:

@@ -14,6 +14,7 @@ from civicbus_audit.completeness.commit import INDEX_COMMIT
 from civicbus_audit.directory import LedgerDirectory
 from civicbus_audit.discarding import prune
 from civicbus_audit.ledger import Ledger
+from civicbus_audit.notice import Finding, Notice
 from civicbus_audit.pruning import PRUNER
 from civicbus_audit.sealer import Sealer
 from civicbus_audit.sequencing import PageMessage
@@ -335,6 +336,19 @@ def test_everything_is_compared_again_soon_when_a_whole_pass_missed_the_index(
     assert scrubbed.after() == (), "older than the newest hour"
     (fault,) = scrubbed.after(Rhythm().again_s)
     assert fault.offset == 2
+
+
+def test_nothing_is_found_when_each_page_that_was_set_aside_is_kept(tmp_path: Path) -> None:
+    """Every finding that sets a page aside has its notice found; a foreign name as well."""
+    foreign = FakeRecorder(RecorderId("c" * 32), process="provisioning").write(decision())
+    (sent,) = messages(foreign)
+    place = Place(tmp_path, sent=[sent])
+    log = StoredLog(LedgerDirectory(tmp_path / "ledger").read, 1)
+    notice = Notice.decode(log.leaf(0))
+    assert notice.finding is Finding.FOREIGN_PROCESS
+    assert place.faults() == []
+    (tmp_path / "ledger/quarantine" / notice.content).unlink()
+    assert [kind for kind, _, _ in place.faults()] == [Kind.QUARANTINE]
 
 
 @pytest.fixture

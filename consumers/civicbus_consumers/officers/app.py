@@ -87,9 +87,14 @@ def build_unsealer(settings: OfficersSettings, engine: Engine) -> Unsealer:
     """The unsealer on the same, with recorders and a vault of its own."""
     return Unsealer(
         LedgerParts(engine=engine, places=_places(settings)),
-        begin_recorder=recorders(settings, process=f"{settings.name}-orders"),
+        begin_recorder=recorders(settings, process=orders_of(settings.name)),
         vault=open_vault(settings),
     )
+
+
+def orders_of(name: str) -> str:
+    """The name of the unsealer's own chains of pages within that process."""
+    return f"{name}-orders"
 
 
 def build_bundles(settings: OfficersSettings) -> LedgerBundles:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from civicbus_audit.policy import parse_policy
 from civicbus_audit.quorum import Policy
+from civicbus_audit.sequencing import RecorderKey
 from civicbus_producers.settings import InvalidSettings
 from civicbus_schemas.errors import InvalidBytes
 from civicbus_schemas.page import key_id
@@ -71,20 +73,21 @@ class SealingSettings(ProcessSettings):
             ) from None
 
 
-class RecorderKeys(Mapping[str, bytes]):
-    """The public keys of the processes that write pages, by key id.
+class RecorderKeys(Mapping[str, RecorderKey]):
+    """Who may write pages, by key id, as the file says now; replace it, never edit it in place.
 
-    An unknown id reads the file anew: a process may have been added since, and a page set aside
-    for its key would stay so for ever.
+    Once it is another file it is read anew: a page of a process that was added since would be set
+    aside for ever, and whoever was taken out must write no more. Raises `InvalidSettings`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._stamp = _stamp(path)
         self._keys = _read_keys(path)
 
-    def __getitem__(self, key: str) -> bytes:
-        if key not in self._keys:
-            self._keys = _read_keys(self._path)
+    def __getitem__(self, key: str) -> RecorderKey:
+        if (stamp := _stamp(self._path)) != self._stamp:
+            self._keys, self._stamp = _read_keys(self._path), stamp
         return self._keys[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -94,17 +97,60 @@ class RecorderKeys(Mapping[str, bytes]):
         return len(self._keys)
 
 
-def _read_keys(path: Path) -> dict[str, bytes]:
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """Another one is another file, or other contents."""
     try:
-        keys = {name: bytes.fromhex(key) for name, key in json.loads(path.read_bytes()).items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        now = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return now.st_ino, now.st_mtime_ns, now.st_size
+
+
+def _read_keys(path: Path) -> dict[str, RecorderKey]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    if not isinstance(document, dict):
+        raise InvalidSettings(f"{path} is malformed", expected="an object of keys by their ids")
+    return {id_: _read_key(id_, body, path=path) for id_, body in document.items()}
+
+
+def _read_key(id_: str, body: Any, *, path: Path) -> RecorderKey:
+    if isinstance(body, str):
         raise InvalidSettings(
-            "the recorders' keys cannot be read", got=f"{path}: {type(error).__name__}"
-        ) from None
-    for name, key in keys.items():
-        if len(key) != 32 or key_id(key) != name:
-            raise InvalidSettings(
-                f"key {name[:32]!a} in {path} is malformed",
-                expected="an Ed25519 public key under its own key id, both in hex",
-            )
-    return keys
+            f"{path} is from before: it has keys without the names that they may write under",
+            got=f"key {id_[:32]!a} alone",
+            expected="an object with public_key and processes",
+            next_step="`civicbus up` writes it anew; who keeps it by hand adds the names",
+        )
+    match body:
+        case {"public_key": str(text), "processes": [*names], **more} if not more:
+            public_key, processes = _bytes_of(text), _names_of(names)
+            if public_key and processes and key_id(public_key) == id_:
+                return RecorderKey(public_key=public_key, processes=processes)
+    raise InvalidSettings(
+        f"key {id_[:32]!a} in {path} is malformed",
+        expected="an Ed25519 public key in hex under its own key id, and each of its names once",
+    )
+
+
+def _bytes_of(text: str) -> bytes | None:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return key if len(key) == 32 else None
+
+
+def _names_of(names: list[Any]) -> frozenset[str] | None:
+    """None unless they are names, each once."""
+    if not all(isinstance(name, str) and name for name in names):
+        return None
+    return frozenset(names) if len(names) == len(set(names)) else None
+
+
+def _unreadable(path: Path, error: Exception) -> InvalidSettings:
+    return InvalidSettings(
+        "the recorders' keys cannot be read", got=f"{path}: {type(error).__name__}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from civicbus_audit.note import Verifier
@@ -16,10 +17,13 @@ from civicbus_deploy.embedded.state import StateFolder, write_file, write_json
 
 ORIGIN = "civicbus.local/audit"
 REGISTRAR = "vneid"  # the agency that keeps the consent registry
-RECORDERS = (
-    *map(enforcement_group, range(GROUPS)),
-    *("lookup", "officers", "flags", "provisioning", "oversight"),
-)
+RECORDERS: Mapping[str, tuple[str, ...]] = {
+    **{name: (name,) for name in map(enforcement_group, range(GROUPS))},
+    "lookup": ("lookup", "lookup-consents"),  # the consent registry has a chain of its own there
+    "officers": ("officers", "officers-orders"),  # so have orders to unseal
+    **{name: (name,) for name in ("flags", "provisioning", "oversight")},
+}
+"""Who signs pages, each with `sign-<name>.pem`, and the names of processes that it may use."""
 MIRROR_TOKEN = "mirror-token"  # noqa: S105 (a file's name); whoever brings it may read leaves
 UNREAD_TOKEN = "unread-token"  # noqa: S105 (a file's name); the officers' process brings it
 INSPECTORS = "mps"  # whose officers and supervisors may ask the ledger
@@ -35,8 +39,7 @@ def make_keys(folder: StateFolder) -> None:
         secrets.get_or_create(folder.home, token, secrets.password)
     for name in ("log-key.pem", EXPORT_KEY, *(f"sign-{process}.pem" for process in RECORDERS)):
         secrets.get_or_create(folder.home, name, secrets.ed25519_pem)
-    recorders = [_public_key(folder.secrets / f"sign-{process}.pem") for process in RECORDERS]
-    write_json(recorder_keys_file(folder), {key_id(public): public.hex() for public in recorders})
+    write_json(recorder_keys_file(folder), dict(_recorder_keys(folder)))
     write_file(ledger_vkey_file(folder), f"{log_vkey(folder)}\n".encode())
     exporter = Verifier(
         name=f"{ORIGIN}/exporter", public_key=_public_key(folder.secrets / EXPORT_KEY)
@@ -69,7 +72,7 @@ def publish_issuers(folder: StateFolder, agencies: tuple[str, ...]) -> None:
 
 
 def recorder_keys_file(folder: StateFolder) -> Path:
-    """Key id → public key of every process that writes pages, in hex."""
+    """Key id → public key in hex, and the names of processes that it may write pages under."""
     return folder.keys / "recorders.json"
 
 
@@ -96,6 +99,12 @@ def ledger_vkey_file(folder: StateFolder) -> Path:
 def log_vkey(folder: StateFolder) -> Verifier:
     """The same, from the log's own key."""
     return Verifier(name=ORIGIN, public_key=_public_key(folder.secrets / "log-key.pem"))
+
+
+def _recorder_keys(folder: StateFolder) -> Iterator[tuple[str, dict[str, object]]]:
+    for name, processes in RECORDERS.items():
+        public = _public_key(folder.secrets / f"sign-{name}.pem")
+        yield key_id(public), {"public_key": public.hex(), "processes": [*processes]}
 
 
 def _public_key(pem: Path) -> bytes:
