@@ -19,6 +19,8 @@ from civicbus_deploy.embedded.processes import ProcessIdentity, ProcessSpec, Run
 from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.state import StateFolder
 
+from tests.stack import wait_until
+
 
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
@@ -183,6 +185,33 @@ def test_roll_finds_what_lives_and_not_who_has_its_pid_now(folder: StateFolder) 
     assert roll.end_living() == ("sleeper",)
     assert process.exit_code() is not None
     assert roll.living() == {}
+
+
+_ENDS_WHEN_ASKED = """
+import pathlib, signal
+asked = {signal.SIGUSR1}
+signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+pathlib.Path("ready").touch()
+signal.sigwait(asked)
+pathlib.Path("in-order").touch()
+"""
+
+
+def test_an_orphan_ends_by_its_own_signal_when_its_supervisor_is_dead(folder: StateFolder) -> None:
+    spec = ProcessSpec(
+        name="server",
+        command=(sys.executable, "-c", _ENDS_WHEN_ASKED),
+        log=folder.log("s"),
+        cwd=folder.home,
+        stop_signal=signal.SIGUSR1,
+    )
+    process, roll = RunningProcess(spec), Roll(folder)
+    roll.enter(process)
+    wait_until((folder.home / "ready").exists, what="its start")
+    assert roll.end_living() == ("server",)
+    assert process.exit_code() is not None
+    assert (folder.home / "in-order").exists()
+    assert roll.read() == {}
 
 
 def test_paused_process_ends_when_it_is_stopped(folder: StateFolder) -> None:

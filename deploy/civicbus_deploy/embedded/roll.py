@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from civicbus_deploy.embedded.processes import ProcessIdentity, RunningProcess
 from civicbus_deploy.embedded.state import StateFolder, read_json, write_json
@@ -12,7 +14,7 @@ _END_TIMEOUT_S = 20.0
 
 
 class Roll:
-    """`H/run/roll.json`: name → pid and start time, in the order of starting."""
+    """`H/run/roll.json`: name → pid, start time and stop signal, in the order of starting."""
 
     def __init__(self, folder: StateFolder) -> None:
         self._path = folder.run / "roll.json"
@@ -20,10 +22,7 @@ class Roll:
 
     def read(self) -> dict[str, ProcessIdentity]:
         """Everything on the roll, living or dead."""
-        entries = read_json(self._path).get("started", [])
-        return {
-            entry["name"]: ProcessIdentity(entry["pid"], entry["started_at"]) for entry in entries
-        }
+        return {row["name"]: _identity(row) for row in self._rows()}
 
     def living(self) -> dict[str, ProcessIdentity]:
         """What still runs; a pid that was reused by a stranger does not count."""
@@ -34,8 +33,9 @@ class Roll:
         name = process.spec.name
         try:
             with self._guard:
-                others = {key: who for key, who in self.read().items() if key != name}
-                self._write({**others, name: process.identity})
+                who, stop_signal = process.identity, int(process.spec.stop_signal)
+                row = {"name": name, "pid": who.pid, "started_at": who.started_at}
+                self._write([*self._others(name), {**row, "stop_signal": stop_signal}])
         except OSError:
             process.kill()
             raise
@@ -43,20 +43,31 @@ class Roll:
     def strike(self, name: str) -> None:
         """Forget one that was ended in order."""
         with self._guard:
-            self._write({key: who for key, who in self.read().items() if key != name})
+            self._write(self._others(name))
 
-    def _write(self, entries: Mapping[str, ProcessIdentity]) -> None:
-        rows = [
-            {"name": name, "pid": who.pid, "started_at": who.started_at}
-            for name, who in entries.items()
-        ]
+    def _rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = read_json(self._path).get("started", [])
+        return rows
+
+    def _others(self, name: str) -> list[dict[str, Any]]:
+        return [row for row in self._rows() if row["name"] != name]
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
         write_json(self._path, {"started": rows})
 
     def end_living(self) -> tuple[str, ...]:
-        """End what a dead supervisor left behind, the latest first, and say which."""
+        """End what a dead supervisor left behind, the latest first, and say which.
+
+        Each with its own signal: PostgreSQL, told to terminate, would wait for its clients to go.
+        """
         orphans = self.living()
-        for identity in reversed(orphans.values()):
-            identity.end(timeout_s=_END_TIMEOUT_S)
+        signals = {row["name"]: row.get("stop_signal", signal.SIGTERM) for row in self._rows()}
+        for name, identity in reversed(orphans.items()):
+            identity.end(timeout_s=_END_TIMEOUT_S, stop_signal=signals[name])
         with self._guard:
-            self._write({})
+            self._write([])
         return tuple(orphans)
+
+
+def _identity(row: Mapping[str, Any]) -> ProcessIdentity:
+    return ProcessIdentity(row["pid"], row["started_at"])
