@@ -51,7 +51,6 @@ test-fast: setup ## The tier without a broker (some minutes)
 	.venv/bin/pytest -n auto --dist worksteal --durations 10 -m "not broker and not docker"
 
 test-broker: setup ## The tier on the real servers, which it starts itself; one set for each of two workers
-	$(PY) -m tests.warm_java
 	.venv/bin/pytest $(BROKER_TESTS) -n 2 --dist loadfile --no-loadscope-reorder --durations 25 \
 	  -m "broker or docker"
 

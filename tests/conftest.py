@@ -12,7 +12,6 @@ from civicbus_audit.standalone import verify as alone
 from civicbus_deploy.embedded import java
 from hypothesis import settings
 
-from tests import warm_java
 from tests.bus import Bus
 from tests.campaign import Rounds
 from tests.foundation import Foundation
@@ -54,14 +53,6 @@ def judged_signatures() -> Iterator[None]:
         judged = lru_cache(4096)(note.ed25519_verifies)
         for module in (note, cosignature):
             patch.setattr(module, "ed25519_verifies", judged)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def warmed_java() -> Iterator[None]:
-    """Stacks of the tests start Java with the classes that a former run has left, if one has."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(java, "command", warm_java.command)
         yield
 
 
