@@ -19,7 +19,7 @@ from threading import Event
 from typing import Any
 
 from civicbus_deploy.embedded import ground, kafka, own, postgres, registry, secrets
-from civicbus_deploy.embedded.ports import HOST, is_free
+from civicbus_deploy.embedded.ports import HOST
 from civicbus_deploy.embedded.processes import ProcessIdentity
 from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.servers import CORE, Servers
@@ -39,8 +39,12 @@ from confluent_kafka.admin import (
 )
 from rich.console import Console
 
+from tests.ports import reserve_block
+
 _PREFIX = "civicbus-test-"
-_TIMEOUT_S = 30.0
+
+DEADLINE_S = 120.0
+"""How long a test waits for what must come. It ends what hangs, and judges no machine's speed."""
 
 
 class Stack:
@@ -146,7 +150,7 @@ class Stack:
             for name in names
         ]
         for future in admin.create_topics(topics).values():
-            future.result(_TIMEOUT_S)
+            future.result(DEADLINE_S)
 
     def create_user(self, name: str) -> Path:
         """Create a SCRAM user, or give it its password again; returns the password's file."""
@@ -157,7 +161,7 @@ class Stack:
             name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), password
         )
         for future in admin.alter_user_scram_credentials([credential]).values():
-            future.result(_TIMEOUT_S)
+            future.result(DEADLINE_S)
         return path
 
     def grant(
@@ -186,10 +190,10 @@ class Stack:
         ]
         admin = self.admin()
         for future in admin.create_acls(bindings).values():
-            future.result(_TIMEOUT_S)
+            future.result(DEADLINE_S)
 
 
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = 120.0, what: str) -> None:
+def wait_until(holds: Callable[[], bool], *, timeout_s: float = DEADLINE_S, what: str) -> None:
     """Look again and again until it holds; an error after the timeout."""
     pause, deadline = Event(), time.monotonic() + timeout_s
     while not holds():
@@ -208,24 +212,10 @@ def sweep() -> None:
 
 
 def _reserve_ports() -> tuple[socket.socket, dict[str, int]]:
-    """A block of free ports, and the socket that keeps it from other tests while it is open.
-
-    Below the range that `civicbus up` chooses from: a port that is chosen is not yet bound.
-    """
+    """A port for each server and process, and the socket that keeps them from other tests."""
     names = (*ground.SERVER_PORTS, *own.PORTS)
-    for first in range(10_000, 20_000, 1 + len(names)):
-        guard = socket.socket()
-        try:
-            guard.bind((HOST, first))
-            guard.listen()
-        except OSError:
-            guard.close()
-            continue
-        chosen = dict(zip(names, range(first + 1, first + 1 + len(names)), strict=True))
-        if all(map(is_free, chosen.values())):
-            return guard, chosen
-        guard.close()
-    raise AssertionError("no block of ports is free")
+    guard, ports = reserve_block(len(names))
+    return guard, dict(zip(names, ports, strict=True))
 
 
 def _owner_file(folder: StateFolder) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,8 @@ from civicbus_audit.witness.rules import Held, Refusal, Status, Submitted, authe
 from civicbus_audit.witnessing import Stale
 from civicbus_schemas.errors import EvidenceBroken, Unavailable
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.ports import free_port
 
 ORIGIN = "civicbus.local/audit"
 LOG = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
@@ -111,12 +112,6 @@ class FakeWitness:
 
 def fake_witnesses() -> list[FakeWitness]:
     return [FakeWitness(signer) for signer in SIGNERS]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RunningWitness:
