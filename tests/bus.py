@@ -8,10 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
+from civicbus_consumers.runtime.process import EXIT_UNAVAILABLE
 from civicbus_deploy.embedded import keys, own
 from civicbus_deploy.embedded.asking import succeeds
 from civicbus_deploy.embedded.own import ENFORCEMENT
@@ -32,10 +33,9 @@ from civicbus_schemas.topics import GROUPS, enforcement_group, partitions_of
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from tests.nursery import Child, Start, fork
-from tests.stack import Stack, wait_until
+from tests.stack import DEADLINE_S, Stack, wait_until
 
 ROOT = Path(__file__).parent.parent
-DEADLINE_S = 120.0
 
 
 class Bus:
@@ -66,21 +66,32 @@ class Bus:
         """The connection of an agency."""
         return Connection.read(self.stack.folder.agencies / f"{agency}.json")
 
-    def publisher(self, agency: str) -> Publisher:
-        """A publisher of an agency."""
-        return Publisher.connect(agency, settings=self.connection(agency))
+    @contextmanager
+    def publisher(self, agency: str) -> Iterator[Publisher]:
+        """A publisher of an agency; behind the context all that it published is durable."""
+        with Publisher.connect(
+            agency,
+            settings=self.connection(agency),
+            connect_timeout_s=DEADLINE_S,
+            delivery_timeout_s=DEADLINE_S,
+        ) as publisher:
+            yield publisher
+            publisher.flush(DEADLINE_S)
 
     @contextmanager
-    def running(self, name: str, *options: str, **environment: str) -> Iterator[Worker]:
+    def running(
+        self, name: str, *options: str, supervised: bool = True, **environment: str
+    ) -> Iterator[Worker]:
         """An own process, ended at the exit of the context if it still lives.
 
-        With sealing come as many witnesses as are a quorum.
+        Who waits, for it or for what it does, is its supervisor (`Worker.tend`), but where it is
+        not to be `supervised`. With sealing come as many witnesses as are a quorum.
         """
         companions = WITNESSES[:QUORUM] if name == "sealing" else ()
         with ExitStack() as living:
             for companion in companions:
                 living.enter_context(self.running(companion))
-            worker = Worker.start(self, name, options, environment)
+            worker = Worker.start(self, name, options, environment, supervised=supervised)
             living.callback(worker.kill)
             self._workers.append(worker)
             living.callback(self._workers.remove, worker)
@@ -104,7 +115,8 @@ class Bus:
                 for p in consumer.list_topics(topic).topics[topic].partitions
             ]
             ends = {
-                (tp.topic, tp.partition): consumer.get_watermark_offsets(tp, 10)[1] for tp in places
+                (tp.topic, tp.partition): consumer.get_watermark_offsets(tp, DEADLINE_S)[1]
+                for tp in places
             }
             consumer.assign(places)
             return list(_until(consumer, places, ends))
@@ -115,17 +127,19 @@ class Bus:
         self,
         holds: Callable[[], bool],
         what: str,
-        timeout_s: float = DEADLINE_S,
         *,
+        timeout_s: float = DEADLINE_S,
         by: Worker | None = None,
     ) -> None:
-        """Wait until a condition holds; after `timeout_s` the test fails, with all last words.
+        """Wait until a condition holds, and be the supervisor of all processes meanwhile.
 
-        It fails at once where the worker by which it is to come true has ended. One that ends with
-        69, since a server did not answer, wants to be started again, and here nobody does that.
+        When that lasts too long the test fails, with all last words; and at once where the worker
+        by which it is to come true has ended for good.
         """
 
         def over() -> bool:
+            for worker in self._workers:
+                worker.tend()
             return holds() or (by is not None and by.process.poll() is not None)
 
         try:
@@ -155,9 +169,9 @@ class Bus:
     def _is_drained(self, topic: str, group: int) -> bool:
         consumer = self._watchers[group]
         places = [TopicPartition(topic, p) for p in partitions_of(group)]
-        committed = consumer.committed(places, timeout=10)
+        committed = consumer.committed(places, timeout=DEADLINE_S)
         return all(
-            tp.error is None and tp.offset >= consumer.get_watermark_offsets(tp, 10)[1]
+            tp.error is None and tp.offset >= consumer.get_watermark_offsets(tp, DEADLINE_S)[1]
             for tp in committed
         )
 
@@ -196,17 +210,28 @@ def _until(
             yield message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Worker:
     """One own process as a child of the test; its log is a file in the state folder."""
 
     name: str
-    process: Child
+    begin: Callable[[], Child]
     log: Path
+    supervised: bool = True
+    process: Child = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.process = self.begin()
 
     @classmethod
     def start(
-        cls, bus: Bus, name: str, options: Sequence[str], environment: Mapping[str, str]
+        cls,
+        bus: Bus,
+        name: str,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        *,
+        supervised: bool = True,
     ) -> Worker:
         """Start it, with options for `tests.workers` where it is to be killed at a step."""
         spec = bus.specs[name]
@@ -215,12 +240,26 @@ class Worker:
             room, settings = own.ROOMS[name], spec.command[-1]
             module = ["tests.workers", room]
             command = [sys.executable, "-m", *module, "--settings", settings, *options]
-        process = bus.start(command, log=spec.log, cwd=ROOT, environment=environment)
-        return cls(name, process, spec.log)
+        begin = partial(bus.start, command, log=spec.log, cwd=ROOT, environment=environment or {})
+        return cls(name, begin, spec.log, supervised)
 
-    def wait(self, timeout_s: float = DEADLINE_S) -> int:
-        """Its exit code; negative where a signal ended it."""
-        return self.process.wait(timeout_s)
+    def tend(self) -> None:
+        """Start it again where it says so by its exit code: what it needs did not answer.
+
+        A broker may be silent for longer than a process waits for it, on a slow machine above all
+        in its first minute; a stack's supervisor then does the same.
+        """
+        if self.supervised and self.process.poll() == EXIT_UNAVAILABLE:
+            self.process = self.begin()
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended for good; negative where a signal ended it."""
+        deadline = time.monotonic() + DEADLINE_S
+        while (code := self.process.wait(deadline - time.monotonic())) == EXIT_UNAVAILABLE:
+            if not self.supervised:
+                break
+            self.tend()
+        return code
 
     def last_words(self, lines: int = 5) -> str:
         """Whether it runs, or its exit code, and the end of its log."""
@@ -235,9 +274,9 @@ class Worker:
         self.process.send_signal(number)
 
     def stop(self) -> int:
-        """Ask it to stop and wait."""
+        """Ask it to stop and wait; its exit code."""
         self.send(signal.SIGTERM)
-        return self.wait()
+        return self.process.wait(DEADLINE_S)
 
     def kill(self) -> None:
         """End it at once, if it still lives."""

@@ -28,3 +28,8 @@ def group_of(bus: Bus, pin: Pin) -> int:
 def numbers_in(bus: Bus, group: int, *, start: int) -> Iterator[int]:
     """The numbers of children of one group, from `start` on."""
     return (n for n in count(start) if group_of(bus, child_pin(n)) == group)
+
+
+def numbers_of_partition(bus: Bus, partition: int, *, start: int) -> Iterator[int]:
+    """The numbers of children whose events lie in one partition, from `start` on."""
+    return (n for n in count(start) if partition_of(topic_key(bus, child_pin(n))) == partition)

@@ -152,9 +152,9 @@ class SealingBench:
                 running.enter_context(going_on(growth.watch))
             took = self._write(rate, seconds)
             least = base + len(self.acknowledged) * (PAGE + 1)
-            self.bus.wait(lambda: self.sealed.size >= least, "the last checkpoint", 600)
+            self.bus.wait(lambda: self.sealed.size >= least, "the last checkpoint", timeout_s=600)
             ends = self._ends(base)
-            self.bus.wait(lambda: self.indexed.size >= ends[-1], "the index", 1800)
+            self.bus.wait(lambda: self.indexed.size >= ends[-1], "the index", timeout_s=1800)
             require(self._size() == ends[-1], "the ledger holds the pages that were written")
         return {
             "rate": len(self.acknowledged) * PAGE / took,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from itertools import chain, count
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -21,6 +22,7 @@ from civicbus_consumers.consent.app import run
 from civicbus_consumers.consent.handler import Step
 from civicbus_consumers.consent.settings import ConsentSettings
 from civicbus_consumers.consent.territory import Territory
+from civicbus_consumers.runtime.partitioning import partition_of
 from civicbus_producers.positions import GroupPositions
 from civicbus_producers.publisher import Publisher
 from civicbus_producers.receipt import Published
@@ -44,7 +46,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from tests.bus import Worker
 from tests.nursery import fork
-from tests.stack import Stack, wait_until
+from tests.stack import DEADLINE_S, Stack, wait_until
 from tests.threads import running
 
 GIVEN = EVENT_CLASSES[EventType("consent.ConsentGiven")]
@@ -136,12 +138,12 @@ class ConsentPlace:
     def give(self, pin: str, id_: str | None = None, **other: Any) -> str:
         """Publish a consent and wait; its id."""
         id_ = id_ or str(uuid4())
-        self.publisher.publish(given(pin, id_, **other), subject=Pin(pin)).wait(10)
+        self.publisher.publish(given(pin, id_, **other), subject=Pin(pin)).wait(DEADLINE_S)
         return id_
 
     def withdraw(self, pin: str, id_: str) -> Published:
         """Publish a withdrawal and wait."""
-        return self.publisher.publish(withdrawn(pin, id_), subject=Pin(pin)).wait(10)
+        return self.publisher.publish(withdrawn(pin, id_), subject=Pin(pin)).wait(DEADLINE_S)
 
     def close(self) -> None:
         """Let go of the broker."""
@@ -151,6 +153,11 @@ class ConsentPlace:
 
     def key(self, pin: str) -> bytes:
         return topic_pseudonym(read_key(self.topic_key_file), Pin(pin)).encode()
+
+    def pins_of(self, group: int) -> Iterator[str]:
+        """Random people without end whose events one group folds."""
+        people = chain.from_iterable(pins(1) for _ in count())
+        return (pin for pin in people if partition_of(self.key(pin)) % 2 == group)
 
     def states(self) -> list[tuple[int, bytes, SubjectConsents]]:
         """Every committed state in the order of its partition."""
@@ -172,7 +179,8 @@ class ConsentPlace:
         places = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)]
         consumer.assign(places)
         ends = {
-            p: consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in range(12)
+            p: consumer.get_watermark_offsets(TopicPartition(topic, p), DEADLINE_S)[1]
+            for p in range(12)
         }
         found: list[tuple[int, Any, Any, Any]] = []
         while any(max(tp.offset, 0) < ends[tp.partition] for tp in consumer.position(places)):
@@ -216,7 +224,7 @@ class ConsentPlace:
             (TopicPartition(topic, p) for p in range(PARTITIONS)), OffsetSpec.latest()
         )
         found = self._admin.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED)
-        return {tp.partition: future.result(10).offset for tp, future in found.items()}
+        return {tp.partition: future.result(DEADLINE_S).offset for tp, future in found.items()}
 
     def is_folded(self) -> bool:
         """Whether the groups' stable positions are at the ends of the source."""
@@ -237,7 +245,13 @@ class ConsentPlace:
             yield
 
     def start(
-        self, group: int, *, step: Step | None = None, signal_: int = 0, skip: int = 0
+        self,
+        group: int,
+        *,
+        step: Step | None = None,
+        signal_: int = 0,
+        skip: int = 0,
+        supervised: bool = True,
     ) -> Worker:
         """A process of its own; sends itself a signal after the step, having skipped some."""
         plan = [step.value if step else "-", str(int(signal_)), str(skip)]
@@ -246,8 +260,8 @@ class ConsentPlace:
             *(str(self.settings_file(group)), self.agency, *plan),
         ]
         log = self.folder / f"process-{secrets.token_hex(4)}.log"
-        process = fork(command, log=log, cwd=_ROOT, environment={})
-        return Worker(name=consent_group(group), process=process, log=log)
+        begin = partial(fork, command, log=log, cwd=_ROOT, environment={})
+        return Worker(consent_group(group), begin, log, supervised)
 
     def _grant(self, topics: tuple[str, ...]) -> None:
         self.stack.create_user(USER)

@@ -16,7 +16,6 @@ from civicbus_consumers.lookup.leases import LeaseHolders
 from civicbus_consumers.lookup.token import make_token
 from civicbus_consumers.population import database as population
 from civicbus_consumers.runtime.partitioning import partition_of
-from civicbus_consumers.runtime.process import EXIT_UNAVAILABLE
 from civicbus_producers.registry import Registry
 from civicbus_producers.settings import read_key
 from civicbus_schemas.codec import frame, unframe
@@ -32,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from psycopg import connect
 
 from tests.bus import Bus, Worker
+from tests.stack import DEADLINE_S
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_samples import VSS, asked
 
@@ -77,7 +77,7 @@ class LookupPlace:
     def serve(self) -> Worker:
         """The process that serves, started if none does."""
         if self.worker is None or self.worker.process.poll() is not None:
-            self.worker = self._start()
+            self.worker = Worker.start(self.bus, "lookup")
             self.bus.wait(self._is_ready, "look-ups to be ready")
         return self.worker
 
@@ -86,17 +86,10 @@ class LookupPlace:
         if self.worker is not None and self.worker.process.poll() is None:
             assert self.worker.stop() == 0, self.worker.log.read_text()[-2000:]
 
-    def _start(self) -> Worker:
-        return Worker.start(self.bus, "lookup", (), {})
-
     def _is_ready(self) -> bool:
-        """As its supervisor: it is started again where something outside was silent."""
         assert self.worker is not None
-        code = self.worker.process.poll()
-        if code == EXIT_UNAVAILABLE:
-            self.worker = self._start()
-        else:
-            assert code is None, self.worker.log.read_text()[-2000:]
+        self.worker.tend()
+        assert self.worker.process.poll() is None, self.worker.log.read_text()[-2000:]
         return self.bus.is_ready("lookup")
 
     @property
@@ -142,7 +135,7 @@ class LookupPlace:
             value=frame(schema_id, SubjectConsents(consents).encode()),
             on_delivery=lambda _, m: places.append((m.partition() or 0, (m.offset() or 0) + 1)),
         )
-        assert producer.flush(10) == 0
+        assert producer.flush(DEADLINE_S) == 0
         assert places[0][0] == partition_of(key)
         return places[0]
 
@@ -153,6 +146,12 @@ class LookupPlace:
             return LeaseHolders(engine).position(STATE_CONSENT, partition)
         finally:
             engine.dispose()
+
+    def lease_for(self, interval: str) -> None:
+        """Let all leases end in so long by the database's clock; nobody is told."""
+        with connect(self.bus.stack.dsn_file("lookup").read_text().strip()) as connection:
+            later = "update lookup.lease set expires_at = clock_timestamp() + %s::interval"
+            connection.execute(later, [interval])
 
     def pages(self) -> list[tuple[HeaderLeaf, list[bytes], Page]]:
         """Every durable page of look-ups: header, leaves, page."""

@@ -33,7 +33,7 @@ from sqlalchemy import Engine
 
 from tests.fakes.population import CHILD, TYPES, Sample, delivered_schema
 from tests.nursery import Child, fork
-from tests.stack import Stack, wait_until
+from tests.stack import DEADLINE_S, Stack, wait_until
 from tests.threads import running
 
 PARTITIONS = 3
@@ -124,34 +124,34 @@ class PopulationPlace:
                 headers=sample.headers(),
             )
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(DEADLINE_S) == 0
 
     def abort(self, *samples: Sample) -> None:
         """Put deliveries on the topics in a transaction that is aborted."""
         producer = Producer(
             self.stack.client_config(transactional_id=f"{self.agency}-{secrets.token_hex(4)}")
         )
-        producer.init_transactions(30)
+        producer.init_transactions(DEADLINE_S)
         producer.begin_transaction()
         self.deliver(*samples, producer=producer)
-        producer.abort_transaction(30)
+        producer.abort_transaction(DEADLINE_S)
 
     def commit(self, *samples: Sample) -> None:
         """Put deliveries on the topics in a transaction that is committed."""
         producer = Producer(
             self.stack.client_config(transactional_id=f"{self.agency}-{secrets.token_hex(4)}")
         )
-        producer.init_transactions(30)
+        producer.init_transactions(DEADLINE_S)
         producer.begin_transaction()
         self.deliver(*samples, producer=producer)
-        producer.commit_transaction(30)
+        producer.commit_transaction(DEADLINE_S)
 
     @contextmanager
     def working(self, *, scheme: str = SCHEME) -> Iterator[None]:
         """The process works in a thread of this one while the body runs."""
         stop = Event()
         work = partial(run, self.settings, stop, scheme=scheme)
-        with running(work, stop=stop, timeout_s=120):
+        with running(work, stop=stop):
             yield
 
     def start(self, *, step: str = "-", skip: int = 0) -> Child:
@@ -214,7 +214,7 @@ def _numbers(datum: Any) -> Iterator[str]:
 def end(process: Child) -> int:
     """SIGTERM, and the exit code."""
     process.send_signal(signal.SIGTERM)
-    return process.wait(120)
+    return process.wait(DEADLINE_S)
 
 
 def births(count: int) -> Iterable[Sample]:

@@ -29,9 +29,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from tests.stack import Stack
-
-DEADLINE_S = 20.0
+from tests.stack import DEADLINE_S, Stack
 
 
 def error_of(call: Callable[[], object]) -> int | None:

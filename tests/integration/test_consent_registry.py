@@ -24,6 +24,7 @@ from tests.integration.registry_place import (
     RegistryPlace,
     registry_place,
 )
+from tests.stack import DEADLINE_S
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_samples import BANK, verifying
 
@@ -127,7 +128,7 @@ def test_consents_end_when_a_death_is_delivered(place: RegistryPlace) -> None:
         answer = place.call("give", body)
         assert answer.status == 200, answer.document
     with place.bus.publisher("moj") as moj:
-        moj.publish(death_of(LAN.number), subject=LAN).wait(20)
+        moj.publish(death_of(LAN.number), subject=LAN).wait(DEADLINE_S)
     for body in (own, for_child):
         place.bus.wait(
             lambda id_=body["consent_id"]: is_withdrawn(place, id_), "the consent to end"

@@ -34,6 +34,7 @@ from tests.citizens import Citizens, open_fence
 from tests.integration.lookup_place import LookupPlace, person
 from tests.lives import card, card_consent, child_pin
 from tests.reconciliation import read_books
+from tests.stack import DEADLINE_S
 from tests.subjects import group_of, numbers_in
 from tests.unit import lookup_samples as samples
 
@@ -84,7 +85,7 @@ def _publish_card(bus: Bus, n: int, pin: Pin) -> str:
     issued = card(n)
     issued = replace(issued, holder=replace(issued.holder, pin=pin.number))
     with bus.publisher("identity") as publisher:
-        return publisher.publish(issued, subject=pin).wait(20).event_id
+        return publisher.publish(issued, subject=pin).wait(DEADLINE_S).event_id
 
 
 def _about(bus: Bus, *consents: str) -> list[Record]:
@@ -124,7 +125,7 @@ def test_partition_stops_and_loses_nothing_when_uses_cannot_be_counted(
     dead.write_text("postgresql://enforcement:nothing@127.0.0.1:1/civicbus")
     dead.chmod(0o600)
     counted, free = islice(numbers_in(bus, 0, start=40_000), 2)
-    with bus.running("enforce-0", CIVICBUS_USES_DSN_FILE=str(dead)) as worker:
+    with bus.running("enforce-0", supervised=False, CIVICBUS_USES_DSN_FILE=str(dead)) as worker:
         consent = _give(citizens, counted, child_pin(counted))
         allowed = citizens.give(free)
         _publish_card(bus, free, child_pin(free))
@@ -164,8 +165,8 @@ def test_exactly_one_wins_when_a_worker_and_a_look_up_race_for_the_last_use(
             consents.append(_give(citizens, n, pin))
             asking = threads.submit(place.code, asked, agency=samples.BANK)
             _publish_card(bus, n, pin)
-            codes.append(asking.result(30))
-        bus.wait(lambda: bus.is_drained(CARDS), "the worker", timeout_s=60)
+            codes.append(asking.result(DEADLINE_S))
+        bus.wait(lambda: bus.is_drained(CARDS), "the worker")
     permits = Counter(r.consent for r in _about(bus, *consents) if r.decision is Outcome.PERMIT)
     assert permits == {f"{consent}@1": 1 for consent in consents}
     cards = len(bus.read_all(AT_THE_BANK)) - before

@@ -27,7 +27,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.stack import wait_until
+from tests.stack import DEADLINE_S, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 
@@ -124,10 +124,10 @@ def test_span_is_shown_by_zipkin_when_it_is_exported_as_otlp(bench: Bench) -> No
     span.start_time_unix_nano = time.time_ns()
     span.end_time_unix_nano = span.start_time_unix_nano + 5000
     otlp = f"http://{HOST}:{bench.ports['otlp']}/v1/traces"
-    assert httpx.post(otlp, content=request.SerializeToString()).is_success
+    assert httpx.post(otlp, content=request.SerializeToString(), timeout=DEADLINE_S).is_success
     trace = f"http://{HOST}:{bench.ports['zipkin']}/api/v2/trace/{span.trace_id.hex()}"
-    wait_until(lambda: httpx.get(trace).is_success, what="the span")
-    assert httpx.get(trace).json()[0]["id"] == span.span_id.hex()
+    wait_until(lambda: httpx.get(trace, timeout=DEADLINE_S).is_success, what="the span")
+    assert httpx.get(trace, timeout=DEADLINE_S).json()[0]["id"] == span.span_id.hex()
 
 
 def test_lag_is_the_age_of_the_oldest_uncommitted_message(bench: Bench) -> None:
@@ -138,23 +138,23 @@ def test_lag_is_the_age_of_the_oldest_uncommitted_message(bench: Bench) -> None:
         return row
 
     admin = kafka.admin_client(bench.folder.home, bench.ports["kafka"])
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(DEADLINE_S)
     producer = Producer(bench.kafka_config())
     for _ in range(3):
         producer.produce(topic, b"value")
-    assert producer.flush(10) == 0
+    assert producer.flush(DEADLINE_S) == 0
     consumer = Consumer(
         {**bench.kafka_config(), "group.id": "vss.lag", "auto.offset.reset": "earliest"}
     )
     consumer.subscribe([topic])
-    message = consumer.poll(20)
+    message = consumer.poll(DEADLINE_S)
     assert message is not None
     consumer.commit(message, asynchronous=False)
     wait_until(lambda: measure().seconds >= 1, what="a lag of a second")
     row = measure()
     assert (row.topic, row.group, row.recipient, row.messages) == (topic, "vss.lag", "vss", 2)
-    assert consumer.poll(20) is not None
-    last = consumer.poll(20)
+    assert consumer.poll(DEADLINE_S) is not None
+    last = consumer.poll(DEADLINE_S)
     assert last is not None
     consumer.commit(last, asynchronous=False)
     consumer.close()
@@ -214,10 +214,10 @@ def test_up_takes_over_when_the_supervisor_was_killed(bench: Bench) -> None:
 def test_up_recovers_and_the_data_are_there_when_the_machine_crashed(bench: Bench) -> None:
     topic = "survives"
     admin = kafka.admin_client(bench.folder.home, bench.ports["kafka"])
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(DEADLINE_S)
     producer = Producer({**bench.kafka_config(), "acks": "all"})
     producer.produce(topic, b"value")
-    assert producer.flush(10) == 0
+    assert producer.flush(DEADLINE_S) == 0
     before = bench.ports
     identities = [bench.supervisor, *Roll(bench.folder).living().values()]
     for identity in identities:
@@ -226,7 +226,7 @@ def test_up_recovers_and_the_data_are_there_when_the_machine_crashed(bench: Benc
     bench.up()
     assert bench.ports == before
     consumer = Consumer({**bench.kafka_config(), "group.id": "x"})
-    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10) == (0, 1)
+    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=DEADLINE_S) == (0, 1)
     consumer.close()
 
 

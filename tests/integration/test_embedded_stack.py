@@ -21,16 +21,16 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AclOperation
 from psycopg.conninfo import make_conninfo
 
-from tests.stack import Stack
+from tests.stack import DEADLINE_S, Stack
 
 pytestmark = pytest.mark.broker
 
 
 def _write(config: dict[str, object], topic: str) -> KafkaError | None:
     outcome: list[KafkaError | None] = []
-    producer = Producer({**config, "message.timeout.ms": 10_000})
+    producer = Producer({**config, "message.timeout.ms": int(1000 * DEADLINE_S)})
     producer.produce(topic, b"value", on_delivery=lambda error, _message: outcome.append(error))
-    producer.flush(15)
+    producer.flush(DEADLINE_S)
     return outcome[0]
 
 
@@ -42,10 +42,10 @@ def test_ends_are_unknown_and_not_nothing_when_the_broker_is_silent(
     stack.create_topics(topic)
     assert _write(stack.client_config(), topic) is None
     admin = stack.admin()
-    assert read(admin, [(topic, 0)], timeout_s=10) == {(topic, 0): 1}
+    assert read(admin, [(topic, 0)], timeout_s=DEADLINE_S) == {(topic, 0): 1}
     with stack.paused("kafka"), pytest.raises(Unavailable):
         read(admin, [(topic, 0)], timeout_s=0.5)
-    assert read(admin, [(topic, 0)], timeout_s=10) == {(topic, 0): 1}
+    assert read(admin, [(topic, 0)], timeout_s=DEADLINE_S) == {(topic, 0): 1}
 
 
 def test_user_writes_its_own_topic_only_when_acls_say_so(stack: Stack) -> None:
@@ -64,7 +64,7 @@ def test_topic_is_not_created_when_it_is_only_named(stack: Stack) -> None:
     stack.grant("embedded-namer", AclOperation.ALL, topic="embedded.nowhere")
     stack.grant("embedded-namer", AclOperation.READ, group="embedded")
     consumer = Consumer(stack.client_config("embedded-namer", group_id="embedded"))
-    assert "embedded.nowhere" not in consumer.list_topics(timeout=10).topics
+    assert "embedded.nowhere" not in consumer.list_topics(timeout=DEADLINE_S).topics
     consumer.close()
 
 

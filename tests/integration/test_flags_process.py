@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 
 from tests.bus import Bus, Worker
 from tests.fakes.pages import FakeRecorder
+from tests.stack import DEADLINE_S
 from tests.unit.flags_samples import reading
 
 pytestmark = pytest.mark.broker
@@ -48,7 +49,7 @@ class Fisher:
             recorder.release(page)
             self._send(producer, page)
         self._send(producer, recorder.write(at=datetime.now(UTC)))
-        assert producer.flush(20) == 0
+        assert producer.flush(DEADLINE_S) == 0
 
     def _send(self, producer: Producer, page: Page) -> None:
         producer.produce(AUDIT_PAGE, frame(1, page.encode()), partition=0)

@@ -25,7 +25,7 @@ from psycopg import connect
 from tests.campaign import Rounds
 from tests.fakes.pages import PUBLIC_KEYS, FakeRecorder, decision, messages
 from tests.integration.sealing_place import LOG_KEY, ORIGIN, SealingPlace
-from tests.stack import Stack, wait_until
+from tests.stack import DEADLINE_S, Stack, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 
@@ -52,7 +52,7 @@ def test_every_leaf_has_its_row_when_indexing_was_killed_at_any_moment(
             sealer.seal(messages(recorder.write(decision()), start=sealer.position))
             wait_until(lambda: place.indexed() == place.size(), what="the index")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(DEADLINE_S) == 0
         finally:
             process.kill()
             process.wait()

@@ -24,7 +24,7 @@ from tests.fakes.population import BIRTH, CHILD, MOTHER, TYPES, Sample, after, b
 from tests.fakes.population import CORRECTION as CORRECTED
 from tests.integration.population_place import PARTITIONS, PopulationPlace, births, end
 from tests.integration.test_population_view import FAMILY
-from tests.stack import Stack, wait_until
+from tests.stack import DEADLINE_S, Stack, wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -46,7 +46,7 @@ def test_nothing_is_lost_or_counted_twice_when_the_worker_is_killed(
         samples = [*births(600), *FAMILY]
         place.deliver(*samples)
         expected += len(samples)
-        assert place.start(step=step, skip=killed % 2).wait(180) == -signal.SIGKILL
+        assert place.start(step=step, skip=killed % 2).wait(DEADLINE_S) == -signal.SIGKILL
     process = place.start()
     place.deliver(*FAMILY)  # else all may be applied before it is there, and can be asked to end
     expected += len(FAMILY)
@@ -180,7 +180,9 @@ def _rewind(place: PopulationPlace) -> None:
     admin = place.stack.admin()
 
     def rewound() -> bool:
-        answer = admin.alter_consumer_group_offsets([request])[place.settings.group].result(10)
+        answer = admin.alter_consumer_group_offsets([request])[place.settings.group].result(
+            DEADLINE_S
+        )
         return not any(tp.error for tp in answer.topic_partitions)
 
     wait_until(rewound, what="the group to be empty")

@@ -41,7 +41,6 @@ from confluent_kafka.admin import AclOperation, AdminClient, NewTopic
 from typer.testing import CliRunner
 
 from tests.integration.provisioning_probes import (
-    DEADLINE_S,
     can_connect,
     commit,
     delete_grants,
@@ -57,7 +56,7 @@ from tests.integration.provisioning_probes import (
     transaction_error,
     write_error,
 )
-from tests.stack import Stack
+from tests.stack import DEADLINE_S, Stack
 
 pytestmark = pytest.mark.broker
 

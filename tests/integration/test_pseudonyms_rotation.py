@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from tests.bus import Bus
 from tests.lives import birth, child_pin
+from tests.stack import DEADLINE_S
 
 pytestmark = pytest.mark.broker
 
@@ -29,11 +30,11 @@ def civicbus(bus: Bus, *arguments: str) -> None:
 def received(bus: Bus, agency: str) -> Delivery:
     """What the agency gets of one more birth of the same child to the same mother."""
     with bus.publisher("moj") as moj:
-        moj.publish(birth(CHILD), subject=child_pin(CHILD)).wait(20)
+        moj.publish(birth(CHILD), subject=child_pin(CHILD)).wait(DEADLINE_S)
     bus.settle(BIRTHS)
     connection = bus.connection(agency)
     with Subscription.connect(agency, connection, families=["civil-status"]) as subscription:
-        *_, last = subscription.deliveries(idle_s=2)
+        *_, last = subscription.deliveries(idle_s=0)
         last.acknowledge()
     assert isinstance(last, Delivery)
     return last

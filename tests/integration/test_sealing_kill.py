@@ -25,7 +25,7 @@ from tests.campaign import Rounds
 from tests.fakes.pages import FakeRecorder, decision
 from tests.integration.sealing_place import SealingPlace
 from tests.nursery import Child
-from tests.stack import Stack, wait_until
+from tests.stack import DEADLINE_S, Stack, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
 
@@ -54,7 +54,7 @@ def test_no_leaf_is_lost_or_doubled_when_killed_after_a_step(
         place.send(*new, new[-1])
         process = place.start(step)
         try:
-            assert process.wait(60) == -signal.SIGKILL
+            assert process.wait(DEADLINE_S) == -signal.SIGKILL
         finally:
             process.kill()
             process.wait()
@@ -120,10 +120,10 @@ def test_second_process_ends_when_the_first_one_holds_the_ledger(place: SealingP
     first = place.start()
     try:
         wait_until(lambda: place.size() == 0, what="the first process to open the ledger")
-        assert place.start().wait(60) == EXIT_FENCED
+        assert place.start().wait(DEADLINE_S) == EXIT_FENCED
         assert first.poll() is None
         first.send_signal(signal.SIGTERM)
-        assert first.wait(30) == 0
+        assert first.wait(DEADLINE_S) == 0
     except subprocess.TimeoutExpired:
         pytest.fail("a process did not end")
     finally:
