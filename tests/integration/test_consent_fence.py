@@ -18,7 +18,7 @@ from civicbus_audit.fences import Withdrawal, examine
 from civicbus_audit.note import Verifier
 from civicbus_audit.stored import StoredLog
 from civicbus_audit.verify import published, verify_ledger
-from civicbus_consumers.consent.fence import Fence, Passed
+from civicbus_consumers.consent.fence import Fence
 from civicbus_consumers.delivery import Withdrawn
 from civicbus_consumers.runtime.process import EXIT_FENCED
 from civicbus_consumers.subscription import Subscription
@@ -26,7 +26,7 @@ from civicbus_deploy.cli import app as civicbus
 from civicbus_deploy.demo.books import Books
 from civicbus_deploy.embedded import keys
 from civicbus_producers.receipt import Published
-from civicbus_schemas.errors import Overdue, Unavailable
+from civicbus_schemas.errors import Unavailable
 from civicbus_schemas.ids import Pin
 from civicbus_schemas.topics import consent_group, enforcement_group
 from civicbus_schemas.vocabulary import RecordKind
@@ -37,6 +37,7 @@ from tests.citizens import Citizens, Stream, open_fence
 from tests.integration.consent_place import given, pins, withdrawn
 from tests.lives import card, child_pin
 from tests.reconciliation import read_books
+from tests.stack import DEADLINE_S
 from tests.subjects import numbers_in
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
@@ -63,20 +64,16 @@ def _publish(bus: Bus) -> list[Published]:
     (pin,), id_ = pins(1), str(uuid4())
     with bus.publisher("vneid") as publisher:
         return [
-            publisher.publish(event, subject=Pin(pin)).wait(20)
+            publisher.publish(event, subject=Pin(pin)).wait(DEADLINE_S)
             for event in (given(pin, id_), withdrawn(pin, id_))
         ]
-
-
-def _wait(fence: Fence, event: Published, *, timeout_s: float) -> Passed:
-    return fence.wait(event.topic, event.partition, event.offset, timeout_s=timeout_s)
 
 
 def test_fence_passes_when_all_processes_run(
     bus: Bus, workers: dict[str, Worker], fence: Fence
 ) -> None:
     for event in _publish(bus):
-        assert _wait(fence, event, timeout_s=90).partition == event.partition
+        assert Citizens(bus, fence).pass_fence(event).partition == event.partition
     assert {name: w.process.poll() for name, w in workers.items()} == dict.fromkeys(PROCESSES)
 
 
@@ -84,18 +81,18 @@ def test_fence_passes_when_all_processes_run(
 def test_fence_waits_for_a_process_that_is_paused_and_passes_when_it_wakes(
     bus: Bus, workers: dict[str, Worker], fence: Fence, room: str
 ) -> None:
-    _wait(fence, _publish(bus)[0], timeout_s=90)
+    citizens = Citizens(bus, fence)
+    citizens.pass_fence(_publish(bus)[0])
     names = [f"{room}-0", f"{room}-1"]
     for name in names:
         workers[name].send(signal.SIGSTOP)
     try:
         _, withdrawal = _publish(bus)
-        with pytest.raises(Overdue):
-            _wait(fence, withdrawal, timeout_s=3)
+        citizens.held_up(withdrawal, for_s=3)
     finally:
         for name in names:
             workers[name].send(signal.SIGCONT)
-    assert _wait(fence, withdrawal, timeout_s=90).partition == withdrawal.partition
+    assert citizens.pass_fence(withdrawal).partition == withdrawal.partition
 
 
 @pytest.fixture
@@ -116,13 +113,13 @@ def test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_with
     consent = citizens.give(n)
     with bus.publisher("identity") as publisher:
         for _ in range(3):
-            publisher.publish(card(n), subject=child_pin(n)).wait(20)
+            publisher.publish(card(n), subject=child_pin(n)).wait(DEADLINE_S)
     bus.wait(lambda: len(_unread(bus, child_pin(n), consent)) == 3, "three cards at the bank")
     everybodys = Counter(one["recipient"] for one in _unread(bus, child_pin(n)))
     assert everybodys == {"bank": 3, "npd": 3}  # whose view does not run here
     assert _unread(bus, child_pin(n + 1)) == []
     with Subscription.connect("bank", bus.connection("bank"), families=["identity"]) as bank:
-        first = next(bank.deliveries(idle_s=30))
+        first = next(bank.deliveries(idle_s=DEADLINE_S))
         assert first.consent == consent
         assert first.acknowledge()
     citizens.see_off(consent, citizens.withdraw(n, consent))
@@ -130,7 +127,7 @@ def test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_with
     assert len(unread) == 2
     assert first.record_id not in unread
     with Subscription.connect("bank", bus.connection("bank"), families=["identity"]) as bank:
-        *rest, last = bank.deliveries(idle_s=5)
+        *rest, last = bank.deliveries(idle_s=0)
         assert [delivery.record_id for delivery in rest] == unread
         assert isinstance(last, Withdrawn)
         assert last.consent == consent
@@ -217,8 +214,7 @@ def test_ledger_keeps_to_every_fence_when_workers_die_pause_and_wake_as_zombies(
                 ):
                     with befalls(group):
                         withdrawal = citizens.withdraw(n, consents[n])
-                        with pytest.raises(Overdue):
-                            citizens.pass_fence(withdrawal, timeout_s=1)
+                        citizens.held_up(withdrawal, for_s=1)
                     withdrawals.append(citizens.see_off(consents[n], withdrawal))
                     stream.await_more(n)
                 trouble.wake_the_zombie()
