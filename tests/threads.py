@@ -7,14 +7,21 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Event
 
+from tests.stack import DEADLINE_S
+
 
 @contextmanager
-def running(*runs: Callable[[], None], stop: Event, timeout_s: float = 60) -> Iterator[None]:
-    """All of them run while the body does; what ended one of them before its time is raised."""
+def running(
+    *runs: Callable[[], None], stop: Event, timeout_s: float = DEADLINE_S
+) -> Iterator[Callable[[], bool]]:
+    """All of them run while the body does; what ended one of them before its time is raised.
+
+    The body is given the question whether one of them has ended.
+    """
     threads = ThreadPoolExecutor(len(runs))
     working = [threads.submit(run) for run in runs]
     try:
-        yield
+        yield lambda: any(work.done() for work in working)
     finally:
         stop.set()
         threads.shutdown(wait=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.fakes.pages import keys_document
 from tests.nursery import Child, fork
-from tests.stack import Stack
+from tests.stack import DEADLINE_S, Stack
 from tests.threads import running
 
 ORIGIN = "civicbus.local/audit"
@@ -93,7 +93,7 @@ class SealingPlace:
             self.producer.produce(
                 self.topic, value, partition=0, headers=headers, timestamp=stamp_ms
             )
-        assert self.producer.flush(20) == 0
+        assert self.producer.flush(DEADLINE_S) == 0
 
     def leaves(self) -> list[bytes]:
         """The leaves under the published checkpoint, the whole ledger verified."""
@@ -118,13 +118,16 @@ class SealingPlace:
             engine.dispose()
 
     @contextmanager
-    def sealing(self) -> Iterator[None]:
-        """Seal and index in threads of this process while the body runs."""
+    def sealing(self) -> Iterator[Callable[[], bool]]:
+        """Seal and index in threads of this process while the body runs.
+
+        The body is given the question whether one of the two has ended.
+        """
         stop = Event()
         index = IndexingSettings.read(self.folder / "indexing.json")
         seal = partial(sealing.run, self.settings, stop, topic=self.topic)
-        with running(seal, partial(indexing.run, index, stop), stop=stop):
-            yield
+        with running(seal, partial(indexing.run, index, stop), stop=stop) as ended:
+            yield ended
 
     def start(self, step: Step | None = None, *, skip: int = 0) -> Child:
         """A process of its own, which kills itself after a step, having skipped some."""

@@ -43,7 +43,7 @@ from typer.testing import CliRunner
 
 from tests.fakes.pages import KEY, FakeRecorder, bound, decision, keys_document
 from tests.fakes.segments import edit_segments
-from tests.fakes.witnesses import LOG, RunningWitness, free_port, running
+from tests.fakes.witnesses import LOG, RunningWitness, running
 from tests.integration.sealing_place import SealingPlace
 from tests.integration.witnessed_place import (
     Witnessed,
@@ -53,7 +53,8 @@ from tests.integration.witnessed_place import (
     policy_of,
     sealed,
 )
-from tests.stack import Stack, wait_until
+from tests.ports import free_port
+from tests.stack import DEADLINE_S, Stack, wait_until
 from tests.unit.pruning_samples import prune_record
 
 pytestmark = pytest.mark.broker
@@ -119,14 +120,14 @@ def test_messages_deleted_by_the_brokers_admin_are_missed_before_and_after_they_
     assert place.leaves() == [leaf for p in sent[:3] for leaf in (p.header, *p.records)]
     place.send(*sent[3:])
     delete_records(breakable, place.topic, before=4)
-    with pytest.raises(SourceRegressed), place.sealing():
-        wait_until(lambda: False, timeout_s=2, what="never")
+    with pytest.raises(SourceRegressed), place.sealing() as ended:
+        wait_until(ended, what="sealing to stop")
 
 
 def delete_records(stack: Stack, topic: str, *, before: int) -> None:
     admin = stack.admin()
     (future,) = admin.delete_records([TopicPartition(topic, 0, before)]).values()
-    future.result(20)
+    future.result(DEADLINE_S)
 
 
 def test_pages_dropped_and_reordered_on_their_way_leave_a_gap_and_a_late_page(
@@ -170,7 +171,7 @@ def edited(place: SealingPlace) -> Iterator[Any]:
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     with suppress(OSError):
         connection.request("GET", path)
         answer = connection.getresponse()

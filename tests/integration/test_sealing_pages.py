@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.fakes.pages import FakeRecorder, decision, keys_document
 from tests.integration.sealing_place import SealingPlace
-from tests.stack import Stack, wait_until
+from tests.stack import DEADLINE_S, Stack, wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -118,13 +118,14 @@ def test_sealing_stops_when_the_topic_is_shorter_than_the_ledger(place: SealingP
     with place.sealing():
         _sealed(place, 8)
     admin = place.stack.admin()
-    admin.delete_topics([place.topic])[place.topic].result(20)
+    admin.delete_topics([place.topic])[place.topic].result(DEADLINE_S)
     wait_until(
-        lambda: place.topic not in admin.list_topics(timeout=5).topics, what="the topic to go"
+        lambda: place.topic not in admin.list_topics(timeout=DEADLINE_S).topics,
+        what="the topic to go",
     )
     place.stack.create_topics(place.topic)
-    with pytest.raises(SourceRegressed), place.sealing():
-        wait_until(lambda: False, timeout_s=3, what="never")
+    with pytest.raises(SourceRegressed), place.sealing() as ended:
+        wait_until(ended, what="sealing to stop")
 
 
 def test_ledger_grows_when_the_index_cannot_be_reached(place: SealingPlace) -> None:
