@@ -2,11 +2,11 @@
 
 `python -m tests.workers enforcement --settings FILE --die-at page-sent:3` dies by SIGKILL when it
 comes to that step for the third time; `--pause-at` stops itself there by SIGSTOP; at `--jump-at`
-its time of day is set an hour ahead; `--die-on ID` dies whenever it reads the event with that id.
-`lookup --die-at untold` dies when the registry has committed a change and tells nobody yet,
-`--die-at unmarked` when it has told, and not yet noted it. `officers --die-at recorded` dies when a
-question is on record and nothing was read for it yet. `flags --die-at folded` dies before a batch
-is written, `--die-at applied` behind it.
+its time of day, which else stands still, is set an hour ahead; `--die-on ID` dies whenever it reads
+the event with that id. `lookup --die-at untold` dies when the registry has committed a change and
+tells nobody yet, `--die-at unmarked` when it has told, and not yet noted it. `officers --die-at
+recorded` dies when a question is on record and nothing was read for it yet. `flags --die-at folded`
+dies before a batch is written, `--die-at applied` behind it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import argparse
 import os
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from civicbus_consumers.consent.registry.events import Teller
 from civicbus_consumers.consent.registry.store import RegistryStore
 from civicbus_consumers.enforcement import deciding, handler
 from civicbus_consumers.enforcement.app import run
-from civicbus_consumers.enforcement.clock import Clock
+from civicbus_consumers.enforcement.clock import SYSTEM_CLOCK, Clock
 from civicbus_consumers.enforcement.rules import Taken
 from civicbus_consumers.enforcement.settings import EnforcementSettings
 from civicbus_consumers.flags import app as flags
@@ -61,15 +60,15 @@ def pause() -> None:
 
 
 class JumpingDay:
-    """A time of day that somebody sets an hour ahead, and seconds that nobody can set."""
+    """A clock that stands still, so that no batch grows old, until somebody sets it ahead."""
 
     def __init__(self) -> None:
-        self._ahead = timedelta(0)
-        self.clock = Clock(now=lambda: datetime.now(UTC) + self._ahead, monotonic=time.monotonic)
+        self._now = datetime.now(UTC)
+        self.clock = Clock(now=lambda: self._now, monotonic=lambda: 0.0)
 
     def jump(self) -> None:
         """Set it an hour ahead."""
-        self._ahead += timedelta(hours=1)
+        self._now += timedelta(hours=1)
 
 
 def die_on(event_id: str) -> None:
@@ -122,17 +121,18 @@ def main() -> int:
         return run_process(flagging.name, lambda stop: flags.run(flagging, stop, on_step=deadly))
     settings = EnforcementSettings.read(options.settings)
     on_step: Callable[[str], None] = handler.nothing
-    day = JumpingDay()
+    clock = SYSTEM_CLOCK
     if options.die_at:
         on_step = at_step(options.die_at, die)
     if options.pause_at:
         on_step = at_step(options.pause_at, pause)
     if options.jump_at:
-        on_step = at_step(options.jump_at, day.jump)
+        day = JumpingDay()
+        on_step, clock = at_step(options.jump_at, day.jump), day.clock
     if options.die_on:
         die_on(options.die_on)
     return run_process(
-        settings.name, lambda stop: run(settings, stop, on_step=on_step, clock=day.clock)
+        settings.name, lambda stop: run(settings, stop, on_step=on_step, clock=clock)
     )
 
 
