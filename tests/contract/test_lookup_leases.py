@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import psycopg
 import pytest
 from civicbus_consumers.lookup.database import make_engine, migrate
 from civicbus_consumers.lookup.leases import LEASE_S, LeaseHolders, LeaseLost, Leases
-from civicbus_consumers.lookup.tables import lease
 from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import PageRef, Position
 from civicbus_schemas.topics import STATE_CONSENT
-from sqlalchemy import func, update
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import text
 
 from tests.fakes.lookup import FakeLeases
 from tests.stack import Stack
@@ -44,9 +45,10 @@ class InMemory:
 
 
 class InPostgres:
-    """The real one; time passes by moving what the rows say back."""
+    """The real one, in a database whose clock stands still but when it is set forward."""
 
     def __init__(self, dsn_file: Path) -> None:
+        _make_clock(dsn_file.read_text())
         self.engine = make_engine(dsn_file)
         migrate(self.engine)
         migrate(self.engine)
@@ -59,8 +61,22 @@ class InPostgres:
     def pass_time(self, seconds: float) -> None:
         self._now += seconds
         with self.engine.begin() as connection:
-            earlier = lease.c.expires_at - func.make_interval(0, 0, 0, 0, 0, 0, seconds)
-            connection.execute(update(lease).values(expires_at=earlier))
+            later = text("update clock.time set now = now + make_interval(secs => :seconds)")
+            connection.execute(later, {"seconds": seconds})
+
+
+def _make_clock(dsn: str) -> None:
+    """What asks for the time by `clock_timestamp()` is told what stands in a table."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in (
+            "create schema clock",
+            "create table clock.time as select pg_catalog.clock_timestamp() as now",
+            "create function clock.clock_timestamp() returns timestamptz language sql"
+            " as 'select now from clock.time'",
+        ):
+            connection.execute(statement)
+        path = SQL("alter database {} set search_path = clock, pg_catalog, public")
+        connection.execute(path.format(Identifier(connection.info.dbname)))
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.broker)])

@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
 
 from tests.bus import Bus
 from tests.integration.lookup_place import LookupPlace, body, is_told, person
+from tests.stack import DEADLINE_S
 from tests.unit import lookup_samples as samples
 from tests.unit.lookup_samples import BANK, MOJ, asked, verifying
 
@@ -141,7 +142,7 @@ def test_nothing_is_answered_when_the_page_topic_may_not_be_written(served: Look
     )
     admin = served.bus.stack.admin()
     for future in admin.delete_acls([everything]).values():
-        future.result(30)
+        future.result(DEADLINE_S)
     before = len(served.records())
     codes = set[str]()
 
@@ -189,8 +190,10 @@ def test_fence_passes_without_a_paused_instance_when_its_lease_has_lapsed(
 ) -> None:
     partition, _ = served.consent()
     served.serve().send(signal.SIGSTOP)
+    served.lease_for("1 hour")
     _, offset = served.consent()
     assert served.fence_position(partition) < offset
+    served.lease_for("1 second")
     served.bus.wait(lambda: served.fence_position(partition) == sys.maxsize, "the lease to lapse")
     served.serve().send(signal.SIGCONT)
     served.bus.wait(lambda: served.code() == "result", "a new lease")
@@ -210,7 +213,7 @@ def test_fence_waits_for_a_renewal_under_way_when_it_reads_the_leases(place: Loo
         )
         reader.start()
         reader.join(0.3)
-    reader.join(10)
+    reader.join()
     assert found == [7]
     held.give_back()
     engine.dispose()
