@@ -32,7 +32,7 @@ from tests.contract.sdk_samples import (
     delivered_schema,
     delivery_envelope,
 )
-from tests.stack import Stack
+from tests.stack import DEADLINE_S, Stack
 
 
 class Bus(Protocol):
@@ -149,10 +149,20 @@ class KafkaBus:
         return Connection(**values | changes)
 
     def publisher(self) -> Publisher:
-        return Publisher.connect(self.publisher_agency, self.connection(self.publisher_agency))
+        return Publisher.connect(
+            self.publisher_agency,
+            self.connection(self.publisher_agency),
+            connect_timeout_s=DEADLINE_S,
+            delivery_timeout_s=DEADLINE_S,
+        )
 
     def subscription(self, name: str = "main") -> Subscription:
-        return Subscription.connect(self.recipient, self.connection(self.recipient), name=name)
+        return Subscription.connect(
+            self.recipient,
+            self.connection(self.recipient),
+            name=name,
+            connect_timeout_s=DEADLINE_S,
+        )
 
     def stored(self) -> list[StoredMessage]:
         return list(_read_all(self.stack, self.source))
@@ -167,7 +177,7 @@ class KafkaBus:
         self._feed.produce(
             self.topic, value, key=SUBJECT.encode(), headers=headers, partition=partition
         )
-        assert self._feed.flush(20) == 0
+        assert self._feed.flush(DEADLINE_S) == 0
 
     def withhold(self, number: int, *, body: bytes | None = None) -> None:
         schema_id = self.register(self.topic, WITHHELD.document)
@@ -178,7 +188,7 @@ class KafkaBus:
         envelope = replace(ending_envelope(number, consent), type=withdrawn_type("civil-status"))
         producer = Producer(self.stack.client_config())
         producer.produce(self.topic, partition=0, headers=envelope.headers())  # type: ignore[arg-type]
-        assert producer.flush(20) == 0
+        assert producer.flush(DEADLINE_S) == 0
 
 
 def ending_envelope(number: int, consent: str) -> Envelope:
@@ -193,10 +203,10 @@ def _read_all(stack: Stack, topic: str) -> Iterator[StoredMessage]:
         stack.client_config() | {"group.id": "reader", "enable.partition.eof": False}
     )
     starts = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)]
-    ends = {p.partition: consumer.get_watermark_offsets(p, timeout=20)[1] for p in starts}
+    ends = {p.partition: consumer.get_watermark_offsets(p, timeout=DEADLINE_S)[1] for p in starts}
     consumer.assign(starts)
     for _ in range(sum(ends.values())):
-        message: Any = consumer.poll(20)
+        message: Any = consumer.poll(DEADLINE_S)
         assert message is not None
         assert message.error() is None
         yield StoredMessage(

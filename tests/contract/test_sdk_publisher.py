@@ -30,6 +30,7 @@ from tests.contract.sdk_samples import (
     VaccinationRecorded,
     a_birth,
 )
+from tests.stack import DEADLINE_S
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.broker)])
@@ -49,7 +50,7 @@ def test_receipt_says_where_the_event_lies_when_it_is_acknowledged(
     bus: Bus, publisher: Publisher
 ) -> None:
     receipt = publisher.publish(a_birth(), subject=CHILD_PIN)
-    published = receipt.wait(timeout_s=20)
+    published = receipt.wait(DEADLINE_S)
     assert receipt.acknowledged
     (message,) = bus.stored()
     assert published.event_id == receipt.event_id
@@ -65,7 +66,7 @@ def test_stored_message_is_the_event_in_frame_and_envelope_when_published(
 ) -> None:
     at = datetime(2024, 3, 4, 9, 30, tzinfo=UTC)
     receipt = publisher.publish(a_birth(), subject=CHILD_PIN, time=at)
-    publisher.flush(20)
+    publisher.flush(DEADLINE_S)
     (message,) = bus.stored()
     _, body = unframe(message.value)
     datum = BirthRegistered.contract.avro.decode(body)
@@ -81,7 +82,7 @@ def test_key_and_headers_hold_no_personal_value_when_published(
     bus: Bus, publisher: Publisher
 ) -> None:
     publisher.publish(a_birth(), subject=CHILD_PIN)
-    publisher.flush(20)
+    publisher.flush(DEADLINE_S)
     (message,) = bus.stored()
     assert message.key == topic_pseudonym(bytes(32), CHILD_PIN).encode()
     outside = message.key + b"".join(name.encode() + value for name, value in message.headers)
@@ -92,7 +93,7 @@ def test_events_about_one_person_keep_their_order_when_many_are_published(
     bus: Bus, publisher: Publisher
 ) -> None:
     sent = [publisher.publish(a_birth(), subject=CHILD_PIN).event_id for _ in range(50)]
-    publisher.flush(20)
+    publisher.flush(DEADLINE_S)
     stored = bus.stored()
     assert len({message.partition for message in stored}) == 1
     assert [parse_headers(message.headers).id for message in stored] == sent
@@ -102,7 +103,7 @@ def test_same_id_is_stored_again_when_an_event_is_published_again(
     bus: Bus, publisher: Publisher
 ) -> None:
     first = publisher.publish(a_birth(), subject=CHILD_PIN)
-    publisher.publish(a_birth(), subject=CHILD_PIN, event_id=first.event_id).wait(20)
+    publisher.publish(a_birth(), subject=CHILD_PIN, event_id=first.event_id).wait(DEADLINE_S)
     assert [parse_headers(m.headers).id for m in bus.stored()] == [first.event_id] * 2
 
 
@@ -143,7 +144,7 @@ def test_nothing_is_stored_and_no_value_is_shown_when_an_event_is_refused(
     with pytest.raises(error) as refused:
         wrong(publisher)
     assert not [value for value in PERSONAL_VALUES if value in str(refused.value)]
-    publisher.flush(20)
+    publisher.flush(DEADLINE_S)
     assert bus.stored() == []
 
 

@@ -25,6 +25,7 @@ from tests.contract.sdk_samples import (
     SUBJECT,
     delivery_envelope,
 )
+from tests.stack import DEADLINE_S
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.broker)])
@@ -36,7 +37,7 @@ def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Bus:
 
 def take(subscription: Subscription, count: int) -> list[Delivery]:
     """The next deliveries, exactly that many."""
-    iterator = subscription.deliveries(idle_s=20)
+    iterator = subscription.deliveries(idle_s=DEADLINE_S)
     taken = [next(iterator) for _ in range(count)]
     deliveries = [received for received in taken if isinstance(received, Delivery)]
     assert len(deliveries) == count
@@ -86,7 +87,7 @@ def test_notice_tells_type_and_reason_when_something_was_withheld(bus: Bus) -> N
     bus.deliver(1)
     bus.withhold(2)
     with bus.subscription() as subscription:
-        first, second = islice(subscription.deliveries(idle_s=20), 2)
+        first, second = islice(subscription.deliveries(idle_s=DEADLINE_S), 2)
         match second:
             case Withheld(type=type_, reason=reason):
                 assert (type_, reason) == (NOTICE.event_type, WithheldReason.CONSENT_CHANGED)
@@ -108,20 +109,20 @@ def test_notice_raises_until_it_is_passed_over_when_it_says_something_else(
 ) -> None:
     bus.withhold(1, body=body)
     with bus.subscription() as subscription, pytest.raises(UndecodableDelivery):
-        next(subscription.deliveries(idle_s=20))
+        next(subscription.deliveries(idle_s=DEADLINE_S))
 
 
 def test_notice_is_undecodable_when_its_schema_is_a_deliverys(bus: Bus) -> None:
     bus.deliver(1, type=notice_type("civil-status"))
     with bus.subscription() as subscription, pytest.raises(UndecodableDelivery, match="notices"):
-        next(subscription.deliveries(idle_s=20))
+        next(subscription.deliveries(idle_s=DEADLINE_S))
 
 
 def test_withdrawal_names_the_consent_of_deliveries_and_nobody(bus: Bus) -> None:
     bus.deliver(1)
     bus.withdraw(2, consent="c-1")
     with bus.subscription() as subscription:
-        first, second = islice(subscription.deliveries(idle_s=20), 2)
+        first, second = islice(subscription.deliveries(idle_s=DEADLINE_S), 2)
         assert isinstance(second, Withdrawn)
         assert (second.consent, second.type) == ("c-1", "civil-status.Withdrawn")
         assert (second.agreement, second.record_id) == (AGREEMENT, f"{2:032x}")
