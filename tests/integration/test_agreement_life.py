@@ -13,6 +13,7 @@ import pytest
 from civicbus_consumers.runtime.process import EXIT_STOPPED
 from civicbus_deploy.agreements import cli
 from civicbus_deploy.agreements.acting import wait_for
+from civicbus_deploy.embedded.own import ENFORCEMENT
 from civicbus_deploy.provisioning import provision
 from civicbus_deploy.provisioning.announcing import POLICY_KEY
 from civicbus_deploy.provisioning.app import Site
@@ -31,6 +32,7 @@ from typer.testing import CliRunner
 from tests.bus import Bus, approve_drafts
 from tests.lives import birth, child_pin
 from tests.reconciliation import read_books
+from tests.stack import DEADLINE_S
 
 pytestmark = pytest.mark.broker
 
@@ -64,7 +66,7 @@ def run(bus: Bus, *command: str) -> dict[str, Any]:
 def publish(bus: Bus, n: int) -> str:
     """Publish a birth; the event's id."""
     with bus.publisher("moj") as moj:
-        return moj.publish(birth(n), subject=child_pin(n)).wait(20).event_id
+        return moj.publish(birth(n), subject=child_pin(n)).wait(DEADLINE_S).event_id
 
 
 def reason_of(bus: Bus, event_id: str) -> Reason | None:
@@ -108,6 +110,7 @@ def test_the_fence_waits_when_one_group_is_dead(bus: Bus) -> None:
         with pytest.raises(Overdue, match="enforce-1 to go by policy"):
             say(bus, "suspend", "--timeout", "3", role="data-protection")
         with bus.running("enforce-1"):
+            bus.wait(lambda: bus.is_ready("enforce-1"), "enforce-1 to be ready")
             assert say(bus, "resume", role="data-protection")["standing"] == "approved"
             assert reason_of(bus, publish(bus, 4)) is None
 
@@ -143,6 +146,7 @@ def test_provisioning_takes_nothing_back_when_it_runs_again(bus: Bus) -> None:
 
 def test_an_agreement_is_over_for_good_when_it_is_revoked(bus: Bus) -> None:
     with bus.running("enforce-0"), bus.running("enforce-1"):
+        bus.wait(lambda: all(map(bus.is_ready, ENFORCEMENT)), "enforcement to be ready")
         assert say(bus, "revoke", role="data-protection")["standing"] == "revoked"
         assert reason_of(bus, publish(bus, 5)) is Reason.AGREEMENT_REVOKED
     with pytest.raises(Refused, match="cannot be told to resume"):
@@ -173,7 +177,7 @@ def test_every_group_stops_when_a_set_is_announced_by_somebody_else(bus: Bus) ->
     producer = Producer(bus.stack.client_config())
     forged = seal_announcement(policy, key=key, sign=forger.sign)
     producer.produce(STATE_POLICY, key=POLICY_KEY, value=forged)
-    assert producer.flush(20) == 0
+    assert producer.flush(DEADLINE_S) == 0
     for name in ("enforce-0", "enforce-1"):
         with bus.running(name) as worker:
             assert worker.wait() == EXIT_STOPPED, worker.log.read_text()[-2000:]

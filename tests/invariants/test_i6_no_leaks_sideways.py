@@ -38,6 +38,7 @@ from tests.bus import Bus, Worker
 from tests.fakes.collector import Collector, collecting
 from tests.integration.lookup_place import LookupPlace, body
 from tests.reconciliation import record_of
+from tests.stack import DEADLINE_S
 from tests.unit import lookup_samples as samples
 
 pytestmark = [pytest.mark.broker, pytest.mark.crash]
@@ -158,7 +159,7 @@ def _work(run: Run) -> None:
 
 
 def _sources(bus: Bus) -> list[str]:
-    topics = bus.stack.admin().list_topics(timeout=20).topics
+    topics = bus.stack.admin().list_topics(timeout=DEADLINE_S).topics
     sources = (t for t in topics if t.startswith("src.") and not t.endswith(".dlq"))
     return sorted(t for t in sources if ".consent." not in t)
 
@@ -225,7 +226,7 @@ def _write_what_is_set_aside(run: Run) -> None:
         (good | {"ce_source": b"/agencies/" + number, "x-name": name}, None),
     ):
         producer.produce(BIRTHS, value, key=number, partition=0, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(DEADLINE_S) == 0
 
 
 def _look_up(run: Run) -> None:
@@ -236,6 +237,7 @@ def _look_up(run: Run) -> None:
         "full_name": person.full_name, "date_of_birth": person.born_on.isoformat(),
         "fields": ["sex"],
     }  # fmt: skip
+    run.bus.wait(lambda: run.bus.is_ready("lookup"), "look-ups to be ready")
     run.bus.wait(lambda: place.code(samples.asked(**about)) == "result", "the view")
     for change, agency in (
         ({}, samples.VSS),
@@ -260,7 +262,7 @@ def _look_up(run: Run) -> None:
 def _gather(run: Run) -> None:
     """Read every topic, log, span and ledger file."""
     bus = run.bus
-    topics = [t for t in bus.stack.admin().list_topics(timeout=20).topics if t[0] != "_"]
+    topics = [t for t in bus.stack.admin().list_topics(timeout=DEADLINE_S).topics if t[0] != "_"]
     for message in bus.read_all(*topics, committed=False):
         topic = message.topic() or ""
         kind = topic.partition(".")[0] + (".dlq" if topic.endswith(".dlq") else "")
