@@ -51,10 +51,14 @@ class PageMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChainEnd:
-    """The newest page of one recorder: its sequence and its hash (hex)."""
+    """The newest page of one recorder: its sequence, its hash (hex), and whose chain it is.
+
+    `process` is None where a state from before that was kept does not say it.
+    """
 
     sequence: int
     hash: str
+    process: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,12 @@ class Chains:
         end = self.ends.get(header.recorder)
         if end is not None and header.sequence <= end.sequence:
             return self
-        return Chains({**self.ends, header.recorder: ChainEnd(header.sequence, page_hash)})
+        end = ChainEnd(header.sequence, page_hash, header.process)
+        return Chains({**self.ends, header.recorder: end})
 
     def to_json(self) -> dict[str, Any]:
         """As the ledger's state keeps it."""
-        return {recorder: [end.sequence, end.hash] for recorder, end in self.ends.items()}
+        return {name: [end.sequence, end.hash, end.process] for name, end in self.ends.items()}
 
     @classmethod
     def from_json(cls, memory: Mapping[str, Any]) -> Chains:
@@ -120,6 +125,8 @@ def sequence(message: PageMessage, chains: Chains, *, keys: Keys, seen: Seen) ->
         return _set_aside(message, chains, finding=Finding.UNREADABLE, seen=seen)
     if fault := _authenticity(page, header, keys=keys):
         return _set_aside(message, chains, finding=fault, seen=seen)
+    if _speaks_for_another(header.header, chains=chains):
+        return _set_aside(message, chains, finding=Finding.FOREIGN_PROCESS, seen=seen)
     if _repeats(page, header.header, chains=chains, seen=seen):
         return Sequenced(chains=chains, duplicate=True, page=header)
     finding, expected = _order(header.header, chains=chains, seen=seen)
@@ -174,6 +181,14 @@ def _authenticity(page: Page, header: HeaderLeaf, *, keys: Keys) -> Finding | No
     if (len(page.records), root.hex()) != (header.header.records, header.header.root):
         return Finding.RECORDS_DIFFER
     return None
+
+
+def _speaks_for_another(header: PageHeader, *, chains: Chains) -> bool:
+    """Whether it goes on with, closes or tells of a chain that another process has begun."""
+    told = (header.closes, header.released)
+    chained = {header.recorder, *(page.recorder for page in told if page is not None)}
+    begun = (chains.ends[recorder].process for recorder in chained if recorder in chains.ends)
+    return any(process not in (None, header.process) for process in begun)
 
 
 def _repeats(page: Page, header: PageHeader, *, chains: Chains, seen: Seen) -> bool:

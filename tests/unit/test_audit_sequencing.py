@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from civicbus_audit.ledger import Ledger
@@ -18,7 +19,7 @@ from civicbus_audit.verify import verify_ledger
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import Stopped
 from civicbus_schemas.ids import AgencyId, RecorderId, RecordId
-from civicbus_schemas.page import Page, PageHeader, key_id, sign_page
+from civicbus_schemas.page import Page, PageHeader, PageRef, key_id, sign_page
 from civicbus_schemas.record import Actor, Record, record_id
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -59,6 +60,7 @@ def page(
     signer: Ed25519PrivateKey = KEY,
     process: str = "enforce-0",
     at: datetime = AT,
+    **told: PageRef,
 ) -> Page:
     leaves = [record(recorder, sequence, index) for index in range(records)]
     header = PageHeader(
@@ -66,8 +68,8 @@ def page(
         recorder=recorder,
         sequence=sequence,
         previous=previous,
-        closes=None,
-        released=None,
+        closes=told.get("closes"),
+        released=told.get("released"),
         policy=None,
         at=at,
         positions=(),
@@ -258,6 +260,44 @@ def test_a_recorder_goes_on_when_somebody_continued_its_chain_under_a_foreign_na
     (notice,) = bench.notices()
     both = [[p.header, *p.records] for p in (first, second)]
     assert bench.leaves() == [*both[0], notice.encode(), *both[1]]
+
+
+_FIRST = page(A, 0, None)
+_OF_ANOTHER = PageRef(recorder=A, sequence=0, hash=_FIRST.hash)
+_OWN: Any = {
+    "process": "enforce-0-more"
+}  # a name of this key, and not the one that began the chain
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        page(A, 1, _FIRST.hash, **_OWN),
+        page(A, 5, None, **_OWN),
+        page(B, 0, None, **_OWN, closes=_OF_ANOTHER),
+        page(B, 0, None, **_OWN, released=_OF_ANOTHER),
+    ],
+    ids=["goes on with it", "leaves a gap in it", "closes it", "tells of its release"],
+)
+def test_nobody_speaks_for_a_chain_that_another_process_began(foreign: Page) -> None:
+    bench, second = Bench(), page(A, 1, _FIRST.hash, released=_OF_ANOTHER)
+    assert bench.seal(_FIRST, foreign, second).findings == {Finding.FOREIGN_PROCESS: 1}
+    (notice,) = bench.notices()
+    both = [[p.header, *p.records] for p in (_FIRST, second)]
+    assert bench.leaves() == [*both[0], notice.encode(), *both[1]]
+
+
+def test_a_chain_goes_on_when_the_state_does_not_say_whose_it_is() -> None:
+    bench, (first, second, third) = Bench(), chain(A, 3)
+    bench.seal(first)
+    with bench.open() as ledger:
+        state = ledger._state
+    former = {**state.memory, "chains": {A: [0, first.hash]}}
+    bench.files.write("state.json", replace(state, memory=former).encode())
+    assert bench.seal(second).findings == {}
+    assert bench.seal(page(A, 2, second.hash, **_OWN), third).findings == {
+        Finding.FOREIGN_PROCESS: 1
+    }
 
 
 def test_sealing_stops_when_a_page_was_deleted_from_the_topic() -> None:
