@@ -53,15 +53,15 @@ def minimum_of(first: int) -> int:
     return first - first % WIDTH
 
 
+def speaks_of_pruning(leaf: bytes) -> bool:
+    """Whether it is a record of kind `retention.prune`: only `PRUNER`'s pages may hold one."""
+    return _record_of_pruning(leaf) is not None
+
+
 def pruning_of(leaf: bytes, index: int) -> Pruning | None:
     """What the leaf of this number prunes; None for a leaf that prunes nothing."""
-    if _KIND not in leaf or not RECORD.wrote(leaf):
-        return None
-    try:
-        record = Record.decode(leaf)
-    except InvalidBytes:
-        return None
-    if record.kind is not RecordKind.RETENTION_PRUNE or record.decision is not Outcome.PERMIT:
+    record = _record_of_pruning(leaf)
+    if record is None or record.decision is not Outcome.PERMIT:
         return None
     if record.payload_hash is None or not 0 < record.rows < index:
         return None
@@ -70,6 +70,16 @@ def pruning_of(leaf: bytes, index: int) -> Pruning | None:
     return Pruning(
         first=record.rows, root=record.payload_hash, leaf=index, at=record.at, rule=record.rule
     )
+
+
+def _record_of_pruning(leaf: bytes) -> Record | None:
+    if _KIND not in leaf or not RECORD.wrote(leaf):
+        return None
+    try:
+        record = Record.decode(leaf)
+    except InvalidBytes:
+        return None
+    return record if record.kind is RecordKind.RETENTION_PRUNE else None
 
 
 def open_log(read: Read, size: int) -> StoredLog:

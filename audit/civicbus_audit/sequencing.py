@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from civicbus_audit.completeness.commit import INDEX_COMMIT
 from civicbus_audit.merkle import CompactRange, leaf_hash
 from civicbus_audit.notice import NOTICE, Finding, Notice
+from civicbus_audit.pruning import PRUNER, speaks_of_pruning
 from civicbus_audit.tiles import MAX_LEAF_BYTES
 
 _NOT_RECORDS = (HEADER_LEAF, NOTICE, INDEX_COMMIT)
@@ -165,7 +166,8 @@ def _read(value: bytes) -> tuple[Page, HeaderLeaf]:
 
 
 def _authenticity(page: Page, header: HeaderLeaf, *, keys: Keys) -> Finding | None:
-    """Whether a known key signed the header, under a name of its own, and the header the records.
+    """Whether a known key signed the header, under a name of its own, and the header the records;
+    and whether they say what that name may say.
 
     The name comes after the signature: only who holds the key is said to have used a foreign name.
     """
@@ -175,7 +177,10 @@ def _authenticity(page: Page, header: HeaderLeaf, *, keys: Keys) -> Finding | No
         Ed25519PublicKey.from_public_bytes(key.public_key).verify(header.signature, header.signed)
     except InvalidSignature:
         return Finding.WRONG_SIGNATURE
-    if header.header.process not in key.processes:
+    process = header.header.process
+    if process not in key.processes:
+        return Finding.FOREIGN_PROCESS
+    if process != PRUNER and any(map(speaks_of_pruning, page.records)):
         return Finding.FOREIGN_PROCESS
     root = CompactRange().extended(map(leaf_hash, page.records)).root()
     if (len(page.records), root.hex()) != (header.header.records, header.header.root):

@@ -18,7 +18,9 @@ from civicbus_audit.finding import find_record
 from civicbus_audit.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from civicbus_audit.minimum import MINIMUM, Minimum
 from civicbus_audit.multiproof import multiproof
-from civicbus_audit.pruning import Pruning, find_pruning, open_log, widest_pruning
+from civicbus_audit.notice import Finding
+from civicbus_audit.pruning import PRUNER, Pruning, find_pruning, open_log, widest_pruning
+from civicbus_audit.sealer import Sealer
 from civicbus_audit.serving.answers import Answering
 from civicbus_audit.serving.questions import Problem, parse_target
 from civicbus_audit.standalone import verify as alone
@@ -26,8 +28,10 @@ from civicbus_audit.stored import LeafPruned
 from civicbus_audit.verify import verify_ledger
 from civicbus_schemas.codec import canonical_json
 from civicbus_schemas.errors import EvidenceBroken, InvalidBytes, Refused, Unavailable
+from civicbus_schemas.ids import RecorderId
 
 from tests.fakes.durable_files import FakeDurableFiles, Mode
+from tests.fakes.pages import PUBLIC_KEYS, FakeRecorder, decision, messages
 from tests.unit.completeness_samples import LOG, person
 from tests.unit.pruning_samples import (
     OFFICER,
@@ -48,6 +52,7 @@ _WHOLE = stored(_GROWN.leaves)
 SIZE = len(_GROWN.leaves)
 POLICY = alone.parse_policy(f"log {LOG.verifier}\nquorum none\n".encode())
 GONE = {"tile/entries/000", "sealed/000"}
+FOREIGN = {Finding.FOREIGN_PROCESS: 1}
 
 
 @pytest.fixture
@@ -351,3 +356,16 @@ def test_hashes_are_served_and_entries_are_gone_when_they_were_pruned(
     with pytest.raises(Problem, match="pruned") as refused:
         ask("/tile/entries/000")
     assert refused.value.code == "pruned"
+
+
+@pytest.mark.parametrize(("process", "found"), [(PRUNER, {}), ("enforce-0", FOREIGN)])
+def test_a_leaf_that_prunes_is_sealed_only_from_who_carries_orders_out(
+    process: str, found: dict[Finding, int]
+) -> None:
+    said = FakeRecorder(RecorderId("a" * 32), process=process).write(
+        decision(), prune_record(FIRST, root_of(_GROWN.leaves[:FIRST]))
+    )
+    with opened(FakeDurableFiles()) as ledger:
+        assert Sealer(ledger, keys=PUBLIC_KEYS).seal(messages(said)).findings == found
+        leaves = [leaf for _, leaf in ledger.log().leaves()]
+    assert (said.records[1] in leaves) is (process == PRUNER)
