@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import LiteralString
 
 import httpx
@@ -17,7 +18,7 @@ from civicbus_consumers.population import database as population
 from civicbus_deploy.embedded.postgres import GUESTS, ROOMS, VAULT_LOGINS, vault_dsn_file
 from civicbus_producers.ends import Place, read_high_watermarks, read_stable_ends
 from civicbus_schemas.errors import Unavailable
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation
 from psycopg.conninfo import make_conninfo
 
@@ -46,6 +47,21 @@ def test_ends_are_unknown_and_not_nothing_when_the_broker_is_silent(
     with stack.paused("kafka"), pytest.raises(Unavailable):
         read(admin, [(topic, 0)], timeout_s=0.5)
     assert read(admin, [(topic, 0)], timeout_s=DEADLINE_S) == {(topic, 0): 1}
+
+
+def test_every_partition_is_served_when_the_broker_is_said_to_be_ready_again(
+    make_stack: Callable[..., Stack],
+) -> None:
+    stack = make_stack("kafka")
+    topics = [f"embedded.many.{number}" for number in range(60)]
+    stack.create_topics(*topics, partitions=12)
+    stack.stop("kafka")
+    stack.start("kafka")
+    with closing(Consumer(stack.client_config(group_id="embedded"))) as consumer:
+        for topic in topics:  # a consumer tells at once that whom it asks does not lead
+            places = [TopicPartition(topic, number) for number in range(12)]
+            ends = [consumer.get_watermark_offsets(place, DEADLINE_S) for place in places]
+            assert ends == [(0, 0)] * 12
 
 
 def test_user_writes_its_own_topic_only_when_acls_say_so(stack: Stack) -> None:

@@ -8,6 +8,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from civicbus_producers.ends import read_high_watermarks
+from civicbus_schemas.errors import BusError
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -19,6 +21,7 @@ from civicbus_deploy.embedded.server import Ground
 from civicbus_deploy.embedded.state import write_file
 
 ADMIN = "admin"
+_REQUEST_S = 2
 SECURITY_PROTOCOL = "SASL_PLAINTEXT"
 SASL_MECHANISM = "SCRAM-SHA-512"
 _SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule"
@@ -161,13 +164,19 @@ class Kafka:
             )
 
     def is_ready(self) -> bool:
-        """Whether the broker accepts the admin user and answers."""
+        """Whether the broker accepts the admin user, and serves every partition that it names.
+
+        After a start it names them before it leads them, and who asks one then is refused.
+        """
         port = self._ground.ports["kafka"]
         if not accepts(port):
             return False
+        admin = admin_client(self._ground.folder.home, port)
         try:
-            admin_client(self._ground.folder.home, port).list_topics(timeout=2)
-        except KafkaException:
+            named = admin.list_topics(timeout=_REQUEST_S).topics
+            places = [(topic, number) for topic in named for number in named[topic].partitions]
+            read_high_watermarks(admin, places, timeout_s=_REQUEST_S)
+        except (KafkaException, BusError):
             return False
         return True
 
