@@ -109,6 +109,7 @@ def test_more_than_one_official_may_have_takes_the_order_of_two(bundles: LedgerB
     office, small = Office(), replace(bundles, alone_max=1)
     refused = export(office, small, ABOUT_LAN)
     assert (refused.status_code, code(refused)) == (403, "export-takes-two")
+    assert refused.json()["expected"] == "at most 1 alone"
     answer = ordered(office, small)
     assert answer.status_code == 200, answer.text
     alone_record, record = office.records

@@ -139,6 +139,9 @@ class ExportDesk:
                 case=question.case,
             )
             bundle = self.bundles.make(request, at=now, alone=alone)  # 3, 4
+        except TakesTwo as error:
+            told = {"receipt": receipt.document(), "expected": error.expected}
+            raise OfficersProblem(OfficersCode.EXPORT_TAKES_TWO, **told) from error
         except BusError as error:
             raise _unmade(error, receipt) from error
         return Exported(receipt=receipt, bundle=bundle)
@@ -160,8 +163,6 @@ def _name_of(asker: Asker) -> str:
 
 def _unmade(error: BusError, receipt: Receipt) -> OfficersProblem:
     match error:
-        case TakesTwo():
-            code = OfficersCode.EXPORT_TAKES_TWO
         case TooLarge():
             code = OfficersCode.EXPORT_TOO_LARGE
         case EvidenceBroken():

@@ -126,7 +126,9 @@ def carry_out(
         case Act.PRUNE, None:
             _tell_pruned(prune_site(Site.open(folder.home), given))
         case _:
-            raise Misused("where does the bundle go?", expected="--to with an export, and no other")
+            raise Misused(
+                "a bundle needs a file, and nothing else does", expected="--to for an export"
+            )
 
 
 def _told(order: Order) -> str:
