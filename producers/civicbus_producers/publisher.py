@@ -123,7 +123,8 @@ class Publisher:
         `subject` is the person whom the event is first about; `time` is when the fact occurred
         (default now). While the queue is full this blocks, and raises `Unavailable` after
         `deadline_s`: then nothing was accepted. Give `event_id` only to publish again an event
-        that was not acknowledged. What `Composer.compose` raises, it raises.
+        that was not acknowledged. What `Composer.compose` raises, it raises; and `Forbidden` where
+        the broker has said already that this agency may not write there, else the receipt does.
         """
         if self._closed:
             raise Refused("this publisher is closed", next_step="connect again")

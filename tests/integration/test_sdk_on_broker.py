@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,18 +77,16 @@ def test_connecting_is_unavailable_when_no_broker_listens(bus: KafkaBus) -> None
         Publisher.connect(bus.publisher_agency, connection, connect_timeout_s=1)
 
 
-def test_receipt_is_forbidden_when_the_source_topic_is_another_agencys(fresh: KafkaBus) -> None:
+def test_publishing_is_forbidden_when_the_source_topic_is_another_agencys(fresh: KafkaBus) -> None:
     stranger = fresh.publisher_agency.replace("moj", "mps")
     fresh.register(f"src.{stranger}.civil-status.v1", BirthRegistered.contract.document)
     fresh.stack.create_topics(f"src.{stranger}.civil-status.v1", partitions=PARTITIONS)
     own = fresh.connection(fresh.publisher_agency)
     connection = replace(own, agency=agency_id(stranger))
-    publisher = Publisher.connect(stranger, connection)
-    receipt = publisher.publish(a_birth(), subject=CHILD_PIN)
-    with pytest.raises(Forbidden, match="TOPIC_AUTHORIZATION_FAILED"):
-        receipt.wait(DEADLINE_S)
-    with pytest.raises(NotAcknowledged):
-        publisher.close()
+    with suppress(NotAcknowledged), Publisher.connect(stranger, connection) as publisher:
+        for _ in range(2):  # the receipt says so, or publishing itself once the broker has answered
+            with pytest.raises(Forbidden, match="TOPIC_AUTHORIZATION_FAILED"):
+                publisher.publish(a_birth(), subject=CHILD_PIN).wait(DEADLINE_S)
 
 
 def test_receiving_is_forbidden_when_the_deliveries_are_another_agencys(bus: KafkaBus) -> None:
