@@ -24,7 +24,7 @@ from civicbus_consumers.recording.pages import Stamp
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import Refused, Stopped, Unavailable
 from civicbus_schemas.ids import AgencyId, RecorderId, RecordId
-from civicbus_schemas.page import Page
+from civicbus_schemas.page import Page, PageRef
 from civicbus_schemas.record import Actor, Record, commitment
 from civicbus_schemas.vocabulary import Outcome, RecordKind
 
@@ -113,6 +113,27 @@ def test_page_raises_nothing_when_its_name_is_not_one_of_its_key() -> None:
     handler = FlagHandler(store, keys=keys, reference=lambda: NOTHING_KNOWN, end=lambda: 0)
     handler.handle(messages(*fishing()))
     assert (store.raised, store.positions) == ([], {(TOPIC, 0): 10})
+
+
+def test_fishing_is_raised_when_another_process_went_on_with_its_recorders_chain() -> None:
+    store, pages = MemoryStore(), fishing()
+    foreign = FakeRecorder(RecorderId("1" * 32), process="enforce-0", sequence=10**6)
+    handler_of(store).handle(messages(foreign.write(reading(99)), *pages))
+    assert Flag.FISHING in {found.flag for found in store.raised}
+
+
+@pytest.mark.parametrize("told", ["closes", "released"])
+@pytest.mark.parametrize(("process", "raised"), [("lookup", 0), ("enforce-0", 1)])
+def test_a_page_stays_due_when_another_process_says_that_it_was_released(
+    told: str, process: str, raised: int
+) -> None:
+    store, page = MemoryStore(), fishing()[0]
+    ref = PageRef(recorder=RecorderId("1" * 32), sequence=0, hash=page.hash)
+    other = FakeRecorder(RecorderId("2" * 32), process=process)
+    setattr(other, told, ref)
+    handler_of(store).handle(messages(page, other.write()))
+    handler_of(store, end=2).pass_time()
+    assert [found.flag for found in store.raised] == [Flag.UNRELEASED] * raised
 
 
 def test_time_does_not_pass_when_pages_are_still_to_be_read() -> None:

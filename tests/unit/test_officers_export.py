@@ -69,8 +69,15 @@ def export(
     return office.serve(lambda client: client.post(PATH, json=document, headers=headers))
 
 
-def ordered(office: Office, bundles: LedgerBundles, **changes: Any) -> Any:
-    """The same by an order of two officials; `changes` to what is sent."""
+def ordered(
+    office: Office,
+    bundles: LedgerBundles,
+    *,
+    role: Role = Role.OFFICER,
+    by: str = "tt-1",
+    **changes: Any,
+) -> Any:
+    """The same by an order of two officials, brought by one; `changes` to what is sent."""
     now = time.time()
     about = canonical(parse_export(json.dumps(ABOUT_LAN).encode())).decode()
     order = Order(act=Act.EXPORT, about=about, reason="hồ sơ lớn")
@@ -81,7 +88,8 @@ def ordered(office: Office, bundles: LedgerBundles, **changes: Any) -> Any:
     service = ExportService(counter=office.counter, desk=desk, body_timeout_s=0.3)
     office.app = compose(*service.routes())
     sent = document | {"request": asked, "approval": approved} | changes
-    return office.serve(lambda client: client.post(ORDERED_PATH, json=sent))
+    headers = bearer(role, sub=by)
+    return office.serve(lambda client: client.post(ORDERED_PATH, json=sent, headers=headers))
 
 
 def test_a_bundle_is_on_record_whole_and_leaves_nothing_behind(
@@ -117,6 +125,8 @@ def test_more_than_one_official_may_have_takes_the_order_of_two(bundles: LedgerB
     assert answer.headers[RECORD_HEADER] == record.id
     assert (alone_record.rule, record.rule) == (None, "two-officials")
     assert (record.kind, record.actor.officer) == (RecordKind.OFFICER_EXPORT, official("tt-1"))
+    assert record.req is not None
+    assert record.req.id == official("gs-1")
     _, part = (part for page in office.pages.pages for part in page.sealed)
     question = json.loads(json.loads(opened(part, record)[1])["question"])
     assert question["approved_by"] == {"agency": MPS, "officer": "gs-1"}
@@ -128,8 +138,27 @@ def test_two_officials_export_no_more_than_a_bundle_holds(bundles: LedgerBundles
     assert code(ordered(Office(), replace(bundles, max_records=1))) == "export-too-large"
 
 
+def test_a_leaf_holds_nothing_that_an_order_could_be_guessed_by(bundles: LedgerBundles) -> None:
+    office = Office()
+    assert ordered(office, bundles).status_code == 200
+    about = canonical(parse_export(json.dumps(ABOUT_LAN).encode())).decode()
+    guessed = Order(act=Act.EXPORT, about=about, reason="hồ sơ lớn").hash
+    [leaf] = [leaf for page in office.pages.pages for leaf in page.records]
+    assert guessed[:16].encode() not in leaf
+    assert bytes.fromhex(guessed)[:8] not in leaf
+
+
 @pytest.mark.parametrize(
-    "changes", [{"approval": ""}, {"reason": "another"}, {"act": "unseal"}, {"about": "{}"}]
+    "changes",
+    [
+        {"approval": ""},
+        {"reason": "another"},
+        {"act": "unseal"},
+        {"about": "{}"},
+        {"by": "tt-2"},
+        {"by": "gs-1"},
+        {"role": Role.SUPERVISOR},
+    ],
 )
 def test_nothing_is_recorded_when_two_have_not_ordered_just_this(
     bundles: LedgerBundles, changes: Any

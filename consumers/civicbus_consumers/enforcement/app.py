@@ -179,7 +179,9 @@ def _recorder(settings: EnforcementSettings, registry: Registry, note: Note) -> 
             schema_id=registry.get_id(AUDIT_PAGE, PAGE.document),
             fuse=fuse_of(settings),
         ),
-        chain=Chain(process=settings.name, recorder=new_recorder_id(), closes=note.page),
+        chain=Chain(
+            process=enforcement_group(settings.group), recorder=new_recorder_id(), closes=note.page
+        ),
         signer=signer,
         key=key,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from civicbus_schemas.ids import RecorderId
 from civicbus_schemas.page import PageHeader
 from civicbus_schemas.record import Record
 from civicbus_schemas.vocabulary import DECISION_KINDS
@@ -30,15 +31,15 @@ def tick(at: datetime, memory: Memory, folded: Folded, *, reference: Reference) 
     pending.now = max(pending.now, now)
     start = pending.now - int(AWAITED_FOR.total_seconds())
     pending.late = {flag: late for flag, late in pending.late.items() if late[-1] > start}
-    for recorder, pages in list(pending.pages.items()):
+    for chain, pages in list(pending.pages.items()):
         for sequence, (due, record, agency) in list(pages.items()):
             if due < pending.now:
                 del pages[sequence]
                 raised = _late(Flag.UNRELEASED, record, agency, due=due, reference=reference)
-                pending.late[raised.id] = ["page", recorder, int(sequence), due]
+                pending.late[raised.id] = ["page", chain, int(sequence), due]
                 folded.raised.append(raised)
         if not pages:
-            del pending.pages[recorder]
+            del pending.pages[chain]
     for record, (due, agency, officer, subject) in list(pending.emergencies.items()):
         if due < pending.now:
             del pending.emergencies[record]
@@ -62,20 +63,28 @@ def _late(flag: Flag, record: str, agency: str, *, due: int, reference: Referenc
     )
 
 
+def chain_of(header: PageHeader, recorder: RecorderId) -> str:
+    """The chain that a header speaks of: a recorder's, under the header's own process.
+
+    Who signs under one name says nothing of another's chain; sealing sets such a page aside.
+    """
+    return f"{header.process}/{recorder}"
+
+
 def settle(header: PageHeader, memory: Memory, folded: Folded, *, at: datetime) -> None:
     """What `released` names and all before it is released; `closes` ends its whole recorder."""
     pending = memory.pending()
     settled: list[tuple[str, float]] = []
     if header.released is not None:
-        settled.append((header.released.recorder, header.released.sequence))
+        settled.append((chain_of(header, header.released.recorder), header.released.sequence))
     if header.closes is not None:
-        settled.append((header.closes.recorder, float("inf")))
-    for recorder, upto in settled:
-        pages = pending.pages.get(recorder, {})
+        settled.append((chain_of(header, header.closes.recorder), float("inf")))
+    for chain, upto in settled:
+        pages = pending.pages.get(chain, {})
         for sequence in [s for s in pages if int(s) <= upto]:
             del pages[sequence]
         for flag, (what, who, sequence, _) in list(pending.late.items()):
-            if (what, who) == ("page", recorder) and sequence <= upto:
+            if (what, who) == ("page", chain) and sequence <= upto:
                 del pending.late[flag]
                 folded.closed.append((flag, Closing.SETTLED, at))
 
@@ -86,7 +95,8 @@ def expect_release(page: PageTold, memory: Memory) -> None:
     if disclosing:
         due = int((page.at + RELEASE_WITHIN).timestamp())
         first = disclosing[0]
-        pages = memory.pending().pages.setdefault(page.header.recorder, {})
+        chain = chain_of(page.header, page.header.recorder)
+        pages = memory.pending().pages.setdefault(chain, {})
         pages[str(page.header.sequence)] = [due, str(first.id), first.actor.agency]
 
 

@@ -69,7 +69,7 @@ class Flagged:
 class Pending:
     """What must happen in time: pages to be released, emergencies to be reviewed.
 
-    `pages`: recorder → sequence → [due, record, agency]; `emergencies`: record → [due, agency,
+    `pages`: chain → sequence → [due, record, agency]; `emergencies`: record → [due, agency,
     officer, subject]. `late`: flag → [what, of whom, sequence, due], raised for want of it, until
     it comes or nobody waits for it any more.
     """

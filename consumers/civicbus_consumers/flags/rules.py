@@ -15,6 +15,7 @@ from civicbus_schemas.vocabulary import FLAG_KINDS, Outcome, Reason, RecordKind
 
 from civicbus_consumers.flags.deadlines import (
     REVIEW_WITHIN,
+    chain_of,
     expect_release,
     settle,
     settle_review,
@@ -62,7 +63,7 @@ def _keys(record: Record) -> Iterator[str]:
 
 
 def _recorder_key(page: PageTold) -> str:
-    return f"recorder/{page.header.recorder}"
+    return f"recorder/{chain_of(page.header, page.header.recorder)}"
 
 
 def _is_new(page: PageTold, memory: Memory) -> bool:

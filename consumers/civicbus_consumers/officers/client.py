@@ -23,7 +23,7 @@ class OfficersClient:
     """Puts questions with one token."""
 
     url: str
-    token: str | None = field(repr=False)
+    token: str = field(repr=False)
     language: str = "en"
     timeout_s: float = 20.0
 
@@ -48,7 +48,7 @@ class OfficersClient:
     ) -> tuple[int, Mapping[str, Any]]:
         """As `ask`: a bundle, written to a new file; the answer names its record.
 
-        `ordered`: what is asked is an order of two officials, and no token is needed.
+        `ordered`: what is asked is an order of two officials; the token is the first one's.
 
         Raises `Refused` where the file is there, and `Unavailable` where the bundle did not come
         whole; then there is no file.
@@ -83,8 +83,7 @@ class OfficersClient:
 
     @property
     def _headers(self) -> Mapping[str, str]:
-        bearer = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        return {**bearer, "Accept-Language": self.language}
+        return {"Authorization": f"Bearer {self.token}", "Accept-Language": self.language}
 
     def _unanswered(self, error: Exception) -> Unavailable:
         return Unavailable(

@@ -61,11 +61,12 @@ class ExportService:
         return _handed_out(exported, to=holder.asker)
 
     async def export_ordered(self, request: Request) -> Response:
-        """The bundle that an order of two asks for; its tokens say who asks. Raises `Problem`."""
+        """The bundle that an order of two asks for, to the first of them. Raises `Problem`."""
+        holder = self.counter.admit(authorization_of(request))
         body = await read_body(request, limit_bytes=MAX_BODY_BYTES, timeout_s=self.body_timeout_s)
         given = read_given(body, issuers=self.counter.issuers)
-        exported = await self._room.off_loop(lambda: self.desk.export_ordered(given))
-        return _handed_out(exported, to=given.asked_by)
+        exported = await self._room.off_loop(lambda: self.desk.export_ordered(holder, given))
+        return _handed_out(exported, to=holder.asker)
 
 
 def _handed_out(exported: Exported, *, to: Asker) -> Response:

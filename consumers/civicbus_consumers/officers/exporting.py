@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from civicbus_consumers.officers.desk import Desk
 from civicbus_consumers.officers.journal import Receipt, undone
-from civicbus_consumers.officers.orders import Act, Given
+from civicbus_consumers.officers.orders import Act, Given, is_same
 from civicbus_consumers.officers.problems import OfficersCode, OfficersProblem
 from civicbus_consumers.officers.rules import (
     Approval,
@@ -146,12 +146,11 @@ class ExportDesk:
             raise _unmade(error, receipt) from error
         return Exported(receipt=receipt, bundle=bundle)
 
-    def export_ordered(self, given: Given) -> Exported:
-        """The bundle that two officials have ordered; the first of them has it."""
-        if given.order.act is not Act.EXPORT:
+    def export_ordered(self, holder: Pass, given: Given) -> Exported:
+        """The bundle that two officials have ordered, for the first of them and for nobody else."""
+        if given.order.act is not Act.EXPORT or not is_same(holder.asker, given.asked_by):
             raise OfficersProblem(OfficersCode.ORDER_REFUSED)
         approval = Approval(by=given.approved_by, reason=given.order.reason)
-        holder = Pass(asker=given.asked_by, jti=given.order.hash[:32])
         return self.export(holder, replace(given.order.question, approval=approval))
 
 

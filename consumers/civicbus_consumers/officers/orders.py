@@ -11,7 +11,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.lookup.request import json_object
 from civicbus_consumers.officers.request import canonical, parse_export
-from civicbus_consumers.officers.rules import Official, Question, Role
+from civicbus_consumers.officers.rules import Asker, Official, Question, Role
 from civicbus_consumers.officers.token import Issuer
 from civicbus_consumers.runtime.jwt import MalformedToken, read_bearer, sign
 
@@ -60,8 +60,8 @@ class Order:
     """
 
     act: Act
-    about: str
-    reason: str
+    about: str = field(repr=False)
+    reason: str = field(repr=False)
 
     def __post_init__(self) -> None:
         match self.act:
@@ -155,6 +155,13 @@ def verify(
     if _folded(asker) == _folded(approver):  # 3
         raise OrderRefused("one person has asked and approved", expected="two")
     return Given(order=order, asked_by=asker, approved_by=approver)
+
+
+def is_same(asker: Asker, official: Official) -> bool:
+    """Whether an asker is this official, in the same role."""
+    if not isinstance(asker, Official) or asker.role is not official.role:
+        return False
+    return _folded(asker) == _folded(official)
 
 
 def parse_order(body: bytes) -> tuple[Order, dict[str, str]]:

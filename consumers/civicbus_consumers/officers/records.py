@@ -67,10 +67,19 @@ def record_query(
         payload_hash=commitment(stamp.salt, canonical(question)),
         req=Request(
             jti=holder.jti,
-            id=None if question.saved is None else str(question.saved),
+            id=_about_question(question, secrets),
             case=question.case and secrets[case(agency, question.case)].pseudonym,
         ),
     )
+
+
+def _about_question(question: Question, secrets: Secrets) -> str | None:
+    """Which saved query it was, or by which name in records its approver goes."""
+    if question.saved is not None:
+        return str(question.saved)
+    if question.approval is not None:
+        return secrets[who(question.approval.by)].pseudonym
+    return None
 
 
 def _kind(asker: Asker) -> RecordKind:
@@ -88,6 +97,8 @@ def subjects_of(asker: Asker, question: Question) -> Iterator[Subject]:
     """Everybody and everything that a question and its record name."""
     find = question.find
     yield who(asker)
+    if question.approval is not None:
+        yield who(question.approval.by)
     if (about := about_whom(asker, question)) is not None:
         yield about
     if question.case is not None:

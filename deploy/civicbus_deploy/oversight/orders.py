@@ -21,10 +21,10 @@ from civicbus_audit.command_line import CommandLine
 from civicbus_audit.places import Places
 from civicbus_consumers.lookup.problems import Problem
 from civicbus_consumers.officers import orders
-from civicbus_consumers.officers.client import OfficersClient
 from civicbus_consumers.officers.order_service import PATH
 from civicbus_consumers.officers.orders import Act, Given, Order, OrderRefused
 from civicbus_consumers.officers.request import canonical, parse_export
+from civicbus_consumers.officers.rules import Official, Role
 from civicbus_consumers.officers.token import read_issuers
 from civicbus_consumers.recording.signing import read_signing_key
 from civicbus_schemas.errors import Misused, Refused, Unavailable
@@ -37,7 +37,7 @@ from civicbus_deploy.embedded.keys import INSPECTORS, issuers_file
 from civicbus_deploy.embedded.state import StateFolder, write_file
 from civicbus_deploy.oversight.erasing import erase
 from civicbus_deploy.oversight.exporting import tell_written
-from civicbus_deploy.oversight.options import Home, or_stdin
+from civicbus_deploy.oversight.options import Home, client_of, or_stdin
 from civicbus_deploy.oversight.pruning import Pruned, prune_site
 from civicbus_deploy.provisioning.app import Site
 
@@ -88,7 +88,7 @@ def request(
     if file.exists():
         raise Refused(f"{file} is there already", next_step="name a new file")
     _write(file, order, request=token)
-    typer.echo(f"requested: {_told(order)}")
+    typer.echo(f"requested: {order.act}, in {file}")
 
 
 @app.command()
@@ -119,7 +119,7 @@ def carry_out(
         case Act.UNSEAL, None:
             _unseal(folder, file)
         case Act.EXPORT, Path() as target:
-            _export(folder, file, target)
+            _export(folder, file, target, by=given.asked_by)
         case Act.ERASE, None:
             id_ = erase(Site.open(folder.home), given)
             typer.echo(f"erased, in record {id_}; recorders forget the secret within a minute")
@@ -205,8 +205,8 @@ def _read(file: Path) -> tuple[Order, dict[str, str]]:
         raise OrderRefused(f"{file} cannot be read", got=type(error).__name__) from None
 
 
-def _export(folder: StateFolder, file: Path, target: Path) -> None:
-    client = OfficersClient(url=environment(folder)["officers_url"], token=None)
+def _export(folder: StateFolder, file: Path, target: Path, *, by: Official) -> None:
+    client = client_of(Role.OFFICER, by.name, issuer=by.agency, home=folder.home)
     tell_written(target, *client.export(json.loads(file.read_bytes()), target, ordered=True))
 
 
