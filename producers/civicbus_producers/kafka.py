@@ -30,6 +30,7 @@ from civicbus_producers.settings import read_secret, require_private_path
 log = logging.getLogger("civicbus.kafka")
 
 ClientConfig = dict[str, Any]
+_FLUSH_SLICE_S: Final = 0.1
 GRACE_S: Final = 2.0
 """How much longer a future is waited for than librdkafka's own time-out, which comes first."""
 
@@ -247,6 +248,27 @@ def kafka_errors_translated(
         raise Unavailable(f"Kafka: {doing} failed", got="a full queue") from None
     except TimeoutError:
         raise Overdue(f"Kafka: {doing} took too long", got="no answer of the client") from None
+
+
+class FlushedProducer(Protocol):
+    """A producer that can wait for its messages."""
+
+    def flush(self, timeout: float = -1) -> int: ...
+
+
+def flush(producer: FlushedProducer, timeout_s: float) -> int:
+    """Wait until everything produced is answered; how many messages are not, after the timeout.
+
+    Raises a fatal error of librdkafka as the `KafkaException` that it is. The binding forgets that
+    in one long flush: it goes on after 200 ms with the exception set, and what it calls next ends
+    in a `SystemError` (confluent-kafka 2.16; its `error_cb` tells of a fenced producer so).
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        remaining = max(deadline - time.monotonic(), 0)
+        left = producer.flush(min(remaining, _FLUSH_SLICE_S))
+        if not left or not remaining:
+            return left
 
 
 class ReachableClient(Protocol):

@@ -22,6 +22,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from civicbus_producers.kafka import (
     ConnectionErrors,
+    flush,
     kafka_errors_translated,
     producer_config,
     reach_broker,
@@ -183,19 +184,25 @@ class Publisher:
                         got=f"a full queue for {deadline_s} s",
                         next_step="publish it again when the broker answers",
                     ) from full
-                self._producer.poll(min(remaining, _SLICE_S))
+                self._serve(min(remaining, _SLICE_S))
             else:
-                self._producer.poll(0)
+                self._serve(0)
                 return
 
     def flush(self, timeout_s: float) -> None:
         """Wait until every event is acknowledged; raises `NotAcknowledged`, naming the others."""
-        self._producer.flush(timeout_s)
-        if not self._unacknowledged:
-            return
+        fatal: BusError | None = None
+        try:
+            with kafka_errors_translated("publishing"):
+                flush(self._producer, timeout_s)
+        except BusError as error:
+            fatal = error
         receipts = list(self._unacknowledged.values())
-        cause = next((r.failure for r in receipts if r.failure is not None), None)
-        raise NotAcknowledged([r.event_id for r in receipts]) from cause
+        if receipts:
+            cause = next((r.failure for r in receipts if r.failure is not None), fatal)
+            raise NotAcknowledged([r.event_id for r in receipts]) from cause
+        if fatal is not None:
+            raise fatal
 
     def close(self, timeout_s: float = 30) -> None:
         """Flush, then let go of the broker; raises `NotAcknowledged` as `flush` does."""
@@ -207,6 +214,10 @@ class Publisher:
         finally:
             self._producer.purge()
             self._producer.flush(0)
+
+    def _serve(self, timeout_s: float) -> None:
+        with kafka_errors_translated("publishing"):
+            self._producer.poll(timeout_s)
 
     def _forget(self, event_id: EventId) -> None:
         self._unacknowledged.pop(event_id, None)

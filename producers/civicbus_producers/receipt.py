@@ -13,7 +13,7 @@ from civicbus_schemas.ids import EventId
 from confluent_kafka import KafkaError, Message
 from opentelemetry.trace import Span, Status, StatusCode
 
-from civicbus_producers.kafka import translate
+from civicbus_producers.kafka import kafka_errors_translated, translate
 
 _SLICE_S = 0.05  # another thread may serve our acknowledgement while we wait for it
 
@@ -96,7 +96,8 @@ class Receipt:
                     got=f"nothing within {timeout_s} s",
                     next_step="wait longer, or publish again with the same event_id",
                 )
-            self._source.poll(min(remaining, _SLICE_S))
+            with kafka_errors_translated(f"publishing event {self.event_id}"):
+                self._source.poll(min(remaining, _SLICE_S))
         if isinstance(self._outcome, BusError):
             raise self._outcome
         return self._outcome

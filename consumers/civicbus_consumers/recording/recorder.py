@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from civicbus_producers.kafka import kafka_errors_translated, translate
+from civicbus_producers.kafka import flush, kafka_errors_translated, translate
 from civicbus_schemas.codec import frame
 from civicbus_schemas.errors import Fatal, Unavailable
 from civicbus_schemas.ids import PolicyVersion, new_recorder_id
@@ -79,7 +79,7 @@ class KafkaPageLog:
                 on_delivery=delivered,
             )
             on_sent()
-            self._producer.flush(self._timeout_s)
+            flush(self._producer, self._timeout_s)
         if not outcomes:
             raise Unavailable("the page topic does not acknowledge", expected="an acknowledgement")
         if outcomes[0] is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from civicbus_producers.kafka import translate
+from civicbus_producers.kafka import flush, translate
 from civicbus_schemas.envelope import Headers
 from civicbus_schemas.errors import Fatal
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -66,7 +66,7 @@ class Transactions:
 
     def flush(self) -> None:
         """Wait for what was sent: else librdkafka waits 100 ms when offsets are sent."""
-        self._repeat("flushing", lambda: self._producer.flush(CALL_TIMEOUT_S))
+        self._repeat("flushing", lambda: flush(self._producer, CALL_TIMEOUT_S))
 
     def commit_offsets(self, offsets: Sequence[TopicPartition]) -> None:
         """Add the group's next offsets to the transaction."""

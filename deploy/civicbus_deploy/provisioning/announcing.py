@@ -17,6 +17,7 @@ from civicbus_producers.kafka import (
     BrokerAccess,
     ConnectionErrors,
     consumer_config,
+    flush,
     kafka_errors_translated,
     producer_config,
     translate,
@@ -133,7 +134,7 @@ class PolicyTopic:
                 value=announcement,
                 on_delivery=lambda error, message: outcomes.append((error, message.offset())),
             )
-            producer.flush(_TIMEOUT_S)
+            flush(producer, _TIMEOUT_S)
         if not outcomes:
             raise Overdue("the announcement of the policy was not acknowledged")
         [(error, offset)] = outcomes
