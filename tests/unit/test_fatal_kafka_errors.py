@@ -23,6 +23,7 @@ from tests.contract.sdk_samples import CHILD_PIN, a_birth
 from tests.mock_brokers import INIT_PRODUCER_ID, PRODUCE, MockBrokers, mock_brokers
 
 TOPIC, PARTITIONS = "out.moh.civil-status.v1", 4
+SOON_MS = 50  # most likely, all is sent by then
 LATER_MS = 500  # more than the 200 ms after which the binding goes round in a long call
 
 
@@ -38,26 +39,44 @@ def producer(brokers: MockBrokers, **config: Any) -> Producer:
     return Producer({"bootstrap.servers": brokers.bootstrap, "linger.ms": 0} | ours | config)
 
 
-def test_worker_hears_that_it_is_fenced_when_brokers_say_so_one_after_the_other(
-    brokers: MockBrokers, request: pytest.FixtureRequest
-) -> None:
+@pytest.fixture
+def fenced(brokers: MockBrokers) -> Iterator[Transactions]:
+    """A worker within a transaction: one broker tells it now that it is fenced, others later."""
     consumer = Consumer({"bootstrap.servers": brokers.bootstrap, "group.id": "test"})
-    request.addfinalizer(consumer.close)
-    transactions = Transactions(
-        producer(brokers, **{"transactional.id": "enforce-0"}), consumer, watchdog=Watchdog()
-    )
+    config = {"transactional.id": "enforce-0", "queue.buffering.max.messages": 2 * PARTITIONS}
+    transactions = Transactions(producer(brokers, **config), consumer, watchdog=Watchdog())
     transactions.fence_predecessor()
     transactions.begin()
     for partition in range(PARTITIONS):
         transactions.send(TOPIC, b"before", partition=partition)
     transactions.flush()
     brokers.answer(PRODUCE, KafkaError.INVALID_PRODUCER_EPOCH)
+    brokers.delay(1, SOON_MS)
     brokers.delay(2, LATER_MS)
     brokers.delay(3, LATER_MS)
-    for partition in range(PARTITIONS):
-        transactions.send(TOPIC, b"after", partition=partition)
+    yield transactions
+    consumer.close()
+
+
+def test_worker_hears_that_it_is_fenced_when_brokers_say_so_one_after_the_other(
+    fenced: Transactions,
+) -> None:
+    def send_and_flush() -> None:
+        for partition in range(PARTITIONS):
+            fenced.send(TOPIC, b"after", partition=partition)
+        fenced.flush()
+
     with pytest.raises(Fenced):
-        transactions.flush()
+        send_and_flush()
+
+
+def test_worker_hears_that_it_is_fenced_when_it_waits_for_room(fenced: Transactions) -> None:
+    def fill() -> None:
+        for number in range(100 * PARTITIONS):
+            fenced.send(TOPIC, b"after", partition=number % PARTITIONS)
+
+    with pytest.raises(Fenced):
+        fill()
 
 
 def test_page_is_not_taken_as_recorded_when_the_producer_may_not_write(

@@ -58,7 +58,7 @@ class Transactions:
                     headers=headers or [],  # type: ignore[arg-type]
                 )
             except BufferError:
-                self._producer.poll(0.05)
+                self._repeat("making room", lambda: self._producer.poll(0.05))
             except KafkaException as exception:
                 raise self._ended(exception, "producing") from None
             else:
