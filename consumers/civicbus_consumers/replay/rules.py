@@ -51,11 +51,6 @@ class Finding(StrEnum):
         """Whether the record says something else than what was sealed and announced."""
         return self in (Finding.DIFFERS, Finding.BROKEN)
 
-    @property
-    def is_unreplayable(self) -> bool:
-        """Whether what a replay needs is not at hand."""
-        return self in (Finding.ERASED, Finding.NO_POLICY, Finding.OTHER_FORM)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:

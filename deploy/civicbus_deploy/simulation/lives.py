@@ -37,7 +37,7 @@ from civicbus_deploy.simulation.people import (
 
 Emission = tuple[AgencyId, Event, Pin]
 
-MOJ, MOH, MPS = AgencyId("moj"), AgencyId("moh"), AgencyId("mps")
+MOJ, MPS = AgencyId("moj"), AgencyId("mps")
 IDENTITY, VNEID = AgencyId("identity"), AgencyId("vneid")
 
 BEGINNING = datetime(2026, 3, 2, 1, tzinfo=UTC)
