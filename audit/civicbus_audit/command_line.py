@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from civicbus_audit.defects import hide_texts
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -29,10 +31,15 @@ class SaidOnce(TyperCommand):
 
 
 class CommandLine(typer.Typer):
-    """Typer as the house uses it: no completion, plain tracebacks, nothing said twice."""
+    """Typer as the house uses it: no completion, nothing said twice, no text of a defect shown."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(add_completion=False, pretty_exceptions_enable=False, **settings)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run what is asked for; Typer's own would set its hook for defects, which tells all."""
+        hide_texts()
+        return typer.main.get_command(self)(*args, **kwargs)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[F], F]:
         """Register a function as a command."""

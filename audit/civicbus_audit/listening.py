@@ -13,10 +13,10 @@ import time
 from collections import Counter
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import BoundedSemaphore, Lock
-from traceback import extract_tb
 from typing import Any, ClassVar
+
+from civicbus_audit.defects import kind_and_place
 
 CONNECTIONS = 64
 LIFE_S = 300.0
@@ -121,9 +121,8 @@ class BoundedServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Tells an operator of a fault of ours, by kind and place; a broken connection is none."""
-        kind, error, trace = sys.exc_info()
-        if kind is None or isinstance(error, OSError):
+        error = sys.exception()
+        if error is None or isinstance(error, OSError):
             return
         self.count(HTTPStatus.INTERNAL_SERVER_ERROR)
-        place = extract_tb(trace)[-1]
-        sys.stderr.write(f"{kind.__name__} in {Path(place.filename).name}:{place.lineno}\n")
+        sys.stderr.write(f"{kind_and_place(error)}\n")

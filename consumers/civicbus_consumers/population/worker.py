@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import faust
+from civicbus_audit.defects import kind_and_place
 from civicbus_producers.settings import read_secret
 from civicbus_schemas.errors import BusError, Fatal, Unavailable
 
@@ -127,9 +127,8 @@ def without_data(error: BaseException) -> BusError:
     """An error of ours as it is; of another only its type and place: its text may hold data."""
     if isinstance(error, BusError):
         return error
-    *_, last = traceback.extract_tb(error.__traceback__)
-    place = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
-    return Fatal("a batch could not be applied", got=place, next_step="report this defect")
+    told = kind_and_place(error)
+    return Fatal("a batch could not be applied", got=told, next_step="report this defect")
 
 
 def _report(app: ViewApp, health: Health) -> None:

@@ -1,7 +1,8 @@
 """Running one process: signals, the log of its end, and exit codes that a supervisor can read.
 
-0 asked to stop · 69 something outside does not answer, start me again · 70 a call hung ·
-75 stopped: state, plan, key or offset is missing · 77 fenced by a successor · 78 bad settings.
+0 asked to stop · 1 a defect, told by kind and place · 69 something outside does not answer, start
+me again · 70 a call hung · 75 stopped: state, plan, key or offset is missing · 77 fenced by a
+successor · 78 bad settings.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from queue import SimpleQueue
 from types import FrameType
 
 import structlog
+from civicbus_audit.defects import hide_texts
 from civicbus_schemas.errors import BusError, Fatal, Fenced, Retryable
 
 from civicbus_consumers.runtime.settings import configure_logs
@@ -23,6 +25,7 @@ EXIT_UNAVAILABLE, EXIT_STOPPED, EXIT_FENCED, EXIT_REFUSED = 69, 75, 77, 78
 def run_process(name: str, main: Callable[[threading.Event], None]) -> int:
     """Run `main` until SIGTERM or SIGINT sets its event; the exit code."""
     configure_logs()
+    hide_texts()
     log = structlog.get_logger().bind(process=name)
     stop = threading.Event()
     when_signalled(stop.set)

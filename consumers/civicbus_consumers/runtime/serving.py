@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 
 import uvicorn
@@ -12,7 +11,6 @@ from starlette.types import ASGIApp
 
 def server_config(app: ASGIApp, *, max_connections: int) -> uvicorn.Config:
     """A server without access log, server header, web sockets or proxies' headers."""
-    logging.getLogger("uvicorn.error").addFilter(without_values)
     return uvicorn.Config(
         app,
         http="h11",
@@ -46,11 +44,3 @@ def listening(host: str, port: int, *, what: str) -> socket.socket:
             got=f"{host}:{port}: {error.strerror}",
             next_step="free the port, or choose another",
         ) from None
-
-
-def without_values(record: logging.LogRecord) -> bool:
-    """Keep of an exception its type: its text, and what it was raised on, may name a person."""
-    if record.exc_info and record.exc_info[0]:
-        record.msg, record.args = f"failed: {record.exc_info[0].__name__}", ()
-        record.exc_info = record.exc_text = None
-    return True
