@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +29,14 @@ class LedgerDirectory:
 
     def tile_paths(self) -> Iterator[str]:
         """Every file below `tile/`, whatever it is called."""
-        for file in (self.path / "tile").rglob("*"):
-            if not file.is_dir():
-                yield file.relative_to(self.path).as_posix()
+        for folder, _, names in os.walk(self.path / "tile", onerror=_not_listed):
+            below = Path(folder).relative_to(self.path).as_posix()
+            yield from (f"{below}/{name}" for name in names)
+
+
+def _not_listed(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # sealing removes what a full tile supersedes
+        raise Unavailable("a folder of the ledger cannot be listed", got=error.strerror) from None
 
 
 def read_below(folder: Path, path: str) -> bytes:

@@ -15,7 +15,7 @@ from civicbus_audit.merkle import leaf_hash, perfect_root, root_of_range
 from civicbus_audit.stored import Progress, StoredLog
 from civicbus_audit.tiles import ENTRIES, MAX_LEVEL, WIDTH, tile_at
 
-_AT_ONCE = 64  # tiles
+AT_ONCE = 64  # tiles
 
 
 def recount(
@@ -32,7 +32,7 @@ def recount(
     3. The root follows from the tiles by the RFC's definition.
     """
     bottom = range(since // WIDTH, -(-log.size // WIDTH))
-    for size in crew.each(partial(_check_bottom, log), bottom, at_once=_AT_ONCE):
+    for size in crew.each(partial(_check_bottom, log), bottom, at_once=AT_ONCE):
         if on_progress:
             on_progress(size)
     for level in range(1, MAX_LEVEL + 1):

@@ -7,7 +7,7 @@ copy in memory. Whoever needs certainty recounts (`recount`) and compares with a
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 
@@ -127,9 +127,11 @@ class StoredLog:
             numbered = enumerate(self.bundle(bundle), bundle * WIDTH)
             yield from islice(numbered, max(0, start - bundle * WIDTH), None)
 
-    def containing(self, content: bytes) -> Iterator[tuple[int, bytes]]:
-        """The leaves in which these bytes occur, oldest first; reads all bundles."""
-        for number in self.bundles:
+    def containing(
+        self, content: bytes, bundles: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, bytes]]:
+        """The leaves in which these bytes occur, in these bundles; without any, in all in order."""
+        for number in self.bundles if bundles is None else bundles:
             data, _ = self._held_bytes(ENTRIES, number)
             if content in data:
                 for index, entry in enumerate(self.bundle(number), number * WIDTH):

@@ -29,7 +29,7 @@ from civicbus_audit.merkle import (
 from civicbus_audit.proof import parse_proof
 from civicbus_audit.pruning import open_log
 from civicbus_audit.quorum import Trust, open_trusted, without_witnesses
-from civicbus_audit.recount import recount
+from civicbus_audit.recount import AT_ONCE, recount
 from civicbus_audit.stored import CHECKPOINT, PENDING, Progress, StoredLog
 from civicbus_audit.tiles import ENTRIES, WIDTH, Tile, is_within, tile_at
 
@@ -189,8 +189,8 @@ def _beyond(directory: Directory, size: int) -> str | None:
 
 def _check_commits(log: StoredLog, *, on_progress: Progress | None, crew: Crew) -> None:
     """Each commit by itself; the leaves behind the newest are under none yet."""
-    entries = log.containing(INDEX_COMMIT.single_object_header)
-    commits = (at for at, leaf in entries if INDEX_COMMIT.wrote(leaf) and at > log.first)
+    found = crew.each(partial(_commits_in, log), log.bundles, at_once=AT_ONCE)
+    commits = [at for places in found for at in places]
     # pieces that others do are told when they are done
     check = partial(_check_commit, log, on_progress if crew.alone else None)
     for end in crew.each(check, pairwise([log.first, *commits])):
@@ -198,6 +198,11 @@ def _check_commits(log: StoredLog, *, on_progress: Progress | None, crew: Crew) 
             on_progress(log.size + end)
     if on_progress:
         on_progress(2 * log.size)
+
+
+def _commits_in(log: StoredLog, bundle: int) -> list[int]:
+    leaves = log.containing(INDEX_COMMIT.single_object_header, [bundle])
+    return [at for at, leaf in leaves if INDEX_COMMIT.wrote(leaf) and at > log.first]
 
 
 def _check_commit(log: StoredLog, on_progress: Progress | None, span: tuple[int, int]) -> int:

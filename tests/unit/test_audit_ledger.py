@@ -14,7 +14,15 @@ from civicbus_audit.note import Signer
 from civicbus_audit.sealed import decode_sealed, sealed_path
 from civicbus_audit.tiles import ENTRIES, Tile
 from civicbus_audit.verify import verify_ledger, verify_prefix
-from civicbus_schemas.errors import BusError, EvidenceBroken, Fenced, Refused, Stopped, TooLarge
+from civicbus_schemas.errors import (
+    BusError,
+    EvidenceBroken,
+    Fenced,
+    Refused,
+    Stopped,
+    TooLarge,
+    Unavailable,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.fakes.durable_files import FakeDurableFiles, Mode
@@ -294,3 +302,14 @@ def test_the_ledger_on_a_real_disk_verifies_when_it_grew(tmp_path: Path) -> None
     (tmp_path / "tile/stray").touch()
     with pytest.raises(EvidenceBroken, match="stray"):
         verify_ledger(directory, SIGNER.verifier)
+
+
+def test_a_ledger_whose_tiles_cannot_be_listed_is_not_taken_for_one_without_strays(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "checkpoint").touch()
+    directory = LedgerDirectory(tmp_path)
+    assert list(directory.tile_paths()) == []
+    (tmp_path / "tile").write_text("no folder")
+    with pytest.raises(Unavailable, match=r"cannot be listed; got Not a directory"):
+        list(directory.tile_paths())
