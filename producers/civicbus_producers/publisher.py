@@ -213,7 +213,7 @@ class Publisher:
             self.flush(timeout_s)
         finally:
             self._producer.purge()
-            self._producer.flush(0)
+            self._serve(0)
 
     def _serve(self, timeout_s: float) -> None:
         with kafka_errors_translated("publishing"):
