@@ -44,9 +44,10 @@ def answered(status: int, document: Mapping[str, Any]) -> Mapping[str, Any]:
     if status == OK:
         return document
     expected, detail = document.get("expected"), str(document.get("detail", "")).rstrip(".")
+    got = f"{document.get('code')} ({status})"
     raise {NOT_NOW: Unavailable, MALFORMED: Misused}.get(status, Refused)(
         str(document.get("title")),
-        got=f"{document.get('code')} ({status})",
+        got=f"{got}, {document['got']}" if "got" in document else got,
         expected=None if expected is None else _as_options(str(expected)),
         next_step=_as_options(str(document.get("next_step") or detail)) or None,
     )

@@ -1,0 +1,1 @@
+"""The weekly report of what officials asked of the ledger, for their supervisors."""
