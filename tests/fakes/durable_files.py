@@ -12,6 +12,7 @@ import copy
 import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePosixPath
 from random import Random
 from typing import Literal
@@ -126,7 +127,7 @@ class FakeDurableFiles:
 
     def _find(self, path: str) -> _File | _Directory | None:
         node: _File | _Directory | None = self._root
-        for part in PurePosixPath(path).parts:
+        for part in _parts(path):
             node = node.names.get(part) if isinstance(node, _Directory) else None
         return node
 
@@ -150,6 +151,11 @@ class FakeDurableFiles:
                 file.synced = file.data
             case _Directory() as directory:
                 directory.synced = dict(directory.names)
+
+
+@lru_cache(4096)
+def _parts(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).parts
 
 
 def _forget(directory: _Directory, chance: Random | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from civicbus_audit import verify
 from civicbus_audit.checkpoint import Checkpoint, sign_checkpoint
 from civicbus_audit.crew import Crew, crew_of
 from civicbus_audit.directory import LedgerDirectory
@@ -137,8 +138,13 @@ def crew(request: pytest.FixtureRequest) -> Iterator[Crew]:
 
 @pytest.mark.parametrize(("tamper", "named"), TAMPERINGS.values(), ids=TAMPERINGS.keys())
 def test_verification_names_what_and_where_when_the_ledger_was_tampered_with(
-    home: Path, crew: Crew, tamper: Callable[[Path], object], named: str
+    home: Path,
+    crew: Crew,
+    tamper: Callable[[Path], object],
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(verify, "_PUBLISHING_S", 0.0)  # nobody is sealing
     tamper(home / "ledger")
     with pytest.raises((EvidenceBroken, InvalidBytes)) as broken:
         verify_ledger(LedgerDirectory(home / "ledger"), SIGNER.verifier, crew=crew)

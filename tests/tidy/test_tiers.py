@@ -25,7 +25,7 @@ def is_marked(source: Source) -> bool:
 MARKED = [
     PurePosixPath(source.path)
     for source in rules.tracked_files()
-    if rules.is_test_code(source) and is_marked(source)
+    if rules.is_test_code(source) and "mark." in source.text and is_marked(source)
 ]
 
 

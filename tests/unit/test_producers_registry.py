@@ -28,7 +28,7 @@ def answering(status: int, body: bytes) -> Iterator[Registry]:
             """Nothing on the test's output."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield Registry(f"http://127.0.0.1:{server.server_port}")
