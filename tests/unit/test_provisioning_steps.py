@@ -156,17 +156,24 @@ def test_pages_are_written_by_recorders_and_read_by_sealing_and_flags_when_grant
     }
 
 
-def test_every_recorder_has_a_quota_when_it_may_write_pages(desired: Desired) -> None:
+def test_every_recorder_and_publisher_has_a_quota_when_it_may_write(
+    desired: Desired, nation: Nation
+) -> None:
+    agencies = nation.policy.agencies.values()
+    publishers = {str(agency.id): 4 for agency in agencies if agency.publishes}
+    assert publishers.keys() < nation.policy.agencies.keys()
     assert {quota.principal: quota.bytes_s // MIB for quota in desired.quotas} == {
         "bus-enforce": 16,
         "bus-flags": 2,
         "bus-lookup": 2,
         "bus-officers": 2,
+        **publishers,
     }
 
 
 def test_a_quota_is_put_right_when_somebody_lifted_it(desired: Desired, complete: Actual) -> None:
-    quota, *others = desired.quotas
+    [quota] = [quota for quota in desired.quotas if quota.principal == "bus-enforce"]
+    others = {*desired.quotas} - {quota}
     lifted = replace(quota, bytes_s=quota.bytes_s * 1000)
     [step] = plan(desired, replace(complete, quotas=frozenset([lifted, *others])))
     assert (step, str(step)) == (Limit(quota), "limit bus-enforce to 16 MiB/s")

@@ -31,7 +31,8 @@ BUS_PRINCIPALS = (ENFORCE, CONSENT, SEALING, LOOKUP, OFFICERS, FLAGS, UNREAD)
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _FOREVER = "-1"
-_QUOTAS = {ENFORCE: 16 * MIB}  # deliveries, too: 1.6 kB for each of 10,000 records a second
+_AGENCY_BYTES_S = 4 * MIB  # a publisher's full queue of 64 MiB in half the time that it has
+_ENFORCE_BYTES_S = 16 * MIB  # deliveries, too: 1.6 kB for each of 10,000 records a second
 
 
 class Resource(StrEnum):
@@ -127,7 +128,7 @@ def desired_state(
         topics=tuple(_topics(policy, brokers=brokers)),
         principals=(*policy.agencies, *BUS_PRINCIPALS),
         grants=grants,
-        quotas=quotas_of(_recorders(grants), _QUOTAS),
+        quotas=quotas_of(_limited(policy, grants), _quotas(policy)),
         starts=tuple(_starts(policy)),
         subjects=tuple(_subjects(policy)),
         connections=connections,
@@ -208,11 +209,17 @@ def _grants(policy: PolicySet) -> Iterator[Grant]:
     yield from _allow(LOOKUP, Operation.DESCRIBE, Resource.TOPIC, *sources)
 
 
-def _recorders(grants: Iterable[Grant]) -> Iterator[str]:
-    """Whoever may write pages."""
+def _limited(policy: PolicySet, grants: Iterable[Grant]) -> Iterator[str]:
+    """Whoever may write pages, and every agency that may write at all."""
     for grant in grants:
-        if (grant.name, grant.operation) == (topics.AUDIT_PAGE, Operation.WRITE):
+        writes = grant.operation is Operation.WRITE
+        if writes and (grant.name == topics.AUDIT_PAGE or grant.principal in policy.agencies):
             yield grant.principal
+
+
+def _quotas(policy: PolicySet) -> Mapping[str, int]:
+    """Who may write otherwise than by default."""
+    return {ENFORCE: _ENFORCE_BYTES_S, **dict.fromkeys(policy.agencies, _AGENCY_BYTES_S)}
 
 
 def _unread_grants(policy: PolicySet) -> Iterator[Grant]:

@@ -1,8 +1,9 @@
-"""How many bytes a second each recorder may write, so that none takes the sealing from all others.
+"""How many bytes a second each agency and each recorder may write, so that none floods all others.
 
-Pure. Whoever may write pages has a quota; the broker makes whoever exceeds it wait. A flood that is
-slow enough to pass delays sealing at most, and then recorders stop by their fuse. The operator's
-administrator, who records announcements and orders, has none: he could lift it.
+Pure. Whoever may publish events or write pages has a quota; the broker makes whoever exceeds it
+wait. A flood that is slow enough to pass delays enforcement and sealing at most, and then recorders
+stop by their fuse. The operator's administrator, who records announcements and orders, has none: he
+could lift it.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class Quota:
         return f"{self.principal} to {self.bytes_s / MIB:g} MiB/s"
 
 
-def quotas_of(recorders: Iterable[str], exceptions: Mapping[str, int]) -> tuple[Quota, ...]:
-    """A quota for each recorder, the default but where there is an exception."""
+def quotas_of(writers: Iterable[str], exceptions: Mapping[str, int]) -> tuple[Quota, ...]:
+    """A quota for each of these, the default but where there is an exception."""
     return tuple(
         Quota(principal=name, bytes_s=exceptions.get(name, DEFAULT_BYTES_S))
-        for name in sorted(set(recorders))
+        for name in sorted(set(writers))
     )
