@@ -36,5 +36,6 @@ def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     """Print these members of each row as a table."""
     table = Table(*(Column(name, overflow="fold") for name in names), box=None)
     for row in rows:
-        table.add_row(*(str(row.get(name) or "") for name in names))
+        told = (row.get(name) for name in names)
+        table.add_row(*("" if value is None else str(value) for value in told))
     paper().print(table)
