@@ -54,8 +54,9 @@ test-broker: setup ## The tier on the real servers, which it starts itself; one 
 	.venv/bin/pytest $(BROKER_TESTS) -n 2 --dist loadfile --no-loadscope-reorder --durations 25 \
 	  -m "broker or docker"
 
-campaign: setup ## 4,600 crashes, 2,000 mutations of evidence, 1,000 clean runs; hours
+campaign: setup ## 4,600 crashes, 2,000 mutations of evidence, 1,000 clean runs, 5,000 examples of each property; hours
 	.venv/bin/pytest -m crash --rounds 100
+	.venv/bin/pytest tests/properties --rounds 100
 
 bench: setup ## Measure the ratios; reports, never fails
 	$(PY) -m tests.benchmarks

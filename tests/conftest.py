@@ -26,14 +26,20 @@ LONGEST = (
 )
 
 java.expect_a_short_life()
-settings.register_profile("house", deadline=None)  # timing belongs in benchmarks
-settings.load_profile("house")
+EXAMPLES = 50  # of each property, drawn anew in every run; times as many as there are rounds
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--rounds N`: how often each crash test kills (1 here, hundreds in `make campaign`)."""
     parser.addoption("--rounds", type=int, default=1, help="rounds of each crash test")
     parser.addoption("--seed", type=int, default=7, help="seed of the mutation campaign")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """How many examples a property is held against, where it does not say so itself."""
+    examples = EXAMPLES * int(config.getoption("--rounds"))
+    settings.register_profile("house", deadline=None, max_examples=examples)  # no timing here
+    settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

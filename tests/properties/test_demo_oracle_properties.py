@@ -12,7 +12,7 @@ from civicbus_consumers.access.decide import holds
 from civicbus_consumers.access.plan import PlannedRelease, PlannedType, compile_plan
 from civicbus_consumers.access.project import open_event, project
 from civicbus_deploy.demo.oracle import Oracle
-from civicbus_deploy.provisioning.nation import load_nation, packaged_nation
+from civicbus_deploy.provisioning.nation import packaged_nation
 from civicbus_deploy.simulation import generate
 from civicbus_schemas.agreement import NATION_ZONE
 from civicbus_schemas.codec import AvroType
@@ -23,9 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties.schemas_strategies import data_of
+from tests.unit import lookup_samples as samples
 
 KEY = b"p" * 32
-POLICY = load_nation().policy
+POLICY = samples.policy()
 PLAN = compile_plan(POLICY, pairwise_key_of=lambda _: KEY)
 ORACLE = Oracle(packaged_nation(), pairwise_key_of=lambda _: KEY)
 RELEASES = [

@@ -23,7 +23,6 @@ from civicbus_consumers.enforcement.rules import (
     release_event,
 )
 from civicbus_consumers.recording.pages import PageBuilder
-from civicbus_deploy.provisioning.nation import load_nation
 from civicbus_deploy.simulation import generate
 from civicbus_schemas.codec import AvroType, frame, unframe
 from civicbus_schemas.consent import NO_CONSENTS
@@ -39,10 +38,11 @@ from hypothesis import strategies as st
 
 from tests.fakes.vault import FakeVault
 from tests.properties.schemas_strategies import spoilt
+from tests.unit import lookup_samples as samples
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 PAIRWISE_KEY, TOPIC_KEY = b"p" * 32, b"t" * 32
-POLICY = load_nation().policy
+POLICY = samples.policy()
 PLAN = compile_plan(POLICY, pairwise_key_of=lambda _: PAIRWISE_KEY)
 KEYS = Keys(topic=TOPIC_KEY, pairwise_of=lambda _: PairwiseKeys(key=PAIRWISE_KEY))
 SCHEMAS = dict(enumerate(contract.avro for contract in POLICY.contracts.values()))

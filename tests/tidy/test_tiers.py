@@ -10,6 +10,8 @@ from tests import conftest
 from tests.tidy import rules
 from tests.tidy.rules import ROOT, Source
 
+_NAMED = re.compile(r"\.(?:broker|docker)\b")  # else it needs not be parsed
+
 
 def is_marked(source: Source) -> bool:
     """Whether any test of the file needs a server."""
@@ -25,7 +27,7 @@ def is_marked(source: Source) -> bool:
 MARKED = [
     PurePosixPath(source.path)
     for source in rules.tracked_files()
-    if rules.is_test_code(source) and "mark." in source.text and is_marked(source)
+    if rules.is_test_code(source) and _NAMED.search(source.text) and is_marked(source)
 ]
 
 

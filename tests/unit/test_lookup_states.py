@@ -81,7 +81,7 @@ def test_newest_state_of_a_subject_holds_when_there_are_several() -> None:
                      [_consent(frame(7, newer.encode()))])  # fmt: skip
     positions = states.catch_up()
     assert states.consents_of(b"subject") == older
-    assert states.plan.policy == load_nation().policy.version
+    assert states.plan.policy == samples.policy().version
     assert offset_of(positions, 3) == 10
     states.catch_up()
     assert states.consents_of(b"subject") == newer
