@@ -39,7 +39,8 @@ def expressible(values: list[Any]) -> Iterator[Any]:
                 yield value.isoformat()
             case bool():
                 yield value
-            case str() if value.isascii() or value.isalnum():  # JSON escapes what YAML has not
+            # JSON escapes what YAML has not, but for DEL
+            case str() if (value.isascii() and "\x7f" not in value) or value.isalnum():
                 yield value
             case int() if abs(value) < 2**53:
                 yield value
