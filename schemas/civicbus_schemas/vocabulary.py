@@ -76,7 +76,6 @@ class RecordKind(StrEnum):
     OFFICER_EXPORT = "officer.export"
     OFFICER_CASE = "officer.case"
     OFFICER_SAVED = "officer.saved"
-    OFFICER_REPORT = "officer.report"
     FLAG_RAISED = "flag.raised"
     FLAG_LABELLED = "flag.labelled"
     FLAG_CLOSED = "flag.closed"
@@ -112,7 +111,6 @@ TRAIL_KINDS = (
     RecordKind.OFFICER_EXPORT,
     RecordKind.OFFICER_CASE,
     RecordKind.OFFICER_SAVED,
-    RecordKind.OFFICER_REPORT,
     *ORDER_KINDS,
 )
 """The kinds of leaves that record what officials asked of the ledger itself, or did about it."""

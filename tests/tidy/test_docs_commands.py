@@ -145,10 +145,6 @@ RUN_BY = {
         "tests/integration/test_officers_process.py"
         "::test_commands_save_a_query_and_run_its_newest_version"
     ),
-    "civicbus officers report": (
-        "tests/unit/test_officers_weekly.py"
-        "::test_the_command_prints_a_table_and_lines_and_narrates_beside_them"
-    ),
     "civicbus officers unread": (
         "tests/integration/test_consent_fence.py"
         "::test_citizen_sees_what_is_unread_and_the_bank_is_told_behind_it_when_he_withdraws"

@@ -26,8 +26,6 @@ from civicbus_consumers.officers.signet import Signet
 from civicbus_consumers.officers.token import Issuer, make_pass
 from civicbus_consumers.officers.tracker import TrackerService
 from civicbus_consumers.officers.unread import UnreadService
-from civicbus_consumers.officers.weekly.desk import ReportDesk
-from civicbus_consumers.officers.weekly.service import ReportService
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.recorder import Recorder
 from civicbus_consumers.runtime.jwt import PublicKey
@@ -145,10 +143,7 @@ class Office:
             desk=SavedDesk(journal=self.journal, store=self.saved),
             body_timeout_s=0.3,
         )
-        reports = ReportService(
-            counter=self.counter, desk=ReportDesk(desk=self.desk), body_timeout_s=0.3
-        )
-        rooms = (queries, pages, tracker, unread, cases, saved, reports)
+        rooms = (queries, pages, tracker, unread, cases, saved)
         self.app = compose(*(route for room in rooms for route in room.routes()))
 
     def _begin_recorder(self, closes: PageRef | None) -> Recorder:

@@ -205,6 +205,6 @@ def test_supervisors_see_in_the_trail_what_officers_did_to_cases() -> None:
     secrets = {name: secret_of(name)}
     query = query_of(Granted(find=Find(), view=View.TRAIL), asker, secrets=secrets)
     seen = {kind for kind in RecordKind if kind not in query.except_kinds}
-    kept = {RecordKind.OFFICER_SAVED, RecordKind.OFFICER_REPORT}
+    saved = RecordKind.OFFICER_SAVED
     asked = {RecordKind.OFFICER_QUERY, RecordKind.OFFICER_EXPORT, RecordKind.OFFICER_CASE}
-    assert seen == {*asked, *kept, *ORDER_KINDS}
+    assert seen == {*asked, saved, *ORDER_KINDS}

@@ -8,8 +8,6 @@ from typing import Any
 from civicbus_audit.index.searching import Entry
 
 from civicbus_consumers.officers.desk import Answer
-from civicbus_consumers.officers.reading import Extent
-from civicbus_consumers.officers.rules import Find
 
 ProofOf = Callable[[Entry], str]
 """Where the proof of a row is."""
@@ -24,24 +22,20 @@ def answer_document(
     answer: Answer, *, proof_of: ProofOf, cursor: str | None, complete: str | None
 ) -> dict[str, Any]:
     """The whole answer. `hidden` is there for a citizen only, `complete` where it can be proved."""
+    find = answer.find
     return {
         "receipt": answer.receipt.document(),
-        "range": range_document(answer.find, answer.extent),
+        "range": {
+            "since": find.since and find.since.isoformat(),
+            "until": find.until and find.until.isoformat(),
+            "indexed": answer.extent.indexed,
+            "not_indexed": answer.extent.later,
+            "pruned": answer.extent.pruned,
+        },
         "rows": [_row(entry, proof_of) for entry in answer.rows],
         **({} if answer.hidden is None else {"hidden": answer.hidden}),
         **({} if complete is None else {"complete": complete}),
         "cursor": cursor,
-    }
-
-
-def range_document(find: Find, extent: Extent) -> dict[str, Any]:
-    """What was looked at: the time, and the leaves."""
-    return {
-        "since": find.since and find.since.isoformat(),
-        "until": find.until and find.until.isoformat(),
-        "indexed": extent.indexed,
-        "not_indexed": extent.later,
-        "pruned": extent.pruned,
     }
 
 

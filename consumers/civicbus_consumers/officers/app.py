@@ -14,7 +14,6 @@ from civicbus_audit.serving.server import read_token
 from civicbus_audit.witness.keys import read_key
 from civicbus_schemas.errors import BusError, Retryable
 from sqlalchemy import Engine
-from starlette.types import ASGIApp
 
 from civicbus_consumers.lookup.door import compose
 from civicbus_consumers.officers.casework import database as casework
@@ -39,8 +38,6 @@ from civicbus_consumers.officers.token import read_issuers
 from civicbus_consumers.officers.tracker import TrackerService
 from civicbus_consumers.officers.unread import UnreadClient, UnreadService
 from civicbus_consumers.officers.unsealing import LedgerParts, Unsealer
-from civicbus_consumers.officers.weekly.desk import ReportDesk
-from civicbus_consumers.officers.weekly.service import ReportService
 from civicbus_consumers.officers.words import WordBook
 from civicbus_consumers.recording.wiring import open_vault, recorders
 from civicbus_consumers.runtime.health import Health, serving_health
@@ -125,10 +122,16 @@ def _places(settings: OfficersSettings) -> Places:
     )
 
 
-def build_app(
-    settings: OfficersSettings, desk: Desk, unsealer: Unsealer, *, store: CaseStore
-) -> ASGIApp:
-    """All rooms, behind their routes."""
+def serve(
+    settings: OfficersSettings,
+    desk: Desk,
+    unsealer: Unsealer,
+    *,
+    store: CaseStore,
+    health: Health,
+    stop: threading.Event,
+) -> None:
+    """Serve while the chain is tended; raises what ended it."""
     counter = Counter(
         desk=desk,
         issuers=read_issuers(settings.issuers_file),
@@ -163,24 +166,8 @@ def build_app(
         desk=ExportDesk(desk=desk, bundles=build_bundles(settings)),
         body_timeout_s=settings.body_timeout_s,
     )
-    reports = ReportService(
-        counter=counter, desk=ReportDesk(desk=desk), body_timeout_s=settings.body_timeout_s
-    )
-    rooms = (queries, pages, tracker, ordering, unread, cases, saved, exports, reports)
-    return compose(*(route for room in rooms for route in room.routes()))
-
-
-def serve(
-    settings: OfficersSettings,
-    desk: Desk,
-    unsealer: Unsealer,
-    *,
-    store: CaseStore,
-    health: Health,
-    stop: threading.Event,
-) -> None:
-    """Serve while the chain is tended; raises what ended it."""
-    app = build_app(settings, desk, unsealer, store=store)
+    rooms = (queries, pages, tracker, ordering, unread, cases, saved, exports)
+    app = compose(*(route for room in rooms for route in room.routes()))
     server = uvicorn.Server(server_config(app, max_connections=settings.max_connections))
     with (
         listening(settings.host, settings.port, what="the officers' process") as listener,

@@ -14,8 +14,6 @@ import httpx2
 from civicbus_schemas.errors import Refused, Unavailable
 
 RECORD_HEADER = "Civicbus-Record-Id"
-REPORT_S = 120.0
-"""How long a weekly report may take: each act of five weeks is compared with its leaf."""
 EXPORT_S = 900.0
 """How long a bundle may take to begin to come: it is made whole first."""
 
@@ -44,10 +42,6 @@ class OfficersClient:
     def saved(self, act: str, demand: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         """As `ask`: something is done with saved queries."""
         return self._post(f"saved/{act}", demand)
-
-    def report(self, asked: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
-        """As `ask`: a week of officials' acts."""
-        return self._post("reports", asked, timeout_s=REPORT_S)
 
     def export(
         self, asked: Mapping[str, Any], target: Path, *, ordered: bool = False
@@ -98,15 +92,13 @@ class OfficersClient:
             next_step="civicbus status; the question may be on record all the same",
         )
 
-    def _post(
-        self, what: str, document: Mapping[str, Any], *, timeout_s: float | None = None
-    ) -> tuple[int, Mapping[str, Any]]:
+    def _post(self, what: str, document: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         try:
             response = httpx2.post(
                 f"{self.url}/v1/audit/{what}",
                 json=document,
                 headers=self._headers,
-                timeout=timeout_s or self.timeout_s,
+                timeout=self.timeout_s,
             )
             answer: Mapping[str, Any] = response.json()
         except (httpx2.HTTPError, ValueError) as error:

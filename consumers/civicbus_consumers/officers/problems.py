@@ -38,7 +38,6 @@ class OfficersCode(StrEnum):
     EXPORT_TOO_LARGE = "export-too-large"
     EXPORT_TAKES_TWO = "export-takes-two"
     EXPORT_FAILED = "export-failed"
-    REPORT_TOO_LARGE = "report-too-large"
 
 
 class OfficersProblem(Problem):
@@ -162,13 +161,6 @@ _TEXTS: Mapping[StrEnum, Texts] = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Gói bằng chứng chưa được tạo: Không có gì được trao; hãy thu hẹp câu hỏi hoặc thử lại.",
         "The bundle was not made: Nothing was given; ask for less, or try again.",
-    ),
-    OfficersCode.REPORT_TOO_LARGE: (
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "Quá nhiều thao tác cho một báo cáo tuần: Hãy hỏi nhật ký của cán bộ theo từng khoảng "
-        "thời gian ngắn hơn.",
-        "Too many acts for one weekly report: Ask the officers' trail, one short range after the "
-        "other.",
     ),
     Code.CANNOT_RECORD: (
         HTTPStatus.SERVICE_UNAVAILABLE,

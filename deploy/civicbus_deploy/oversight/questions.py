@@ -1,4 +1,4 @@
-"""`civicbus officers ask | export | report | unread | token`, put to this stack's own process.
+"""`civicbus officers ask | export | unread | token`: what this stack's officers' process is asked.
 
 The stack holds the keys of all issuers, so whoever runs it can ask in any role and any name, and
 every question is a leaf. `civicbus audit search` reads the index directly and leaves none.
@@ -36,7 +36,6 @@ from civicbus_deploy.oversight.options import (
     client_of,
     or_stdin,
 )
-from civicbus_deploy.oversight.reporting import report
 from civicbus_deploy.oversight.showing import given, print_rows, show
 
 _UNREAD = ("since", "recipient", "agreement", "purpose", "type", "record_id")
@@ -48,7 +47,6 @@ app = CommandLine(
 app.add_typer(casework.app, name="case")
 app.add_typer(saved.app, name="saved")
 app.command("export")(export)
-app.command("report")(report)
 Name = Annotated[str, typer.Option(help="The official's id, or the citizen's number.")]
 
 

@@ -1,1 +1,0 @@
-"""The weekly report of what officials asked of the ledger, for their supervisors."""
