@@ -52,10 +52,12 @@ def test_an_answer_is_an_error_of_its_kind_when_it_is_none(
 def test_members_are_told_as_options_when_a_question_is_malformed() -> None:
     document = {
         "title": "The question is malformed",
+        "got": "a case alone",
         "expected": "find.agency beside it",
         "next_step": "correct find.case",
     }
-    with pytest.raises(Misused, match=r"expected --agency beside it\. Next: correct --agency-case"):
+    told = r"\(400\), a case alone; expected --agency beside it\. Next: correct --agency-case"
+    with pytest.raises(Misused, match=told):
         answered(400, document)
 
 
