@@ -18,6 +18,7 @@ from civicbus_deploy.embedded.machine import User
 from civicbus_deploy.embedded.processes import ProcessIdentity, ProcessSpec, RunningProcess
 from civicbus_deploy.embedded.roll import Roll
 from civicbus_deploy.embedded.state import StateFolder
+from structlog.testing import capture_logs
 
 from tests.stack import wait_until
 
@@ -221,6 +222,31 @@ def test_paused_process_ends_when_it_is_stopped(folder: StateFolder) -> None:
     process.signal(signal.SIGSTOP)
     process.stop()
     assert process.exit_code() == -signal.SIGTERM
+
+
+_HEARS_NOTHING = """
+import pathlib, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path("ready").touch()
+signal.pause()
+"""
+
+
+def test_process_is_killed_and_it_is_logged_when_it_does_not_end(folder: StateFolder) -> None:
+    spec = ProcessSpec(
+        name="deaf",
+        command=(sys.executable, "-c", _HEARS_NOTHING),
+        log=folder.log("d"),
+        cwd=folder.home,
+        stop_timeout_s=0.1,
+    )
+    process = RunningProcess(spec)
+    wait_until((folder.home / "ready").exists, what="its start")
+    with capture_logs() as logs:
+        process.stop()
+    assert process.exit_code() == -signal.SIGKILL
+    [said] = logs
+    assert (said["log_level"], said["process"], said["waited_s"]) == ("warning", "deaf", 0.1)
 
 
 def test_postgres_lies_elsewhere_by_id_when_its_user_cannot_enter_the_folder(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
+import structlog
 
 _ROTATE_BYTES = 32 * 1024 * 1024
 
@@ -133,12 +134,14 @@ class RunningProcess:
         self._popen.send_signal(number)
 
     def stop(self) -> None:
-        """Ask it to end, make it end after its time, and wait for the end."""
+        """Ask it to end, make it end after its time, which is logged, and wait for the end."""
         self._popen.send_signal(signal.SIGCONT)  # a paused process hears nothing
         self._popen.send_signal(self.spec.stop_signal)
         try:
             self._popen.wait(self.spec.stop_timeout_s)
         except subprocess.TimeoutExpired:
+            log, waited_s = structlog.get_logger(), self.spec.stop_timeout_s
+            log.warning("killed: it did not end", process=self.spec.name, waited_s=waited_s)
             self.kill()
 
     def kill(self) -> None:
