@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from civicbus_audit.completeness.asked import Asked
@@ -13,7 +13,9 @@ from civicbus_consumers.officers.reading import Extent, Proved
 from civicbus_schemas.errors import EvidenceBroken, Unavailable
 from civicbus_schemas.vocabulary import DECISION_KINDS, Outcome, RecordKind
 
-AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
+_YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+AT = _YESTERDAY.replace(hour=8, minute=0, second=0, microsecond=0)
+"""When all was read: a question that names no period reaches a year back from today."""
 _SAME = ("id", "kind", "subject", "recipient", "actor", "officer", "case_id", "agreement",
          "dataset", "event_id", "purpose", "basis", "decision", "reason", "rule")  # fmt: skip
 

@@ -122,7 +122,7 @@ def test_an_agreement_from_the_past_binds_from_its_announcement_and_releases_not
     shutil.copytree(packaged_nation(), folder, ignore=shutil.ignore_patterns("*.py*", "__py*"))
     former = folder / "agreements" / f"{STATISTICS}.yaml"
     text = former.read_text().replace("version: 1", "version: 2")
-    days = "valid: {from: 2026-01-01, until: 2027-12-31}"
+    days = "valid: {from: 2026-01-01, until: 2034-12-31}"
     text = re.sub(r"valid: .*", days, text)
     (folder / "agreements" / f"{STATISTICS}@2.yaml").write_text(text)
     with bus.running("enforce-0"), bus.running("enforce-1"):

@@ -22,7 +22,15 @@ from civicbus_schemas.pseudonym import topic_pseudonym
 from civicbus_schemas.vocabulary import ConsentStatus
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.fakes.enforcement import FakePageLog, FakeReleases, FakeStates, Journal, by_name, ready
+from tests.fakes.enforcement import (
+    FakeClock,
+    FakePageLog,
+    FakeReleases,
+    FakeStates,
+    Journal,
+    by_name,
+    ready,
+)
 from tests.fakes.vault import FakeVault
 from tests.unit import schemas_samples as samples
 
@@ -119,5 +127,6 @@ def bench(*, states: FakeStates | None = None) -> tuple[Bench, Journal, FakePage
         keys=keys(),
         vault=FakeVault(),
         type_of=type_of,
+        clock=FakeClock().clock,
     )
     return made, journal, log, releases

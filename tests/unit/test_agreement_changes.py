@@ -195,7 +195,7 @@ def test_list_says_what_is_in_force_on_a_day(tmp_path: Path) -> None:
     keep_statements(home, approve_all(home, agreements))
     assert states("2026-06-01")["bank.customer-card@1"] == "in force"
     assert states("2025-12-31")["bank.customer-card@1"] == "not yet in force"
-    assert states("2028-01-01")["bank.customer-card@1"] == "expired"
+    assert states("2035-01-01")["bank.customer-card@1"] == "expired"
     assert "bank.customer-card@1" in run(*asked, "--home", str(home.home), "--on", "2026-06-01")
 
 

@@ -18,7 +18,8 @@ from civicbus_deploy.provisioning.nation import load_nation, packaged_nation
 from civicbus_schemas.codec import AvroType
 
 KEY = b"p" * 32
-BIRTH, INSURANCE = "civil-status.BirthRegistered", "vss.child-health-insurance@3"
+BIRTH = "civil-status.BirthRegistered"
+INSURANCE, RESIDENCE = "vss.child-health-insurance@3", "mps.birth-residence@3"
 CHILD, MOTHER = "001326000011", "001190000028"
 
 
@@ -74,21 +75,22 @@ def test_the_delivery_is_as_worked_out_by_hand_when_a_birth_goes_to_insurance(
 
 
 @pytest.mark.parametrize(
-    ("on", "answer"),
+    ("agreement", "on", "answer"),
     [
-        (date(2025, 12, 31), False),
-        (date(2026, 2, 27), False),
-        (date(2026, 2, 28), True),
-        (date(2028, 12, 31), True),
-        (date(2029, 1, 1), False),
+        (RESIDENCE, date(2025, 12, 31), False),
+        (RESIDENCE, date(2026, 1, 1), True),
+        (RESIDENCE, date(2034, 12, 31), True),
+        (RESIDENCE, date(2035, 1, 1), False),
+        (INSURANCE, date(2026, 2, 27), False),  # the child's age counts from its birth
+        (INSURANCE, date(2026, 2, 28), True),
     ],
 )
 def test_release_ends_with_the_agreements_days_when_a_birth_is_judged(
-    oracle: Oracle, birth: AvroType, on: date, answer: bool
+    oracle: Oracle, birth: AvroType, agreement: str, on: date, *, answer: bool
 ) -> None:
     body = birth.encode(registered())
     assert answer is oracle.may_be_released(
-        agreement=INSURANCE, event_type=BIRTH, source_body=body, on=on
+        agreement=agreement, event_type=BIRTH, source_body=body, on=on
     )
 
 

@@ -74,7 +74,7 @@ def card(**changes: Any) -> Question:
         (bank(recipient=AgencyId("nobody")), [Reason.NO_AGREEMENT]),
         (bank(dataset=BIRTH), [Reason.NO_AGREEMENT]),
         (bank(day=date(2025, 12, 31)), [Reason.NOT_YET_IN_FORCE]),
-        (bank(day=date(2028, 1, 1)), [Reason.EXPIRED]),
+        (bank(day=date(2035, 1, 1)), [Reason.EXPIRED]),
         (
             bank(fields=("religion", "marital_status"), consent=False),
             [Reason.FIELD_NOT_IN_AGREEMENT, Reason.NO_CONSENT],
@@ -87,7 +87,7 @@ def card(**changes: Any) -> Question:
         (card(purpose="statistics.births"), [Reason.PURPOSE_MISMATCH]),
         (card(recipient=samples.BANK), [Reason.NO_AGREEMENT]),
         (card(dataset=EventType("no.Such")), [Reason.NO_AGREEMENT]),
-        (card(day=date(2029, 1, 1), fields=("child.ethnicity",)), [Reason.EXPIRED]),
+        (card(day=date(2035, 1, 1), fields=("child.ethnicity",)), [Reason.EXPIRED]),
     ],
 )
 def test_every_obstacle_is_told_in_order_when_something_is_asked(

@@ -74,7 +74,7 @@ def test_lookup_is_refused_when_the_purpose_is_another_one() -> None:
     ("at", "reason"),
     [
         (datetime(2025, 12, 31, 16, 59, tzinfo=UTC), Reason.NOT_YET_IN_FORCE),
-        (datetime(2028, 12, 31, 17, 0, tzinfo=UTC), Reason.EXPIRED),
+        (datetime(2034, 12, 31, 17, 0, tzinfo=UTC), Reason.EXPIRED),
     ],
 )
 def test_lookup_is_refused_when_its_day_is_outside_the_agreement(

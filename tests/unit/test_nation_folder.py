@@ -101,10 +101,10 @@ def test_a_process_reads_the_same_set_when_the_bytes_arrive() -> None:
         pytest.param(INSURANCE, swap("from: 2026-01-01", "from: 2026-13-01"),
                      f"{INSURANCE}:12: valid: from; got '2026-13-01'", "a whole day",
                      id="no such month"),
-        pytest.param(INSURANCE, swap("until: 2028-12-31", "until: 2028-02-30"),
-                     f"{INSURANCE}:12: valid: until; got '2028-02-30'", "YYYY-MM-DD",
+        pytest.param(INSURANCE, swap("until: 2034-12-31", "until: 2034-02-30"),
+                     f"{INSURANCE}:12: valid: until; got '2034-02-30'", "YYYY-MM-DD",
                      id="no such day"),
-        pytest.param(INSURANCE, swap("until: 2028-12-31", "until: 2028-12-31 09:00:00"),
+        pytest.param(INSURANCE, swap("until: 2034-12-31", "until: 2034-12-31 09:00:00"),
                      f"{INSURANCE}:12: valid: until", "YYYY-MM-DD", id="a time of day"),
         pytest.param(INSURANCE, swap("valid: {from: 2026-01-01", "valid:\n  {from: soon"),
                      f"{INSURANCE}:13: valid: from", "YYYY-MM-DD", id="a day in words"),
@@ -176,8 +176,8 @@ def test_the_set_is_refused_when_two_versions_bind_on_the_same_day(folder: Path)
 
 def test_both_versions_are_kept_when_one_ends_before_the_other(folder: Path) -> None:
     older = (folder / STATISTICS).read_text("utf-8")
-    newer = older.replace("version: 1", "version: 2").replace("2026-01-01", "2028-01-01")
-    newer = newer.replace("2027-12-31", "2029-12-31")
+    newer = older.replace("version: 1", "version: 2").replace("2026-01-01", "2035-01-01")
+    newer = newer.replace("2034-12-31", "2036-12-31")
     (folder / "agreements/moh.death-statistics@2.yaml").write_text(newer, "utf-8")
     assert len(load_nation(folder).policy.agreements) == len(load_nation().policy.agreements) + 1
 

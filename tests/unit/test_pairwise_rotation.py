@@ -6,7 +6,7 @@ Needs no broker: what leaves is made by the release step over fakes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import combinations
 
 import pytest
@@ -19,13 +19,13 @@ from civicbus_schemas.policy import PolicySet, parse_policy_set
 from civicbus_schemas.pseudonym import pairwise_pseudonym
 from civicbus_schemas.vocabulary import Reason
 
-from tests.fakes.enforcement import FakeStates, ready
+from tests.fakes.enforcement import FakeClock, FakeStates, ready
 from tests.unit import enforcement_samples as enforcement
 from tests.unit import schemas_samples as samples
 
 VSS, OTHER = AgencyId("vss"), AgencyId("mps")
 NUMBERS = ("001324012345", "001190000001", "001190000002")  # the child, and both parents
-NOW = datetime.now(UTC)
+NOW = FakeClock().at
 OLD, NEW, UNTOUCHED = b"o" * 32, b"n" * 32, b"u" * 32
 
 BEFORE = PairwiseKeys(key=OLD)

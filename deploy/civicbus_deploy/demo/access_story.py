@@ -41,7 +41,7 @@ reads:
   population.Person:
     verify: [full_name, date_of_birth, deceased_on]
 limits: {{per_second: 50}}
-valid: {{from: 2026-01-01, until: 2028-12-31}}
+valid: {{from: 2026-01-01, until: 2034-12-31}}
 retention: P2Y
 approved_by: [{{agency: npd, role: provider}}, {{agency: mps, role: data-protection}}]
 """
